@@ -1,0 +1,156 @@
+"""What an operator can set, checked once at start.
+
+Here: one frozen ``Settings`` built from a mapping (the environment) and from overrides (the
+command line). Not here: reading ``sys.argv`` or ``os.environ`` (``__main__`` does), and anything
+that touches the network or the disk, except to see that the media folder is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .errors import SettingsError
+
+MIN_SECRET_BYTES = 32
+"""HS256 wants a key at least as long as its hash output (RFC 7518 §3.2)."""
+
+_CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
+
+    ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
+    ``cors_origins`` holds origins as browsers send them, or ``"*"``.
+    """
+
+    jwt_secret: str = field(repr=False)
+    media: Path
+    jwt_user_claim: str = "sub"
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    jwt_require_exp: bool = False
+    allow_weak_secret: bool = False
+    host: str = "0.0.0.0"  # noqa: S104 - other devices of the house are the point
+    port: int = 3000
+    public_streams: bool = False
+    cors_origins: tuple[str, ...] = ()
+    sync_tolerance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.jwt_secret:
+            raise SettingsError(
+                "JWT_SECRET is not set. Make one with `python -m audiostream secret` "
+                "and put it into the environment."
+            )
+        if self.has_weak_secret and not self.allow_weak_secret:
+            raise SettingsError(
+                f"JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes (RFC 7518 §3.2). "
+                "Make one with `python -m audiostream secret`, or set "
+                "AUDIOSTREAM_ALLOW_WEAK_SECRET=1 to accept the risk."
+            )
+        if not self.media.is_dir():
+            raise SettingsError(
+                f"the media folder {str(self.media)!r} is not a directory. "
+                "Name one with --media DIR or AUDIOSTREAM_MEDIA."
+            )
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
+        if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):
+            raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
+
+    @property
+    def has_weak_secret(self) -> bool:
+        return len(self.jwt_secret.encode()) < MIN_SECRET_BYTES
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
+    ) -> Settings:
+        """Build settings from environment-style ``environ``; ``overrides`` win where not None.
+
+        Both use the environment's names. An empty value counts as not set.
+        """
+        wins = {name: text for name, text in (overrides or {}).items() if text is not None}
+        given = {name: text.strip() for name, text in {**environ, **wins}.items() if text.strip()}
+        return cls(
+            jwt_secret=given.get("JWT_SECRET", ""),
+            media=_media(given.get("AUDIOSTREAM_MEDIA")),
+            jwt_user_claim=given.get("JWT_USER_CLAIM", "sub"),
+            jwt_audience=given.get("JWT_AUDIENCE"),
+            jwt_issuer=given.get("JWT_ISSUER"),
+            jwt_require_exp=_switch(given, "JWT_REQUIRE_EXP"),
+            allow_weak_secret=_switch(given, "AUDIOSTREAM_ALLOW_WEAK_SECRET"),
+            host=given.get("AUDIOSTREAM_HOST", "0.0.0.0"),  # noqa: S104
+            port=_port(given.get("AUDIOSTREAM_PORT", "3000")),
+            public_streams=_public_streams(given.get("AUDIOSTREAM_STREAM_AUTH", "required")),
+            cors_origins=_origins(given.get("CORS_ORIGINS", "")),
+            sync_tolerance=_seconds(given, "AUDIOSTREAM_SYNC_TOLERANCE", 1.0),
+        )
+
+
+def _media(text: str | None) -> Path:
+    if text is not None:
+        return Path(text).expanduser()
+    return _CHECKOUT_MEDIA if _CHECKOUT_MEDIA.is_dir() else Path("media")
+
+
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    text = given.get(name, "0").lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise SettingsError(f"{name} must be 1 or 0, not {text!r}.")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise SettingsError(f"the port must be a number between 0 and 65535, not {text!r}.")
+    return int(text)
+
+
+def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(given.get(name, default))
+    except ValueError:
+        raise SettingsError(f"{name} must be a number of seconds, not {given[name]!r}.") from None
+
+
+def _public_streams(text: str) -> bool:
+    if text not in {"required", "public"}:
+        raise SettingsError(
+            f"AUDIOSTREAM_STREAM_AUTH must be 'required' or 'public', not {text!r}."
+        )
+    return text == "public"
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
+    for origin in origins:
+        if origin != "*" and not _is_origin(origin):
+            raise SettingsError(
+                f"CORS_ORIGINS: {origin!r} is not an origin. "
+                "Write scheme://host or scheme://host:port, comma-separated, or *."
+            )
+    return origins
+
+
+def _is_origin(text: str) -> bool:
+    """An origin is a scheme, a host and perhaps a port, nothing behind (RFC 6454 §6.2)."""
+    try:
+        parts = urlsplit(text)
+        has_port_number = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return (
+        has_port_number
+        and bool(parts.scheme and parts.hostname)
+        and text == f"{parts.scheme}://{parts.netloc}"
+        and "@" not in parts.netloc
+    )

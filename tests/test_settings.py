@@ -1,0 +1,106 @@
+"""Settings: what is accepted, what is refused, and whether the refusal says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audiostream.errors import SettingsError
+from audiostream.settings import Settings
+
+SECRET = "s" * 32
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(tmp_path)}
+
+
+def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
+    assert Settings.load(environ) == Settings(
+        jwt_secret=SECRET,
+        media=tmp_path,
+        jwt_user_claim="sub",
+        jwt_audience=None,
+        jwt_issuer=None,
+        jwt_require_exp=False,
+        allow_weak_secret=False,
+        host="0.0.0.0",
+        port=3000,
+        public_streams=False,
+        cors_origins=(),
+        sync_tolerance=1.0,
+    )
+
+
+def test_every_variable(environ: dict[str, str]) -> None:
+    settings = Settings.load(
+        environ
+        | {
+            "JWT_USER_CLAIM": "uid",
+            "JWT_AUDIENCE": "music",
+            "JWT_ISSUER": "home",
+            "JWT_REQUIRE_EXP": "1",
+            "AUDIOSTREAM_HOST": "127.0.0.1",
+            "AUDIOSTREAM_PORT": "8080",
+            "AUDIOSTREAM_STREAM_AUTH": "public",
+            "AUDIOSTREAM_SYNC_TOLERANCE": "0.5",
+            "CORS_ORIGINS": "https://Music.example, http://localhost:5173/",
+        }
+    )
+    assert (settings.jwt_user_claim, settings.jwt_audience) == ("uid", "music")
+    assert (settings.jwt_issuer, settings.jwt_require_exp) == ("home", True)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.public_streams
+    assert settings.sync_tolerance == 0.5
+    assert settings.cors_origins == ("https://music.example", "http://localhost:5173")
+
+
+def test_an_argument_wins_over_the_environment(environ: dict[str, str]) -> None:
+    overrides = {"AUDIOSTREAM_PORT": "9", "AUDIOSTREAM_HOST": None}
+    settings = Settings.load(environ | {"AUDIOSTREAM_HOST": "h"}, overrides)
+    assert (settings.port, settings.host) == (9, "h")
+
+
+def test_the_media_folder_is_that_of_the_checkout_where_there_is_one() -> None:
+    assert Settings.load({"JWT_SECRET": SECRET}).media.name == "sample_media"
+
+
+def test_a_weak_secret_needs_a_word(environ: dict[str, str]) -> None:
+    weak = environ | {"JWT_SECRET": "short", "AUDIOSTREAM_ALLOW_WEAK_SECRET": "1"}
+    assert Settings.load(weak).has_weak_secret
+
+
+def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, str]) -> None:
+    assert SECRET not in repr(Settings.load(environ))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"JWT_SECRET": ""}, "JWT_SECRET is not set. Make one with"),
+        ({"JWT_SECRET": "x" * 31}, "shorter than 32 bytes"),
+        ({"AUDIOSTREAM_MEDIA": "/does/not/exist"}, "is not a directory. Name one with --media"),
+        ({"AUDIOSTREAM_PORT": "http"}, "must be a number between 0 and 65535, not 'http'"),
+        ({"AUDIOSTREAM_PORT": "65536"}, "between 0 and 65535"),
+        ({"AUDIOSTREAM_PORT": "-1"}, "between 0 and 65535"),
+        ({"AUDIOSTREAM_PORT": "٣٠٠٠"}, "between 0 and 65535"),
+        ({"AUDIOSTREAM_SYNC_TOLERANCE": "soon"}, "must be a number of seconds, not 'soon'"),
+        ({"AUDIOSTREAM_SYNC_TOLERANCE": "nan"}, "between 0 and 60"),
+        ({"AUDIOSTREAM_SYNC_TOLERANCE": "-1"}, "between 0 and 60"),
+        ({"AUDIOSTREAM_STREAM_AUTH": "open"}, "must be 'required' or 'public', not 'open'"),
+        ({"JWT_REQUIRE_EXP": "maybe"}, "JWT_REQUIRE_EXP must be 1 or 0, not 'maybe'"),
+        ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
+        ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
+        ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),
+        ({"CORS_ORIGINS": "https://music.example:port"}, "is not an origin"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_to_do(
+    environ: dict[str, str], changes: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(environ | changes)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,290 @@
+"""JSON text to frozen typed commands, and events to JSON text.
+
+Here: the only place that parses what clients write, and the shapes of what they are told. Not
+here: what a command does (``playback``), who may send it (``gateway``, ``rest``).
+
+Units: positions and durations are float seconds, ``updatedAt``, ``serverTime`` and ``expiresAt``
+are integer epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from .errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
+
+MAX_ID_LENGTH = 128
+MIN_RATE, MAX_RATE = 0.0625, 16.0
+"""The playback rates that browsers' media elements play."""
+
+JsonObject = Mapping[str, Any]
+FrameId = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTrack:
+    """A person wants ``track_id`` to play, from ``position`` seconds or where it stands."""
+
+    track_id: str
+    position: float | None = None
+    if_rev: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTrack:
+    """A person wants ``track_id`` to stop, at ``position`` seconds or where it stands."""
+
+    track_id: str
+    position: float | None = None
+    if_rev: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetState:
+    """A person sets the whole state over REST."""
+
+    track_id: str
+    position: float
+    is_playing: bool
+    playback_rate: float | None = None
+    if_rev: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A player says where it is. ``playback_rate`` is None where it does not say."""
+
+    track_id: str
+    position: float
+    is_playing: bool
+    playback_rate: float | None = None
+    if_rev: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetCurrentState:
+    """A device asks where the playback is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How a device wants to be called; None where it does not say."""
+
+    device_id: str | None = None
+    device_name: str | None = None
+
+    @classmethod
+    def read(cls, data: JsonObject) -> Labels:
+        """From an ``auth`` frame or a query string. Raises ``InvalidMessage``."""
+        return cls(_label(data, "deviceId"), _label(data, "deviceName"))
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """A device shows its token."""
+
+    token: str
+    labels: Labels
+
+
+Command = PlayTrack | PauseTrack | SetState | Report | GetCurrentState
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One text frame: ``{"event", "data"?, "id"?}``."""
+
+    event: str
+    data: JsonObject
+    id: FrameId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The state of a user's playback as clients are told it, extrapolated to ``server_time``."""
+
+    track_id: str | None
+    current_time: float
+    is_playing: bool
+    duration: float | None
+    playback_rate: float
+    rev: int
+    device_id: str | None
+    updated_at: int
+    server_time: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The protocol's state object; ``duration`` only where it is known."""
+        state: dict[str, Any] = {
+            "trackId": self.track_id,
+            "currentTime": round(self.current_time, 3),
+            "isPlaying": self.is_playing,
+            "playbackRate": self.playback_rate,
+            "rev": self.rev,
+            "deviceId": self.device_id,
+            "updatedAt": self.updated_at,
+            "serverTime": self.server_time,
+        }
+        if self.duration is not None:
+            state["duration"] = self.duration
+        return state
+
+
+def parse(text: str) -> Frame:
+    """Read one text frame. Raises ``InvalidMessage``."""
+    content = parse_object(text)
+    event = content.get("event")
+    if not isinstance(event, str) or not event:
+        raise InvalidMessage('a frame needs "event", a non-empty string')
+    data = content.get("data")
+    if data is not None and not isinstance(data, dict):
+        raise InvalidMessage('"data" must be an object')
+    return Frame(event, data or {}, _frame_id(content.get("id")))
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Read a JSON object, strictly: no NaN or Infinity, no absurd depth or numbers.
+
+    Raises ``InvalidMessage``.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidMessage("this is not valid JSON") from None
+    if not isinstance(content, dict):
+        raise InvalidMessage("a JSON object is expected")
+    return content
+
+
+def command(event: str, data: JsonObject) -> Command:
+    """The typed command of a client's ``event``; ``userId`` and unknown keys are ignored.
+
+    Raises ``UnknownEvent`` and ``InvalidMessage``.
+    """
+    match event:
+        case "playTrack":
+            return PlayTrack(_track_id(data), _optional_position(data), _if_rev(data))
+        case "pauseTrack":
+            return PauseTrack(_track_id(data), _optional_position(data), _if_rev(data))
+        case "updateStreaming":
+            return Report(*_player_state(data))
+        case "getCurrentState":
+            return GetCurrentState()
+    raise UnknownEvent(
+        f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
+        "updateStreaming, getCurrentState and auth"
+    )
+
+
+def set_state(data: JsonObject) -> SetState:
+    """The command of a REST update-state body. Raises ``InvalidMessage``."""
+    return SetState(*_player_state(data))
+
+
+def authenticate(data: JsonObject) -> Authenticate:
+    """The content of an ``auth`` frame. Raises ``InvalidMessage``."""
+    token = data.get("token")
+    if not isinstance(token, str) or not token:
+        raise InvalidMessage('"token" must be a non-empty string')
+    return Authenticate(token, Labels.read(data))
+
+
+def encode(event: str, data: JsonObject, frame_id: FrameId | None = None) -> str:
+    """One text frame for a client. Pure ASCII, so that any string survives the way."""
+    frame: dict[str, Any] = {"event": event}
+    if frame_id is not None:
+        frame["id"] = frame_id
+    frame["data"] = data
+    return json.dumps(frame, separators=(",", ":"), allow_nan=False)
+
+
+def encode_error(
+    error: AudiostreamError, event: str | None, frame_id: FrameId | None = None
+) -> str:
+    """The ``error`` frame for a refused ``event``. A conflict carries the current state."""
+    data: dict[str, Any] = {"code": error.code, "message": str(error), "event": event}
+    if isinstance(error, Conflict):
+        data["state"] = error.state
+    return encode("error", data, frame_id)
+
+
+def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int | None]:
+    is_playing = data.get("isPlaying")
+    if not isinstance(is_playing, bool):
+        raise InvalidMessage('"isPlaying" must be true or false')
+    position = _optional_position(data)
+    if position is None:
+        raise InvalidMessage('"currentTime" is missing')
+    return _track_id(data), position, is_playing, _playback_rate(data), _if_rev(data)
+
+
+def _track_id(data: JsonObject) -> str:
+    track_id = data.get("trackId")
+    if not isinstance(track_id, str) or not track_id:
+        raise InvalidMessage('"trackId" must be a non-empty string')
+    return track_id
+
+
+def _optional_position(data: JsonObject) -> float | None:
+    position = _number(data, "currentTime")
+    if position is not None and position < 0:
+        raise InvalidMessage('"currentTime" must not be negative')
+    return position
+
+
+def _playback_rate(data: JsonObject) -> float | None:
+    rate = _number(data, "playbackRate")
+    if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
+        raise InvalidMessage(f'"playbackRate" must be between {MIN_RATE} and {MAX_RATE:g}')
+    return rate
+
+
+def _number(data: JsonObject, name: str) -> float | None:
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidMessage(f'"{name}" must be a number')
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidMessage(f'"{name}" must be a finite number')
+    return number
+
+
+def _if_rev(data: JsonObject) -> int | None:
+    rev = data.get("ifRev")
+    if rev is not None and (isinstance(rev, bool) or not isinstance(rev, int)):
+        raise InvalidMessage('"ifRev" must be an integer')
+    return rev
+
+
+def _label(data: JsonObject, name: str) -> str | None:
+    text = data.get(name)
+    if text is None:
+        return None
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_ID_LENGTH or not text.isprintable():
+        raise InvalidMessage(f'"{name}" must be 1 to {MAX_ID_LENGTH} printable characters')
+    return text
+
+
+def _frame_id(value: Any) -> FrameId | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and len(value) <= MAX_ID_LENGTH:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise InvalidMessage(f'"id" must be a number or a string of at most {MAX_ID_LENGTH} characters')
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,192 @@
+"""What clients may write, and what they are told."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiostream import messages
+from audiostream.errors import Conflict, InvalidMessage, UnknownEvent
+from audiostream.messages import (
+    Frame,
+    GetCurrentState,
+    Labels,
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+)
+
+
+class TestFrames:
+    def test_a_whole_frame(self) -> None:
+        text = '{"event": "playTrack", "data": {"trackId": "a"}, "id": 7}'
+        assert messages.parse(text) == Frame("playTrack", {"trackId": "a"}, 7)
+
+    @pytest.mark.parametrize("data", ["", ', "data": null', ', "data": {}'])
+    def test_data_may_be_missing(self, data: str) -> None:
+        assert messages.parse(f'{{"event": "getCurrentState"{data}}}').data == {}
+
+    @pytest.mark.parametrize("frame_id", [0, -1, 1.5, "a", "x" * 128, 2**62])
+    def test_an_id_is_a_number_or_a_string(self, frame_id: object) -> None:
+        assert messages.parse(json.dumps({"event": "e", "id": frame_id})).id == frame_id
+
+    @pytest.mark.parametrize("frame_id", [True, [], {}, "x" * 129, 2**63])
+    def test_and_nothing_else(self, frame_id: object) -> None:
+        with pytest.raises(InvalidMessage):
+            messages.parse(json.dumps({"event": "e", "id": frame_id}))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "nonsense",
+            "[]",
+            "null",
+            '"playTrack"',
+            "{}",
+            '{"event": ""}',
+            '{"event": 1}',
+            '{"event": "e", "data": []}',
+            '{"event": "e", "data": "x"}',
+            '{"event": "e", "id": NaN}',
+            '{"event": "e", "id": 1e400}',
+            '{"event": "e", "data": {"currentTime": Infinity}}',
+            '{"event": "e"} {"event": "e"}',
+            "[" * 100_000,
+            '{"event": "e", "data": ' + '{"a":' * 100_000,
+            '{"event": "e", "id": ' + "9" * 5_000 + "}",
+        ],
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidMessage):
+            messages.parse(text)
+
+
+class TestCommands:
+    def test_play(self) -> None:
+        assert messages.command("playTrack", {"trackId": "a"}) == PlayTrack("a")
+        data = {"trackId": "a", "currentTime": 5, "ifRev": 2}
+        assert messages.command("playTrack", data) == PlayTrack("a", 5.0, 2)
+
+    def test_pause(self) -> None:
+        data = {"trackId": "a", "currentTime": 5.5, "ifRev": None}
+        assert messages.command("pauseTrack", data) == PauseTrack("a", 5.5)
+
+    def test_report(self) -> None:
+        data = {"trackId": "a", "currentTime": 5.5, "isPlaying": True}
+        assert messages.command("updateStreaming", data) == Report("a", 5.5, True)
+        assert messages.command("updateStreaming", data | {"playbackRate": 2}) == Report(
+            "a", 5.5, True, 2.0
+        )
+
+    def test_get_current_state(self) -> None:
+        assert messages.command("getCurrentState", {"anything": 1}) == GetCurrentState()
+
+    def test_set_state(self) -> None:
+        data = {"trackId": "a", "currentTime": 1, "isPlaying": False}
+        assert messages.set_state(data) == SetState("a", 1.0, False)
+
+    def test_a_user_id_in_the_payload_changes_nothing(self) -> None:
+        plain = messages.command("playTrack", {"trackId": "a"})
+        assert messages.command("playTrack", {"trackId": "a", "userId": "eve"}) == plain
+
+    def test_an_unknown_event_is_refused_by_name(self) -> None:
+        with pytest.raises(UnknownEvent, match="stopTrack"):
+            messages.command("stopTrack", {})
+
+    @pytest.mark.parametrize("time", [-0.001, float("nan"), float("inf"), "5", True, [], 10**400])
+    def test_impossible_positions(self, time: object) -> None:
+        with pytest.raises(InvalidMessage, match="currentTime"):
+            messages.command("playTrack", {"trackId": "a", "currentTime": time})
+
+    @pytest.mark.parametrize("track", [None, "", 5, ["a"]])
+    def test_impossible_track_ids(self, track: object) -> None:
+        with pytest.raises(InvalidMessage, match="trackId"):
+            messages.command("playTrack", {"trackId": track})
+
+    @pytest.mark.parametrize("rate", [0, -1, 0.01, 17, "1", float("nan")])
+    def test_impossible_rates(self, rate: object) -> None:
+        data = {"trackId": "a", "currentTime": 1, "isPlaying": True, "playbackRate": rate}
+        with pytest.raises(InvalidMessage, match="playbackRate"):
+            messages.command("updateStreaming", data)
+
+    @pytest.mark.parametrize("rev", ["1", 1.0, True])
+    def test_impossible_revs(self, rev: object) -> None:
+        with pytest.raises(InvalidMessage, match="ifRev"):
+            messages.command("playTrack", {"trackId": "a", "ifRev": rev})
+
+    @pytest.mark.parametrize("missing", ["trackId", "currentTime", "isPlaying"])
+    def test_a_report_says_everything(self, missing: str) -> None:
+        data = {"trackId": "a", "currentTime": 1, "isPlaying": True}
+        del data[missing]
+        with pytest.raises(InvalidMessage, match=missing):
+            messages.command("updateStreaming", data)
+
+
+class TestAuthenticate:
+    def test_a_token_and_labels(self) -> None:
+        hello = messages.authenticate({"token": "t", "deviceId": "d", "deviceName": "Küche"})
+        assert (hello.token, hello.labels) == ("t", Labels("d", "Küche"))
+
+    @pytest.mark.parametrize("token", [None, "", 5])
+    def test_no_token(self, token: object) -> None:
+        with pytest.raises(InvalidMessage, match="token"):
+            messages.authenticate({"token": token})
+
+    @pytest.mark.parametrize("label", ["", "x" * 129, 5, "a\nb", "\x00"])
+    def test_impossible_labels(self, label: object) -> None:
+        with pytest.raises(InvalidMessage, match="deviceName"):
+            messages.authenticate({"token": "t", "deviceName": label})
+
+
+class TestEvents:
+    def test_an_event(self) -> None:
+        assert json.loads(messages.encode("trackState", {"rev": 1})) == {
+            "event": "trackState",
+            "data": {"rev": 1},
+        }
+
+    @pytest.mark.parametrize("frame_id", [0, "", "\ud800", 1.5])
+    def test_an_answer_carries_the_frames_id_whatever_it_is(self, frame_id: Any) -> None:
+        text = messages.encode("trackState", {}, frame_id)
+        assert text.isascii()
+        assert json.loads(text)["id"] == frame_id
+
+    def test_an_error(self) -> None:
+        frame = json.loads(messages.encode_error(InvalidMessage("why"), "playTrack", 3))
+        assert frame == {
+            "event": "error",
+            "id": 3,
+            "data": {"code": "invalid_message", "message": "why", "event": "playTrack"},
+        }
+
+    def test_a_conflict_shows_the_state(self) -> None:
+        frame = json.loads(messages.encode_error(Conflict("late", {"rev": 4}), "playTrack"))
+        assert frame["data"]["state"] == {"rev": 4}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+NAMES = st.sampled_from(["trackId", "currentTime", "isPlaying", "playbackRate", "ifRev", "token"])
+EVENTS = st.sampled_from(["playTrack", "pauseTrack", "updateStreaming", "getCurrentState"])
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_no_text_breaks_the_parser(text: str) -> None:
+    with suppress(InvalidMessage):
+        messages.parse(text)
+
+
+@given(EVENTS | st.text(), st.dictionaries(NAMES, JSON))
+def test_no_payload_breaks_a_command(event: str, data: dict[str, Any]) -> None:
+    with suppress(InvalidMessage, UnknownEvent):
+        messages.command(event, data)

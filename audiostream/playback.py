@@ -1,0 +1,491 @@
+"""One user's playback and the rules that keep several players from fighting over it.
+
+Here: immutable values in, an outcome out. Not here: sockets, clocks, files. ``now`` is an
+argument (float seconds, monotonic, mapped to the epoch once at start), and who is told is an
+answer: delivering it is the registry's work.
+
+::
+
+    command (a person's intent) ──► 1 takes effect ─────────────► the whole room
+    report (a player's position)
+        ├─ 2 agrees ────────────────────────────────────────────► nobody
+        ├─ 3 the device is catching up ─────────────────────────► nobody
+        ├─ 4 drift ──── of the active device: re-anchor ────────► the others
+        │          └─── of another device ──────────────────────► only that device
+        ├─ 5 the device never followed ─────────────────────────► only that device
+        └─ 6 anything else is a person at that device ──────────► the whole room
+
+Rules 1 to 6 are tried in this order; 7 to 14 stand beside them:
+
+7.  With ``tolerance`` 0 rules 2 to 5 and 13 are off: every report is told to the whole room.
+8.  ``if_rev`` that is not the current rev is refused with ``Conflict``.
+9.  Unknown tracks (``registry``) and impossible positions (``messages``) never get here.
+10. Nobody names a user: the identity is the token's (``gateway``, ``rest``).
+11. Playback whose last player left freezes where it was last known; after ``RESUME_GRACE`` it is
+    paused there. A player that returns there, or has gone on from there, brings it back: the
+    state re-anchors to it, it becomes active, the others are told.
+12. ``GetCurrentState`` answers only the asker, and counts as telling it.
+13. The end of a track is not an act: where state and report are both within ``tolerance`` of the
+    duration they agree, whatever ``is_playing`` says. Players never stop in the same instant,
+    and durations in tags are not exact.
+14. A jump back is a wish: a device that is in step, and was told longer than ``SETTLE_TIME``
+    ago, is measured by its own previous report alone. Else a seek backwards on any but the
+    active device would be taken for a late start, and undone.
+15. An agreement may be an old one. A device that was told twice within ``SETTLE_TIME`` is not in
+    step because it agrees: it may be speaking of a state before. Else, where two people act at
+    once or one drags a seek bar, late echoes are taken for acts, and the room never rests.
+16. Silence repeats: a device that was ignored and has said nothing for ``SETTLE_TIME`` is taken to
+    repeat its last report, once. Paused players send no reports; without this, one that was
+    ignored in its last word would stay apart for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from .errors import Conflict
+from .messages import (
+    Command,
+    GetCurrentState,
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+    StateView,
+)
+
+SYNC_TOLERANCE = 1.0
+"""Seconds that two players may be apart and still agree."""
+SETTLE_TIME = 2.0
+"""Seconds that a device may take to follow what it was told."""
+RESUME_GRACE = 30.0
+"""Seconds that a frozen playback waits for a player to come back."""
+ROUNDING = 0.05
+"""Seconds by which a player may report less than it was told: media clocks are coarse."""
+RECENT_STATES = 8
+"""How many of a device's recent states are remembered at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRef:
+    """A connected device: ``key`` is its connection's own, ``device_id`` only a label."""
+
+    key: int
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where one user's playback is: ``position`` seconds at ``anchored_at``, moving if playing.
+
+    ``duration`` is None where it is unknown. ``frozen_at`` is set while the last player is away
+    (rule 11): the position then stands still although ``is_playing``.
+    """
+
+    track_id: str | None = None
+    duration: float | None = None
+    position: float = 0.0
+    anchored_at: float = 0.0
+    is_playing: bool = False
+    playback_rate: float = 1.0
+    rev: int = 0
+    updated_at: float = 0.0
+    active_device: DeviceRef | None = None
+    frozen_at: float | None = None
+
+    def position_at(self, now: float) -> float:
+        """The position in seconds, extrapolated to ``now``, within [0, duration]."""
+        position = self.position
+        if self.is_playing and self.frozen_at is None:
+            position += max(0.0, now - self.anchored_at) * self.playback_rate
+        return self.clamp(position)
+
+    def clamp(self, position: float) -> float:
+        return position if self.duration is None else min(position, self.duration)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A playback as it was seen at a moment: told to a device, or reported by one."""
+
+    track_id: str
+    position: float
+    is_playing: bool
+    playback_rate: float
+    at: float
+
+    def explains(self, report: Sighting, tolerance: float) -> bool:
+        """Whether a player that was here, and started late, stalled or went on, says ``report``."""
+        return (
+            self.track_id == report.track_id
+            and self.is_playing == report.is_playing
+            and self.playback_rate == report.playback_rate
+            and self.reaches(report, tolerance)
+        )
+
+    def reaches(self, report: Sighting, tolerance: float) -> bool:
+        """Whether this accounts for the reported position."""
+        if not self.is_playing:
+            return abs(report.position - self.position) <= tolerance
+        went_on = (report.at - self.at) * self.playback_rate
+        earliest, latest = self.position - ROUNDING, self.position + went_on + tolerance
+        return earliest <= report.position <= latest
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What the rules know of one connected device. Times are float seconds.
+
+    ``told``: what it was last told (None: nothing, or that there is no track). ``reported``: its
+    own last report since. ``recent``: what it was told and what it reported within
+    ``SETTLE_TIME`` before it was told ``told``, or last of all, and since; and the user's state
+    before each telling. A report that just goes on from the one before takes its place.
+    ``in_step``: it has agreed since it was told. ``is_sounding``: it reported playing, and has
+    neither reported nor been told otherwise since.
+
+    ``told_before_at``: when it was told what it was told before (rule 15). ``is_ignored``: its
+    last report was, by rule 3; ``is_reminded``: and its silence has been answered (rule 16).
+    """
+
+    told: Sighting | None = None
+    reported: Sighting | None = None
+    recent: tuple[Sighting, ...] = ()
+    in_step: bool = False
+    is_sounding: bool = False
+    told_before_at: float | None = None
+    is_ignored: bool = False
+    is_reminded: bool = False
+
+
+class Audience(Enum):
+    """Who is told the state after an outcome."""
+
+    NOBODY = auto()
+    SENDER = auto()
+    OTHERS = auto()
+    ROOM = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The ``state`` and the sender's ``listener`` after a command, and who hears ``event``."""
+
+    state: State
+    listener: Listener
+    audience: Audience
+    event: str = "trackUpdated"
+
+
+def apply(
+    state: State,
+    command: Command,
+    now: float,
+    *,
+    device: DeviceRef | None = None,
+    listener: Listener | None = None,
+    duration: float | None = None,
+    alone: bool = False,
+    tolerance: float = SYNC_TOLERANCE,
+) -> Outcome:
+    """Decide what ``command`` does to a user's playback at ``now``.
+
+    ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
+    ``duration`` is that of the command's track, in seconds. ``alone`` says that no other device
+    is connected. ``tolerance`` is in seconds. The caller tells the ``audience`` and calls
+    ``tell`` for each device that it told. Raises ``Conflict``.
+    """
+    listener = listener or Listener()
+    state = settled(state, now)
+    if isinstance(command, GetCurrentState):
+        return Outcome(state, listener, Audience.SENDER, "trackState")  # rule 12
+    if command.if_rev is not None and command.if_rev != state.rev:
+        raise Conflict(  # rule 8
+            f"the state has moved on to rev {state.rev}", view(state, now).to_json()
+        )
+    if command.track_id == state.track_id and duration != state.duration:
+        state = replace(state, duration=duration)
+    if isinstance(command, Report):
+        report = Sighting(
+            command.track_id,
+            command.position if duration is None else min(command.position, duration),
+            command.is_playing,
+            command.playback_rate or _rate_of(state, command.track_id),
+            now,
+        )
+        return _report(state, listener, report, device, duration, alone, tolerance)
+    return _command(state, listener, command, now, device, duration)
+
+
+def settled(state: State, now: float) -> State:
+    """The state after what time alone does to it: a track ends, a grace period runs out."""
+    if not state.is_playing:
+        return state
+    if state.frozen_at is not None:
+        if now - state.frozen_at < RESUME_GRACE:
+            return state
+        return replace(  # rule 11: none came back
+            state, is_playing=False, frozen_at=None, rev=state.rev + 1, updated_at=now
+        )
+    if state.duration is not None and state.position_at(now) >= state.duration:
+        return replace(state, is_playing=False, position=state.duration)
+    return state
+
+
+def view(state: State, now: float) -> StateView:
+    """The state as clients are told it, extrapolated to ``now``."""
+    return StateView(
+        track_id=state.track_id,
+        current_time=state.position_at(now),
+        is_playing=state.is_playing,
+        duration=state.duration,
+        playback_rate=state.playback_rate,
+        rev=state.rev,
+        device_id=state.active_device.device_id if state.active_device else None,
+        updated_at=int(state.updated_at * 1000),
+        server_time=int(now * 1000),
+    )
+
+
+def tell(listener: Listener, before: State, after: State, now: float) -> Listener:
+    """What the rules know of a device once it is told ``after``; the state had been ``before``."""
+    told = _sighting(after, now)
+    if told is None:
+        return listener
+    last = (listener.told, listener.reported)
+    lately = tuple(s for s in listener.recent if s in last or now - s.at <= SETTLE_TIME)
+    former = _sighting(before, now)
+    recent = (*lately, *((former,) if former else ()), told)[-RECENT_STATES:]
+    return Listener(
+        told=told,
+        recent=recent,
+        is_sounding=listener.is_sounding and after.is_playing,
+        told_before_at=listener.told.at if listener.told else None,
+    )
+
+
+def overdue(listener: Listener, now: float) -> Report | None:
+    """What an ignored device that has fallen silent is taken to say (rule 16), else None.
+
+    The caller applies it as if the device had sent it, and then notes ``reminded``.
+    """
+    last = listener.reported
+    if last is None or not listener.is_ignored or listener.is_reminded:
+        return None
+    silent_for = now - last.at
+    if silent_for < SETTLE_TIME:
+        return None
+    went_on = silent_for * last.playback_rate if last.is_playing else 0.0
+    return Report(last.track_id, last.position + went_on, last.is_playing, last.playback_rate)
+
+
+def reminded(listener: Listener) -> Listener:
+    """What the rules know of a device once its silence has been answered (rule 16)."""
+    return replace(listener, is_reminded=True)
+
+
+def leave(state: State, leaving: Listener, others: Iterable[Listener], now: float) -> State:
+    """The state once a device has left; ``others`` are those that stay (rule 11)."""
+    state = settled(state, now)
+    if not state.is_playing or state.frozen_at is not None:
+        return state
+    others = tuple(others)
+    if others and not (leaving.is_sounding and not any(o.is_sounding for o in others)):
+        return state
+    position = state.position_at(now)
+    if leaving.in_step and leaving.reported is not None:
+        position = leaving.reported.position  # a dead socket is noticed late: what it last said
+    return replace(state, position=state.clamp(position), anchored_at=now, frozen_at=now)
+
+
+def _command(
+    state: State,
+    listener: Listener,
+    command: PlayTrack | PauseTrack | SetState,
+    now: float,
+    device: DeviceRef | None,
+    duration: float | None,
+) -> Outcome:
+    """Rule 1: a command takes effect, and the whole room is told."""
+    same_track = command.track_id == state.track_id
+    if isinstance(command, PauseTrack) and not same_track and state.track_id is not None:
+        raise Conflict("another track is current", view(state, now).to_json())
+    position, rate = command.position, _rate_of(state, command.track_id)
+    match command:
+        case PlayTrack():
+            is_playing, event = True, "trackPlaying"
+            if position is None and same_track and state.position_at(now) == state.duration:
+                position = 0.0  # as media elements do when they play again after the end
+        case PauseTrack():
+            is_playing, event = False, "trackPaused"
+        case SetState():
+            is_playing, event = command.is_playing, "trackUpdated"
+            rate = command.playback_rate or rate
+    if position is None:
+        position = state.position_at(now) if same_track else 0.0
+    wanted = Sighting(command.track_id, position, is_playing, rate, now)
+    return Outcome(_take(state, wanted, duration, device), listener, Audience.ROOM, event)
+
+
+def _report(
+    state: State,
+    listener: Listener,
+    report: Sighting,
+    device: DeviceRef | None,
+    duration: float | None,
+    alone: bool,
+    tolerance: float,
+) -> Outcome:
+    """Rules 2 to 6, in their order."""
+    now = report.at
+    heard = _hear(listener, report, tolerance)
+    is_active = device is not None and state.active_device == device
+    if tolerance > 0:
+        if _brings_back(state, report, tolerance):  # rule 11
+            state = replace(_anchor(state, report, duration), active_device=device)
+            return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
+
+        if _agrees(state, report, tolerance):  # rule 2
+            in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
+            return Outcome(state, replace(heard, in_step=in_step), Audience.NOBODY)
+
+        if _is_catching_up(listener, now) and (  # rule 3
+            not is_active or _accounts_for(listener.recent, report, tolerance)
+        ):
+            return Outcome(state, replace(heard, is_ignored=True), Audience.NOBODY)
+
+        if _has_drifted(listener, report, tolerance):  # rule 4
+            if is_active or (alone and _is_same_kind(state, report)):
+                state = _anchor(state, report, duration)
+                return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
+            return Outcome(state, heard, Audience.SENDER)
+
+        # At most once every SETTLE_TIME: until then, rule 3 has ignored such a device.
+        if listener.told is not None and not listener.in_step and not is_active:  # rule 5
+            return Outcome(state, heard, Audience.SENDER)
+
+    return Outcome(_take(state, report, duration, device), heard, Audience.ROOM)  # rule 6
+
+
+def _agrees(state: State, report: Sighting, tolerance: float) -> bool:
+    if state.track_id != report.track_id:
+        return False
+    position = state.position_at(report.at)
+    if state.duration is not None:  # rule 13
+        nearly_over = state.duration - tolerance
+        if position >= nearly_over and report.position >= nearly_over:
+            return True
+    return (
+        state.is_playing == report.is_playing
+        and state.playback_rate == report.playback_rate
+        and abs(report.position - position) <= tolerance
+    )
+
+
+def _brings_back(state: State, report: Sighting, tolerance: float) -> bool:
+    """Whether the report is of a frozen playback's player that has returned or gone on."""
+    if state.frozen_at is None:
+        return False
+    frozen = _sighting(state, state.frozen_at)
+    return frozen is not None and (
+        frozen.explains(report, tolerance)
+        or (report.is_playing and _agrees(state, report, tolerance))
+    )
+
+
+def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
+    """What the rules know of a device after its report, before they are tried."""
+    recent, previous = listener.recent, listener.reported
+    if previous is not None and previous.explains(report, tolerance):
+        recent = tuple(seen for seen in recent if seen is not previous)
+    return replace(
+        listener,
+        reported=report,
+        recent=(*recent, report)[-RECENT_STATES:],
+        is_sounding=report.is_playing,
+        is_ignored=False,
+    )
+
+
+def _may_be_trusted(listener: Listener, now: float) -> bool:
+    """Whether an agreement is with what the device was told last, and not with something older."""
+    return listener.told_before_at is None or now - listener.told_before_at > SETTLE_TIME
+
+
+def _is_catching_up(listener: Listener, now: float) -> bool:
+    """Whether what the device says may still be older than what it was told."""
+    told = listener.told
+    return told is not None and not listener.in_step and now - told.at < SETTLE_TIME
+
+
+def _accounts_for(recent: tuple[Sighting, ...], report: Sighting, tolerance: float) -> bool:
+    """Whether the report may be a mixture of the states that a device has lately been in."""
+    return (
+        any(seen.is_playing == report.is_playing for seen in recent)
+        and any(seen.playback_rate == report.playback_rate for seen in recent)
+        and any(
+            seen.track_id == report.track_id and seen.reaches(report, tolerance) for seen in recent
+        )
+    )
+
+
+def _has_drifted(listener: Listener, report: Sighting, tolerance: float) -> bool:
+    """Whether the player started late or stalled, rather than a person moved it."""
+    told, previous = listener.told, listener.reported
+    if told is not None and listener.in_step and report.at - told.at >= SETTLE_TIME:
+        told = None  # rule 14
+    return any(seen is not None and seen.explains(report, tolerance) for seen in (told, previous))
+
+
+def _take(
+    state: State, wanted: Sighting, duration: float | None, device: DeviceRef | None
+) -> State:
+    """The state after an accepted change: rev + 1, and the sender's device becomes active.
+
+    A change by REST leaves the active device as it is: whoever led goes on leading.
+    """
+    return State(
+        track_id=wanted.track_id,
+        duration=duration,
+        position=wanted.position if duration is None else min(wanted.position, duration),
+        anchored_at=wanted.at,
+        is_playing=wanted.is_playing,
+        playback_rate=wanted.playback_rate,
+        rev=state.rev + 1,
+        updated_at=wanted.at,
+        active_device=device or state.active_device,
+    )
+
+
+def _rate_of(state: State, track_id: str) -> float:
+    """The rate at which a track plays where nobody says: another track starts at 1.0 again."""
+    return state.playback_rate if track_id == state.track_id else 1.0
+
+
+def _is_same_kind(state: State, report: Sighting) -> bool:
+    return (state.track_id, state.is_playing) == (report.track_id, report.is_playing)
+
+
+def _anchor(state: State, report: Sighting, duration: float | None) -> State:
+    """The state moved to where its player really is; a change of more than position is a rev."""
+    changed = not _is_same_kind(state, report)
+    return replace(
+        state,
+        track_id=report.track_id,
+        duration=duration,
+        position=report.position,
+        anchored_at=report.at,
+        is_playing=report.is_playing,
+        playback_rate=report.playback_rate,
+        frozen_at=None,
+        rev=state.rev + changed,
+        updated_at=report.at if changed else state.updated_at,
+    )
+
+
+def _sighting(state: State, now: float) -> Sighting | None:
+    if state.track_id is None:
+        return None
+    position = state.position_at(now)
+    return Sighting(state.track_id, position, state.is_playing, state.playback_rate, now)

@@ -1,0 +1,221 @@
+"""Who is connected, and what each of them is told: ``dict[user_id, Room]``.
+
+Here: rooms, devices and the fan-out through each device's outbox. Not here: the decisions
+(``playback``), the sockets behind the outboxes (``gateway``), and anything that waits: every
+method returns at once, so nothing is ever awaited while the registry is being read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+
+from . import playback
+from .errors import TrackNotFound
+from .messages import Command, FrameId, GetCurrentState, StateView, encode
+from .playback import Audience, DeviceRef, Listener, State
+
+_WITH_TRACK = frozenset({"trackPlaying", "trackState"})
+"""The events that carry a description of their track."""
+
+
+class Outbox(Protocol):
+    """The way to one device. ``offer`` never waits; a device that cannot keep up is cut."""
+
+    def offer(self, text: str) -> None: ...
+
+
+class Catalogue(Protocol):
+    """What rooms need to know of tracks. Both raise ``TrackNotFound``."""
+
+    def duration(self, user_id: str, track_id: str) -> float | None:
+        """The track's duration in seconds, None where unknown."""
+
+    def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
+        """The track as the protocol writes it, with a fresh stream ticket."""
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """One connected socket. Compared by identity: labels may repeat."""
+
+    ref: DeviceRef
+    name: str | None
+    outbox: Outbox
+    listener: Listener = field(default_factory=Listener)
+
+
+class Room:
+    """``user_{userId}``: one user's playback and the devices that hear of it."""
+
+    def __init__(
+        self,
+        user_id: str,
+        catalogue: Catalogue,
+        clock: Callable[[], float],
+        tolerance: float,
+        restless: set[Room],
+    ) -> None:
+        self.user_id = user_id
+        self.state = State()
+        self.devices: dict[int, Device] = {}
+        self._catalogue = catalogue
+        self._clock = clock
+        self._tolerance = tolerance
+        self._restless = restless
+
+    @property
+    def name(self) -> str:
+        return f"user_{self.user_id}"
+
+    def leave(self, device: Device) -> None:
+        """Forget a device. Does nothing if it is not here."""
+        if self.devices.pop(device.ref.key, None) is None:
+            return
+        self._pass_time()
+        others = (other.listener for other in self.devices.values())
+        self.state = playback.leave(self.state, device.listener, others, self._clock())
+        if self.state.frozen_at is not None:
+            self._restless.add(self)
+
+    def perform(
+        self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
+    ) -> StateView:
+        """Let ``command`` take its course and tell whom it concerns; answer the state after it.
+
+        ``device`` is the sender, None for REST. If its frame had an id, the sender gets a direct
+        answer in any case: ``trackState`` where the rules tell it nothing, which does not count
+        as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
+        """
+        self._pass_time()
+        duration = None
+        if not isinstance(command, GetCurrentState):
+            duration = self._catalogue.duration(self.user_id, command.track_id)
+        now, before = self._clock(), self.state
+        outcome = playback.apply(
+            before,
+            command,
+            now,
+            device=device.ref if device else None,
+            listener=device.listener if device else None,
+            duration=duration,
+            alone=len(self.devices) <= 1,
+            tolerance=self._tolerance,
+        )
+        self.state = outcome.state
+        if device is not None:
+            device.listener = outcome.listener
+            if outcome.listener.is_ignored:
+                self._restless.add(self)
+        hearers = self._hearers(outcome.audience, device)
+        self._tell(hearers, outcome.event, before, now, device, frame_id)
+        return playback.view(self.state, now)
+
+    def settle(self) -> None:
+        """Let time do what it does alone: rules 11 and 16. Call about once a second."""
+        self._pass_time()
+        for device in tuple(self.devices.values()):
+            report = playback.overdue(device.listener, self._clock())
+            if report is not None:
+                with suppress(TrackNotFound):
+                    self.perform(report, device)
+                device.listener = playback.reminded(device.listener)
+        waiting = any(
+            device.listener.is_ignored and not device.listener.is_reminded
+            for device in self.devices.values()
+        )
+        if self.state.frozen_at is None and not waiting:
+            self._restless.discard(self)
+
+    def _pass_time(self) -> None:
+        now, before = self._clock(), self.state
+        self.state = playback.settled(before, now)
+        if self.state.rev != before.rev:  # rule 11: none came back
+            self._tell(tuple(self.devices.values()), "trackPaused", before, now)
+
+    def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
+        match audience:
+            case Audience.ROOM:
+                return tuple(self.devices.values())
+            case Audience.OTHERS:
+                return tuple(other for other in self.devices.values() if other is not sender)
+            case Audience.SENDER if sender is not None:
+                return (sender,)
+        return ()
+
+    def _tell(
+        self,
+        hearers: tuple[Device, ...],
+        event: str,
+        before: State,
+        now: float,
+        sender: Device | None = None,
+        frame_id: FrameId | None = None,
+    ) -> None:
+        if not hearers and frame_id is None:
+            return
+        data = self._payload(event, now)
+        text = encode(event, data)
+        for device in hearers:
+            device.listener = playback.tell(device.listener, before, self.state, now)
+            if device is not sender or frame_id is None:
+                device.outbox.offer(text)
+        if sender is not None and frame_id is not None:
+            if sender not in hearers:
+                event, data = "trackState", self._payload("trackState", now)
+            sender.outbox.offer(encode(event, data, frame_id))
+
+    def _payload(self, event: str, now: float) -> dict[str, Any]:
+        data = playback.view(self.state, now).to_json()
+        if event in _WITH_TRACK and self.state.track_id is not None:
+            with suppress(TrackNotFound):  # it may have been taken off the shelf since
+                data["track"] = self._catalogue.describe(self.user_id, self.state.track_id)
+        return data
+
+
+class Registry:
+    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        clock: Callable[[], float],
+        tolerance: float = playback.SYNC_TOLERANCE,
+    ) -> None:
+        self.rooms: dict[str, Room] = {}
+        self._catalogue = catalogue
+        self._clock = clock
+        self._tolerance = tolerance
+        self._restless: set[Room] = set()
+        self._keys = count(1)
+
+    def room(self, user_id: str) -> Room:
+        """The room of a user, made at the first call."""
+        room = self.rooms.get(user_id)
+        if room is None:
+            room = Room(user_id, self._catalogue, self._clock, self._tolerance, self._restless)
+            self.rooms[user_id] = room
+        return room
+
+    def connect(
+        self, user_id: str, outbox: Outbox, device_id: str, name: str | None = None
+    ) -> Device:
+        """Let a new device into its user's room. Nothing is told (rule 12)."""
+        device = Device(DeviceRef(next(self._keys), device_id), name, outbox)
+        self.room(user_id).devices[device.ref.key] = device
+        return device
+
+    def disconnect(self, user_id: str, device: Device) -> None:
+        """Forget a device, once or more often. A room that never played is forgotten with it."""
+        room = self.room(user_id)
+        room.leave(device)
+        if not room.devices and room.state == State():
+            del self.rooms[user_id]
+
+    def settle(self) -> None:
+        """Call about once a second. Looks only at rooms in which something is open."""
+        for room in tuple(self._restless):
+            room.settle()

@@ -1,0 +1,557 @@
+"""The playback rules, each played as scenes on a fake clock; seconds throughout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from audiostream import playback
+from audiostream.errors import Conflict, TrackNotFound
+from audiostream.messages import GetCurrentState, PlayTrack
+from audiostream.playback import Audience, State, settled, view
+
+from .scenes import Scene
+
+
+@pytest.fixture
+def scene() -> Scene:
+    scene = Scene()
+    scene.connect("phone", "kiosk")
+    return scene
+
+
+@pytest.fixture
+def together(scene: Scene) -> Scene:
+    """Phone and kiosk play the same song, the phone in the lead, both in step at 10 s."""
+    scene.play("phone", at=0.0)
+    scene.listen(10.0, phone=0.0, kiosk=-0.1)
+    scene.clear()
+    return scene
+
+
+class TestState:
+    def test_a_playing_state_moves_with_time_and_rate(self) -> None:
+        state = State("song", 100.0, 10.0, 50.0, True, 2.0)
+        assert state.position_at(53.0) == 16.0
+
+    def test_a_paused_state_stands_still(self) -> None:
+        assert State("song", 100.0, 10.0, 50.0).position_at(90.0) == 10.0
+
+    def test_time_that_runs_backwards_moves_nothing(self) -> None:
+        assert State("song", 100.0, 10.0, 50.0, True).position_at(49.0) == 10.0
+
+    def test_the_end_of_the_track_ends_the_playing(self) -> None:
+        ended = settled(State("song", 100.0, 95.0, 50.0, True), 60.0)
+        assert (ended.is_playing, ended.position) == (False, 100.0)
+
+    def test_a_track_of_unknown_length_has_no_end(self) -> None:
+        state = State("song", None, 95.0, 50.0, True)
+        assert settled(state, 10_000.0) is state
+
+    def test_clients_are_told_positions_of_now_and_times_in_milliseconds(self) -> None:
+        told = view(State("song", None, 10.0, 50.0, True, rev=3, updated_at=50.0), 51.5)
+        assert told.to_json() == {
+            "trackId": "song",
+            "currentTime": 11.5,
+            "isPlaying": True,
+            "playbackRate": 1.0,
+            "rev": 3,
+            "deviceId": None,
+            "updatedAt": 50_000,
+            "serverTime": 51_500,
+        }
+
+    def test_nothing_played_yet(self) -> None:
+        told = view(State(), 51.5)
+        assert (told.track_id, told.current_time, told.is_playing) == (None, 0.0, False)
+
+
+class TestRule1ACommandTakesEffect:
+    def test_play_is_told_to_the_whole_room_the_sender_included(self, scene: Scene) -> None:
+        answer = scene.play("phone", at=5.0)
+        assert (answer.rev, answer.device_id, answer.is_playing) == (1, "phone", True)
+        for name in ("phone", "kiosk"):
+            [(event, state, _)] = scene.frames(name)
+            assert (event, state["currentTime"], state["track"]["id"]) == (
+                "trackPlaying",
+                5.0,
+                "song",
+            )
+
+    def test_pause_keeps_the_position_of_now(self, scene: Scene) -> None:
+        scene.play("phone", at=5.0)
+        scene.wait(3.5)
+        scene.clear()
+        scene.pause("kiosk")
+        assert scene.heard("phone") == [("trackPaused", 8.5)]
+        assert scene.room.state.active_device == scene.devices["kiosk"].ref
+
+    def test_play_resumes_the_current_track_where_it_stands(self, scene: Scene) -> None:
+        scene.pause("phone", at=42.0)
+        scene.wait(60.0)
+        assert scene.play("kiosk").current_time == 42.0
+
+    def test_play_of_another_track_starts_at_0(self, scene: Scene) -> None:
+        scene.play("phone", at=42.0)
+        assert scene.play("phone", "other").current_time == 0.0
+
+    def test_play_after_the_end_starts_again(self, scene: Scene) -> None:
+        scene.play("phone", "short", 8.0)
+        scene.wait(5.0)
+        assert scene.room.perform(GetCurrentState()).current_time == 10.0
+        assert scene.play("phone", "short").current_time == 0.0
+
+    def test_a_position_behind_the_end_is_the_end(self, scene: Scene) -> None:
+        assert scene.play("phone", "short", 99.0).current_time == 10.0
+
+    def test_pausing_another_than_the_current_track_is_refused(self, scene: Scene) -> None:
+        scene.play("phone", at=5.0)
+        scene.clear()
+        with pytest.raises(Conflict) as refused:
+            scene.pause("kiosk", "other")
+        assert refused.value.state["trackId"] == "song"
+        assert (scene.room.state.rev, scene.heard("phone")) == (1, [])
+
+    def test_a_pause_before_anything_played_prepares_the_track(self, scene: Scene) -> None:
+        answer = scene.pause("phone", at=7.0)
+        assert (answer.track_id, answer.current_time, answer.is_playing) == ("song", 7.0, False)
+
+    def test_rest_sets_the_state_and_the_room_hears_track_updated(self, scene: Scene) -> None:
+        answer = scene.set(30.0, playing=True)
+        assert (answer.rev, answer.device_id) == (1, None)
+        assert scene.heard("phone") == scene.heard("kiosk") == [("trackUpdated", 30.0)]
+
+    def test_rest_leaves_the_lead_where_it_was(self, together: Scene) -> None:
+        assert together.set(30.0, playing=True).device_id == "phone"
+
+    def test_another_track_plays_at_the_normal_rate_again(self, scene: Scene) -> None:
+        scene.play("phone")
+        scene.report("phone", 0.0, playback_rate=1.5)
+        assert scene.room.state.playback_rate == 1.5
+        assert scene.play("phone").playback_rate == 1.5
+        assert scene.play("phone", "other").playback_rate == 1.0
+
+
+class TestRule2AgreementIsAbsorbed:
+    def test_two_tabs_left_alone_for_an_hour_hear_nothing_after_the_start(
+        self, scene: Scene
+    ) -> None:
+        scene.play("phone", at=0.0)
+        assert scene.heard("phone") == scene.heard("kiosk") == [("trackPlaying", 0.0)]
+        for _ in range(4 * 3600):
+            scene.clock.advance(0.25)
+            scene.report("phone", scene.position)
+            scene.report("kiosk", max(0.0, scene.position - 0.2))
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+        assert scene.room.state.rev == 1
+
+    @pytest.mark.parametrize("offset", [-1.0, -0.5, 0.0, 0.5, 1.0])
+    def test_within_the_tolerance_nobody_is_told(self, together: Scene, offset: float) -> None:
+        together.report("kiosk", together.position + offset)
+        assert together.heard("phone") == together.heard("kiosk") == []
+        assert together.room.state.rev == 1
+
+    def test_a_paused_room_agrees_with_paused_reports(self, together: Scene) -> None:
+        together.pause("phone")
+        together.clear()
+        together.report("kiosk", together.position + 0.4, playing=False)
+        assert together.heard("phone") == together.heard("kiosk") == []
+
+    def test_another_rate_is_no_agreement(self, together: Scene) -> None:
+        together.report("kiosk", together.position, playback_rate=2.0)
+        assert together.heard("phone")[0][0] == "trackUpdated"
+        assert together.room.state.playback_rate == 2.0
+
+
+class TestRule3ADeviceThatIsCatchingUpIsNotObeyed:
+    def test_a_pause_is_not_undone_by_the_others_late_playing(self, together: Scene) -> None:
+        together.pause("phone")
+        together.clear()
+        for _ in range(7):
+            together.clock.advance(0.25)
+            together.report("kiosk", together.position + 0.2, playing=True)
+        assert not together.room.state.is_playing
+        assert together.heard("phone") == together.heard("kiosk") == []
+
+    def test_a_pause_is_not_undone_by_the_senders_own_late_playing(self, together: Scene) -> None:
+        together.pause("phone")
+        together.clear()
+        together.clock.advance(0.1)
+        together.report("phone", together.position, playing=True)
+        assert not together.room.state.is_playing
+        assert together.heard("phone") == together.heard("kiosk") == []
+
+    def test_restarting_a_track_is_not_undone_by_a_report_on_its_way(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.listen(120.0, phone=0.0)
+        scene.play("phone", at=0.0)
+        scene.clear()
+        scene.clock.advance(0.3)
+        scene.report("phone", 120.3)
+        assert scene.position == pytest.approx(0.3)
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+
+    def test_another_track_is_not_undone_by_a_report_of_the_old_one(self, together: Scene) -> None:
+        together.play("phone", "other", 0.0)
+        together.clear()
+        together.clock.advance(0.2)
+        together.report("phone", 10.2)
+        assert together.room.state.track_id == "other"
+        assert together.heard("phone") == together.heard("kiosk") == []
+
+    def test_play_followed_at_once_by_a_jump_to_42_is_a_seek(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clear()
+        scene.clock.advance(0.2)
+        scene.report("phone", 42.0)
+        assert scene.heard("phone") == scene.heard("kiosk") == [("trackUpdated", 42.0)]
+        assert scene.room.state.rev == 2
+
+    def test_from_another_device_even_a_jump_is_ignored(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clear()
+        scene.clock.advance(0.2)
+        scene.report("kiosk", 42.0)
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+
+    def test_a_device_that_has_been_in_step_is_obeyed_at_once(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clock.advance(0.25)
+        scene.report("kiosk", 0.2)
+        scene.clear()
+        scene.clock.advance(0.25)
+        scene.report("kiosk", 0.4, playing=False)
+        assert not scene.room.state.is_playing
+
+
+class TestRule4DriftIsNotAWish:
+    def test_a_kiosk_that_stalls_is_told_once_and_the_phone_never(self, together: Scene) -> None:
+        stalled_at = together.position
+        together.listen(5.0, phone=0.0)
+        together.report("kiosk", stalled_at + 0.05)
+        assert together.heard("kiosk") == [("trackUpdated", 15.0)]
+        together.listen(60.0, phone=0.0, kiosk=-0.1)
+        assert together.heard("kiosk") == together.heard("phone") == []
+
+    def test_the_active_phone_that_stalls_moves_the_kiosk_once(self, together: Scene) -> None:
+        together.listen(5.0, kiosk=0.0)
+        together.clear()
+        together.report("phone", 10.1)
+        assert together.heard("kiosk") == [("trackUpdated", 10.1)]
+        assert together.heard("phone") == []
+        together.listen(60.0, phone=0.0, kiosk=-0.1)
+        assert together.heard("kiosk") == together.heard("phone") == []
+        assert together.room.state.rev == 1
+
+    def test_a_late_start_of_the_active_device_is_followed(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clear()
+        scene.clock.advance(4.0)
+        scene.report("phone", 0.5)
+        assert scene.position == 0.5
+        assert scene.heard("kiosk") == [("trackUpdated", 0.5)]
+
+    def test_a_device_alone_in_the_room_is_followed_without_a_word(self) -> None:
+        scene = Scene()
+        scene.connect("kiosk")
+        scene.set(0.0, playing=True)
+        scene.clear()
+        scene.clock.advance(4.0)
+        scene.report("kiosk", 0.5)
+        assert scene.position == 0.5
+        assert scene.heard("kiosk") == []
+
+    def test_an_active_device_that_goes_on_contradicting_is_a_change(self, together: Scene) -> None:
+        together.pause("phone")
+        together.clear()
+        for _ in range(9):  # its person pressed play in its own controls right after
+            together.clock.advance(0.25)
+            together.report("phone", 10.0 + 0.1, playing=True)
+        assert together.room.state.is_playing
+        assert together.room.state.rev == 3
+        assert together.heard("kiosk") == [("trackUpdated", 10.1)]
+
+
+class TestRule5ADeviceThatNeverFollowedCommandsNobody:
+    def test_a_tab_whose_browser_blocks_sound_does_not_stop_the_first(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clear()
+        for _ in range(4 * 20):
+            scene.clock.advance(0.25)
+            scene.report("phone", scene.position)
+            scene.report("kiosk", 0.0, playing=False)
+        assert scene.room.state.is_playing
+        assert scene.heard("phone") == []
+        assert 9 <= len(scene.heard("kiosk")) <= 10
+
+    def test_a_device_that_plays_something_else_changes_nothing(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.clear()
+        for step in range(4 * 20):
+            scene.clock.advance(0.25)
+            scene.report("phone", scene.position)
+            scene.report("kiosk", step * 0.25, track="other")
+        assert scene.room.state.track_id == "song"
+        assert scene.heard("phone") == []
+        assert 9 <= len(scene.heard("kiosk")) <= 10
+
+
+class TestRule6AnythingElseIsAPerson:
+    def test_a_seek_on_either_device_is_told_to_all(self, together: Scene) -> None:
+        together.report("kiosk", 300.0)
+        assert together.heard("phone") == together.heard("kiosk") == [("trackUpdated", 300.0)]
+        assert together.room.state.active_device == together.devices["kiosk"].ref
+
+    def test_a_pause_in_the_other_devices_own_controls_holds(self, together: Scene) -> None:
+        together.report("kiosk", together.position, playing=False)
+        assert together.heard("phone") == [("trackUpdated", 10.0)]
+        together.clock.advance(0.1)
+        together.report("phone", 10.1, playing=True)
+        assert not together.room.state.is_playing
+
+    def test_another_track_in_its_own_controls_is_followed(self, together: Scene) -> None:
+        together.report("kiosk", 0.1, track="other")
+        assert together.room.state.track_id == "other"
+        assert together.room.state.duration == 7200.0
+
+    def test_the_first_report_of_a_device_never_told_anything(self, scene: Scene) -> None:
+        scene.report("phone", 17.0)
+        assert scene.heard("kiosk") == [("trackUpdated", 17.0)]
+
+    def test_having_been_told_that_there_is_no_track_is_not_having_been_told(
+        self, scene: Scene
+    ) -> None:
+        scene.ask("phone")
+        scene.clock.advance(0.1)
+        scene.report("phone", 17.0)
+        assert scene.position == 17.0
+
+
+class TestRule7WithoutTolerance:
+    def test_every_report_is_told_to_the_whole_room(self) -> None:
+        scene = Scene(tolerance=0.0)
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=0.0)
+        scene.clear()
+        for step in range(1, 5):
+            scene.clock.advance(0.25)
+            scene.report("phone", step * 0.25)
+        assert len(scene.heard("phone")) == len(scene.heard("kiosk")) == 4
+        assert scene.room.state.rev == 5
+
+
+class TestRule8IfRev:
+    def test_the_current_rev_is_accepted(self, together: Scene) -> None:
+        assert together.pause("kiosk", if_rev=1).rev == 2
+
+    def test_another_is_refused_with_the_current_state(self, together: Scene) -> None:
+        with pytest.raises(Conflict) as refused:
+            together.pause("kiosk", if_rev=0)
+        assert (refused.value.state["rev"], refused.value.state["isPlaying"]) == (1, True)
+        with pytest.raises(Conflict):
+            together.report("kiosk", 10.0, if_rev=2)
+        assert together.heard("phone") == together.heard("kiosk") == []
+
+
+class TestRule9UnknownTracks:
+    def test_an_unknown_track_and_anothers_are_refused_in_the_same_words(
+        self, scene: Scene
+    ) -> None:
+        scene.shelf.durations["secret"] = 60.0
+        scene.shelf.owned["secret"] = "bob"
+        refusals = set()
+        for track in ("nothing", "secret"):
+            with pytest.raises(TrackNotFound) as refused:
+                scene.play("phone", track)
+            refusals.add(str(refused.value))
+            with pytest.raises(TrackNotFound):
+                scene.report("phone", 1.0, track=track)
+        assert len(refusals) == 1
+        assert scene.room.state == State()
+
+
+class TestRule11WhenTheLastPlayerLeaves:
+    @pytest.fixture
+    def frozen(self, together: Scene) -> Scene:
+        """Only the phone had sound; it left at 10 s while the kiosk watches."""
+        together.report("kiosk", together.position)
+        together.devices["kiosk"].listener = replace(
+            together.devices["kiosk"].listener, is_sounding=False
+        )
+        together.disconnect("phone")
+        return together
+
+    def test_the_position_freezes(self, frozen: Scene) -> None:
+        frozen.wait(20.0)
+        assert frozen.room.state.is_playing
+        assert frozen.position == 10.0
+        assert frozen.heard("kiosk") == []
+
+    def test_after_the_grace_it_is_paused_and_the_room_is_told(self, frozen: Scene) -> None:
+        frozen.wait(31.0)
+        assert frozen.heard("kiosk") == [("trackPaused", 10.0)]
+        assert (frozen.room.state.is_playing, frozen.room.state.rev) == (False, 2)
+        frozen.wait(60.0)
+        assert frozen.heard("kiosk") == []
+
+    def test_a_reload_resumes_where_it_was(self, frozen: Scene) -> None:
+        frozen.wait(1.5)
+        frozen.connect("phone")
+        assert frozen.ask("phone").current_time == 10.0
+        frozen.clock.advance(0.5)
+        frozen.clear()
+        frozen.report("phone", 10.2)
+        assert frozen.heard("phone") == []
+        assert frozen.heard("kiosk") == [("trackUpdated", 10.2)]
+        frozen.listen(60.0, phone=0.0)
+        assert frozen.position == pytest.approx(70.2)
+        assert frozen.room.state.rev == 1
+        assert frozen.room.state.active_device == frozen.devices["phone"].ref
+
+    def test_a_player_that_went_on_while_the_network_was_away_is_followed(
+        self, frozen: Scene
+    ) -> None:
+        frozen.wait(3.0)
+        frozen.connect("phone")
+        frozen.report("phone", 13.0)
+        assert frozen.heard("phone") == []
+        assert frozen.position == 13.0
+
+    def test_a_player_that_reports_seldom_is_not_pulled_back(self, frozen: Scene) -> None:
+        frozen.connect("phone")
+        frozen.ask("phone")
+        frozen.wait(5.0)
+        frozen.clear()
+        frozen.report("phone", 14.8)
+        assert frozen.heard("phone") == []
+        assert frozen.position == 14.8
+
+    def test_a_command_ends_the_waiting(self, frozen: Scene) -> None:
+        frozen.wait(5.0)
+        frozen.play("kiosk")
+        frozen.wait(60.0)
+        assert frozen.position == 70.0
+
+    def test_a_paused_report_of_another_device_does_not_bring_it_back(self, frozen: Scene) -> None:
+        frozen.connect("tablet")
+        frozen.ask("tablet")
+        frozen.wait(3.0)
+        frozen.report("tablet", 10.0, playing=False)
+        assert frozen.room.state.frozen_at is not None
+
+    def test_a_battery_that_died_long_ago_counts_from_its_last_words(self, together: Scene) -> None:
+        together.disconnect("kiosk")
+        together.wait(45.0)
+        together.disconnect("phone")
+        assert together.position == 10.0
+
+    def test_a_room_that_empties_freezes_even_if_nobody_ever_reported(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.wait(5.0)
+        scene.disconnect("kiosk")
+        scene.wait(5.0)
+        scene.disconnect("phone")
+        scene.wait(100.0)
+        told = scene.room.perform(GetCurrentState())
+        assert (told.is_playing, told.current_time) == (False, 10.0)
+
+    def test_while_another_player_stays_nothing_freezes(self, together: Scene) -> None:
+        together.disconnect("phone")
+        together.wait(100.0)
+        assert together.position == 110.0
+
+    def test_a_paused_room_does_not_freeze(self, together: Scene) -> None:
+        together.pause("phone")
+        together.disconnect("phone")
+        together.disconnect("kiosk")
+        assert together.room.state.frozen_at is None
+
+    def test_a_device_told_to_pause_no_longer_counts_as_a_player(self, together: Scene) -> None:
+        together.pause("phone")
+        together.play("phone")
+        together.listen(5.0, phone=0.0)
+        together.disconnect("phone")
+        assert together.room.state.frozen_at is not None
+
+    def test_leaving_at_the_end_of_the_track_finds_it_ended(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.clock.advance(11.0)
+        scene.disconnect("phone")
+        assert (scene.room.state.is_playing, scene.room.state.frozen_at) == (False, None)
+
+
+class TestRule12GetCurrentState:
+    def test_only_the_asker_is_answered(self, together: Scene) -> None:
+        together.ask("kiosk")
+        [(event, state, _)] = together.frames("kiosk")
+        assert (event, state["track"]["id"], state["currentTime"]) == ("trackState", "song", 10.0)
+        assert together.heard("phone") == []
+
+    def test_a_late_joiner_gets_the_extrapolated_position(self, together: Scene) -> None:
+        together.clock.advance(2.5)
+        together.connect("tablet")
+        assert together.heard("tablet") == []
+        together.ask("tablet")
+        assert together.heard("tablet") == [("trackState", 12.5)]
+
+    def test_it_counts_as_telling(self, together: Scene) -> None:
+        together.connect("tablet")
+        together.ask("tablet")
+        together.clock.advance(0.5)
+        together.report("tablet", 0.0, playing=False)
+        assert together.room.state.is_playing
+
+    def test_an_outcome_says_so(self) -> None:
+        outcome = playback.apply(State(), GetCurrentState(), 1.0)
+        assert (outcome.audience, outcome.event) == (Audience.SENDER, "trackState")
+
+
+class TestRule13TheEndIsNotAnAct:
+    def test_the_first_to_end_does_not_cut_off_the_other(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.listen(9.5, phone=0.0, kiosk=-0.4)
+        scene.clear()
+        scene.report("phone", 10.0, playing=False, track="short")
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+        assert scene.room.state.is_playing
+
+    def test_a_file_longer_than_its_tags_say_disturbs_nobody(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        for _ in range(4 * 13):
+            scene.clock.advance(0.25)
+            scene.report("phone", scene.clock.now - 1_700_000_000.0, track="short")
+        assert scene.heard("kiosk") == [("trackPlaying", 0.0)]
+
+    def test_playing_again_from_the_start_is_an_act(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.listen(12.0, phone=0.0)
+        scene.clear()
+        scene.report("phone", 0.1, track="short")
+        assert scene.heard("kiosk") == [("trackUpdated", 0.1)]
+
+
+class TestRule14AJumpBackIsAWish:
+    def test_a_seek_backwards_on_the_other_device_moves_all(self, scene: Scene) -> None:
+        scene.play("phone", at=0.0)
+        scene.listen(60.0, phone=0.0, kiosk=-0.1)
+        scene.clear()
+        scene.report("kiosk", 30.0)
+        assert scene.heard("phone") == scene.heard("kiosk") == [("trackUpdated", 30.0)]
+
+    def test_right_after_being_told_it_is_still_a_late_start(self, together: Scene) -> None:
+        together.set(11.0, playing=True)
+        together.report("kiosk", together.position)
+        together.clear()
+        together.clock.advance(1.5)
+        together.report("kiosk", 11.0)
+        assert together.heard("phone") == []
+
+
+def test_apply_needs_no_device() -> None:
+    outcome = playback.apply(State(), PlayTrack("song"), 5.0, duration=10.0)
+    assert (outcome.state.track_id, outcome.state.rev, outcome.audience) == (
+        "song",
+        1,
+        Audience.ROOM,
+    )

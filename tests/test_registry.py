@@ -1,0 +1,184 @@
+"""Rooms: who hears what, with which id, and that nothing crosses from one user to another."""
+
+from __future__ import annotations
+
+from audiostream.messages import GetCurrentState, PlayTrack, Report
+from audiostream.registry import Registry
+
+from .dummies import Ear, FakeClock, Shelf
+from .scenes import USER, Scene
+
+
+def test_a_room_is_named_after_its_user() -> None:
+    assert Scene().room.name == "user_ada"
+
+
+def test_nothing_is_told_at_connect() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone")
+    scene.connect("kiosk")
+    assert scene.heard("kiosk") == []
+
+
+def test_nothing_crosses_rooms() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    stranger = Ear()
+    scene.registry.connect("bob", stranger, "phone")
+    scene.play("phone")
+    scene.report("phone", 50.0)
+    scene.wait(60.0)
+    assert stranger.frames == []
+    assert scene.registry.room("bob").state.rev == 0
+
+
+def test_two_sockets_may_carry_the_same_label() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    first = scene.devices["phone"]
+    scene.connect("phone")  # the same phone again, before its old socket is noticed dead
+    scene.registry.disconnect(USER, first)
+    scene.play("phone")
+    assert len(scene.heard("phone")) == 1
+
+
+def test_disconnecting_twice_does_no_harm() -> None:
+    scene = Scene()
+    scene.connect("phone", "kiosk")
+    phone = scene.devices["phone"]
+    scene.registry.disconnect(USER, phone)
+    scene.registry.disconnect(USER, phone)
+    scene.play("kiosk")
+    assert len(scene.heard("kiosk")) == 1
+
+
+def test_a_room_that_never_played_is_forgotten_with_its_last_device() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.disconnect("phone")
+    assert scene.registry.rooms == {}
+
+
+def test_a_room_that_played_is_kept() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone", at=3.0)
+    scene.disconnect("phone")
+    assert scene.room.state.track_id == "song"
+
+
+class TestDirectAnswers:
+    def test_the_answer_carries_the_id_and_the_others_do_not(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.room.perform(PlayTrack("song"), scene.devices["phone"], "q1")
+        [(event, state, frame_id)] = scene.frames("phone")
+        assert (event, frame_id, state["trackId"]) == ("trackPlaying", "q1", "song")
+        [(event, _, frame_id)] = scene.frames("kiosk")
+        assert (event, frame_id) == ("trackPlaying", None)
+
+    def test_an_id_of_0_or_of_nothing_is_an_id(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        for frame_id in (0, ""):
+            scene.room.perform(GetCurrentState(), scene.devices["phone"], frame_id)
+            assert scene.frames("phone")[0][2] == frame_id
+
+    def test_an_absorbed_report_with_an_id_is_answered_to_its_sender_alone(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=0.0)
+        scene.clear()
+        scene.room.perform(Report("song", 0.0, True), scene.devices["phone"], 5)
+        [(event, state, frame_id)] = scene.frames("phone")
+        assert (event, frame_id, state["rev"]) == ("trackState", 5, 1)
+        assert scene.heard("kiosk") == []
+
+    def test_such_an_answer_does_not_count_as_telling(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        scene.play("phone", at=0.0)
+        told = scene.devices["phone"].listener.told
+        scene.room.perform(Report("song", 0.0, True), scene.devices["phone"], 5)
+        assert scene.devices["phone"].listener.told is told
+
+
+def test_a_track_that_left_the_shelf_is_still_told_as_the_state() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone")
+    del scene.shelf.durations["song"]
+    scene.clear()
+    scene.ask("phone")
+    [(_, state, _)] = scene.frames("phone")
+    assert state["trackId"] == "song"
+    assert "track" not in state
+
+
+class TestRule16SilenceRepeats:
+    def test_an_ignored_seek_of_a_paused_player_is_put_right(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.pause("phone", at=10.0)
+        scene.clock.advance(0.5)
+        scene.report("kiosk", 300.0, playing=False)  # ignored: it is catching up
+        scene.clear()
+        scene.wait(4.0)
+        assert scene.heard("kiosk") == [("trackUpdated", 10.0)]
+        assert scene.heard("phone") == []
+
+    def test_the_last_word_of_the_active_device_counts(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=10.0)
+        scene.clock.advance(1.0)
+        scene.pause("phone")
+        scene.clock.advance(0.3)
+        scene.report("phone", 11.0, playing=True)  # its own controls, too soon to be believed
+        scene.clear()
+        scene.wait(4.0)
+        assert scene.room.state.is_playing
+        assert scene.heard("kiosk") == [("trackUpdated", 13.0)]
+
+    def test_a_device_that_cannot_follow_is_reminded_once(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=0.0)
+        scene.clear()
+        for _ in range(20):
+            scene.report("phone", scene.position)
+            if scene.heard("kiosk"):
+                scene.report("kiosk", 0.0, playing=False)
+            scene.wait(1.0)
+        scene.report("kiosk", 0.0, playing=False)  # it speaks again
+        scene.wait(10.0)
+        assert len(scene.heard("kiosk")) <= 2
+
+    def test_a_track_gone_meanwhile_ends_the_matter(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=0.0)
+        scene.report("kiosk", 5.0, track="other")
+        del scene.shelf.durations["other"]
+        scene.clear()
+        scene.wait(10.0)
+        assert scene.heard("kiosk") == []
+
+
+def test_rooms_at_rest_cost_the_housekeeping_nothing() -> None:
+    looked_at: list[float] = []
+
+    class Watch(FakeClock):
+        def __call__(self) -> float:
+            looked_at.append(self.now)
+            return super().__call__()
+
+    clock = Watch()
+    registry = Registry(Shelf(), clock)
+    for number in range(100):
+        device = registry.connect(f"user{number}", Ear(), "phone")
+        registry.room(f"user{number}").perform(PlayTrack("song"), device)
+    looked_at.clear()
+    registry.settle()
+    assert looked_at == []

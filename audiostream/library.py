@@ -1,0 +1,482 @@
+"""The tracks: found in a media folder, named by its ``tracks.json``, each with its owner.
+
+Here: scanning, ids, titles, who may play what, and that a track's path never leaves the folder.
+Not here: sending a file (``streaming``), tickets (``tokens``), threads: ``scan`` blocks, and the
+caller gives it a thread of its own.
+
+Readers on other threads see one whole catalogue or the next, never half of one. What cannot be
+understood is left out and reported, and never becomes readable by more people because of it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import threading
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .errors import LibraryError, TrackNotFound
+
+AUDIO_SUFFIXES = frozenset(
+    {".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".webm"}
+)
+MANIFEST = "tracks.json"
+PUBLISH_EVERY = 1.0
+"""Seconds between two partial catalogues of a first scan."""
+MAX_ID_LENGTH = 128
+MAX_REPORTED = 50
+"""Lines of the log that one scan may spend on what it left out."""
+
+_TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
+_USERS = "users"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One piece of audio. ``path`` is absolute, without links, and a regular file when scanned.
+
+    ``duration`` is in seconds, None where unknown; ``owner_id`` is None for shared tracks.
+    """
+
+    id: str
+    path: Path
+    title: str
+    artist: str | None = None
+    album: str | None = None
+    duration: float | None = None
+    owner_id: str | None = None
+
+    def playable_by(self, user_id: str | None) -> bool:
+        """Whether ``user_id`` may play it; None is nobody in particular."""
+        return self.owner_id is None or self.owner_id == user_id
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """How far a scan is: tracks found so far, seconds since it began."""
+
+    found: int
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReport:
+    """What a scan came to. ``left_out`` has a sentence each, with paths inside the folder."""
+
+    tracks: int
+    added: int
+    removed: int
+    left_out: tuple[str, ...]
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a file says of itself."""
+
+    title: str | None = None
+    artist: str | None = None
+    album: str | None = None
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What ``tracks.json`` says. ``claimed``: files that are no tracks but by an entry of it.
+
+    ``is_readable`` is False where it cannot be understood; then nobody knows whose files are.
+    """
+
+    entries: tuple[Track, ...] = ()
+    claimed: frozenset[Path] = frozenset()
+    left_out: tuple[str, ...] = ()
+    is_readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All tracks at one moment, by id and in the order of lists, each with its words."""
+
+    by_id: Mapping[str, Track] = field(default_factory=dict)
+    ordered: tuple[tuple[Track, str], ...] = ()
+
+    @classmethod
+    def of(cls, tracks: Mapping[str, Track]) -> Catalogue:
+        ordered = sorted(tracks.values(), key=_order)
+        return cls(tracks, tuple((track, _words(track)) for track in ordered))
+
+
+class Library:
+    """The tracks of one media folder. Raises ``LibraryError`` if it cannot be read."""
+
+    def __init__(self, media: Path) -> None:
+        if not media.is_dir() or not os.access(media, os.R_OK | os.X_OK):
+            raise LibraryError(
+                "the media folder cannot be read. Check that it exists and who may read it."
+            )
+        self.version = 0
+        self.ready = False
+        self._root = media.resolve()
+        self._catalogue = Catalogue()
+        self._manifest: Manifest | None = None
+        self._tags: dict[Path, tuple[int, int, Tags]] = {}
+        self._scanning = threading.Lock()
+
+    def find(self, track_id: str, user_id: str | None) -> Track:
+        """The track of that id. Raises ``TrackNotFound`` if there is none for this user."""
+        track = self._catalogue.by_id.get(track_id)
+        if track is None or not track.playable_by(user_id):
+            raise TrackNotFound("there is no such track")
+        return track
+
+    def tracks_for(self, user_id: str | None, query: str = "") -> list[Track]:
+        """What a user may play, by artist, album and title.
+
+        Every word of ``query`` must occur in one of these; case and accents do not matter.
+        """
+        wanted = _fold(query).split()
+        return [
+            track
+            for track, words in self._catalogue.ordered
+            if track.playable_by(user_id) and all(word in words for word in wanted)
+        ]
+
+    def scan(
+        self,
+        on_progress: Callable[[ScanProgress], None] = lambda progress: None,
+        stop: threading.Event | None = None,
+    ) -> ScanReport:
+        """Read the folder anew and publish what is there. Blocks; call it in a worker thread.
+
+        A first scan publishes what it has about every second, a later one only its end.
+        ``on_progress`` is called for every track found. Once ``stop`` is set, it ends soon, and
+        what was published before stays.
+        """
+        with self._scanning:
+            return self._scan(on_progress, stop or threading.Event())
+
+    def _scan(
+        self, on_progress: Callable[[ScanProgress], None], stop: threading.Event
+    ) -> ScanReport:
+        began = published = time.monotonic()
+        before = self._catalogue.by_id
+        left_out: list[str] = []
+        tags: dict[Path, tuple[int, int, Tags]] = {}
+        tracks: dict[str, Track] = {}
+        for track in self._found(tags, left_out):
+            if stop.is_set():
+                return ScanReport(len(before), 0, 0, tuple(left_out), time.monotonic() - began)
+            if track.id in tracks:
+                left_out.append(f"{self._name(track.path)}: its id is taken by {MANIFEST}")
+                continue
+            tracks[track.id] = track
+            now = time.monotonic()
+            on_progress(ScanProgress(len(tracks), now - began))
+            if not self.ready and now - published >= PUBLISH_EVERY:
+                self._publish(dict(tracks))
+                published = time.monotonic()
+        self._tags = tags
+        self._publish(tracks)
+        self.ready = True
+        _report(left_out)
+        added, removed = len(tracks.keys() - before.keys()), len(before.keys() - tracks.keys())
+        elapsed = time.monotonic() - began
+        return ScanReport(len(tracks), added, removed, tuple(left_out), elapsed)
+
+    def _found(
+        self, tags: dict[Path, tuple[int, int, Tags]], left_out: list[str]
+    ) -> Iterator[Track]:
+        """Every track: those that ``tracks.json`` names first, so that owners are known."""
+        manifest = self._read_manifest()
+        left_out.extend(manifest.left_out)
+        for entry in manifest.entries:
+            yield _completed(entry, self._tags_of(entry.path, tags))
+        for path, status in _audio_files(self._root, left_out):
+            if path not in manifest.claimed:
+                track = self._track_of(path, status, manifest, tags, left_out)
+                if track is not None:
+                    yield track
+
+    def _publish(self, tracks: dict[str, Track]) -> None:
+        if tracks != self._catalogue.by_id:
+            self._catalogue = Catalogue.of(tracks)
+            self.version += 1
+
+    def _read_manifest(self) -> Manifest:
+        """What ``tracks.json`` says now, or said when it could last be understood."""
+        try:
+            manifest = _parse_manifest(self._root)
+        except (OSError, ValueError, RecursionError) as error:
+            why = f"{MANIFEST} cannot be understood ({type(error).__name__}): mend it and rescan"
+            if self._manifest is not None:
+                kept = self._manifest
+                return Manifest(kept.entries, kept.claimed, (f"{why}; its last good state stays",))
+            hint = f"{why}; until then only files under {_USERS}/ are served"
+            return Manifest(left_out=(hint,), is_readable=False)
+        self._manifest = manifest
+        return manifest
+
+    def _track_of(
+        self,
+        path: Path,
+        status: os.stat_result,
+        manifest: Manifest,
+        tags: dict[Path, tuple[int, int, Tags]],
+        left_out: list[str],
+    ) -> Track | None:
+        relative = self._name(path)
+        if not relative.isprintable():
+            left_out.append(
+                f"{relative!a}: its name has characters that cannot be shown; rename it"
+            )
+            return None
+        owner_id = _folder_owner(relative)
+        if owner_id is None and (not manifest.is_readable or relative.startswith(f"{_USERS}/")):
+            if manifest.is_readable:
+                left_out.append(f"{relative}: it lies in {_USERS}/ but in no user's folder")
+            return None
+        track = Track(
+            id=str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative))),
+            path=path,
+            title="",
+            owner_id=owner_id,
+        )
+        return _completed(track, self._tags_of(path, tags, status))
+
+    def _tags_of(
+        self,
+        path: Path,
+        tags: dict[Path, tuple[int, int, Tags]],
+        status: os.stat_result | None = None,
+    ) -> Tags:
+        """A file's tags, read again only if it changed since the last scan."""
+        try:
+            status = status or path.stat()
+        except OSError:
+            return Tags()
+        known = tags.get(path) or self._tags.get(path)
+        if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
+            known = (status.st_mtime_ns, status.st_size, _read_tags(path))
+        tags[path] = known
+        return known[2]
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+
+def _audio_files(root: Path, left_out: list[str]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every regular audio file below ``root``, not through links, nothing hidden."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            name = folder.relative_to(root).as_posix()
+            left_out.append(f"{name!a}: the folder cannot be read ({error.strerror})")
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif Path(entry.name).suffix.lower() not in AUDIO_SUFFIXES and not (
+                    entry.is_symlink() and entry.is_dir()
+                ):
+                    continue
+                elif entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)
+                else:
+                    name = Path(entry.path).relative_to(root).as_posix()
+                    kind = "a symbolic link" if entry.is_symlink() else "no regular file"
+                    left_out.append(f"{name!a}: it is {kind}")
+            except OSError:
+                continue  # it vanished between the listing and the look at it
+
+
+def _parse_manifest(root: Path) -> Manifest:
+    """What ``tracks.json`` says; an empty one where there is none.
+
+    Raises OSError and ValueError where it cannot be understood as a whole.
+    """
+    try:
+        content = json.loads((root / MANIFEST).read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return Manifest()
+    if not isinstance(content, list):
+        raise ValueError("not an array")
+    entries: dict[str, Track] = {}
+    claimed, left_out = set(), []
+    for number, item in enumerate(content, 1):
+        path = None
+        try:
+            path = _file_of(root, item)
+            entry = _parse_entry(root, path, item)
+            if entry.id in entries:
+                raise ValueError("its id is taken by an entry before it")
+            entries[entry.id] = entry
+        except ValueError as problem:
+            left_out.append(f"{MANIFEST}, entry {number}: {problem}")
+        if path is not None:  # also of a refused entry: its owner may be what was wrong in it
+            claimed.add(path)
+    return Manifest(tuple(entries.values()), frozenset(claimed), tuple(left_out))
+
+
+def _file_of(root: Path, item: Any) -> Path:
+    """The file that an entry names, without links. Raises ValueError outside the folder."""
+    if not isinstance(item, dict):
+        raise ValueError("it is no object")
+    audio_url = item.get("audioUrl")
+    if not isinstance(audio_url, str) or not audio_url or "\0" in audio_url:
+        raise ValueError('"audioUrl" must be a path relative to the media folder')
+    try:
+        path = Path(os.path.realpath(root / audio_url))
+    except (OSError, ValueError):
+        raise ValueError('"audioUrl" is no path') from None
+    if not path.is_relative_to(root) or PurePosixPath(audio_url).is_absolute():
+        raise ValueError('"audioUrl" points outside the media folder')
+    return path
+
+
+def _parse_entry(root: Path, path: Path, item: Mapping[str, Any]) -> Track:
+    if not path.is_file():
+        raise ValueError('"audioUrl" names no regular file')
+    track_id = _text(item, "id")
+    if track_id is None or "/" in track_id:
+        raise ValueError(f'"id" must be 1 to {MAX_ID_LENGTH} printable characters without "/"')
+    duration = item.get("duration")
+    if duration is not None and (
+        isinstance(duration, bool)
+        or not isinstance(duration, int | float)
+        or _duration(duration) is None
+    ):
+        raise ValueError('"duration" must be a positive number of seconds')
+    owner_id = _text(item, "ownerId")
+    folder_owner = _folder_owner(path.relative_to(root).as_posix())
+    if owner_id is not None and folder_owner not in {None, owner_id}:
+        raise ValueError("its file lies in another user's folder")
+    return Track(
+        id=track_id,
+        path=path,
+        title=_text(item, "title") or "",
+        artist=_text(item, "artist"),
+        album=_text(item, "album"),
+        duration=_duration(duration),
+        owner_id=owner_id or folder_owner,
+    )
+
+
+def _text(item: Mapping[str, Any], name: str) -> str | None:
+    text = item.get(name)
+    if text is None:
+        return None
+    limit = MAX_ID_LENGTH if name in {"id", "ownerId"} else 1024
+    if not isinstance(text, str) or not 0 < len(text) <= limit or not text.isprintable():
+        raise ValueError(f'"{name}" must be 1 to {limit} printable characters')
+    return text
+
+
+def _folder_owner(relative: str) -> str | None:
+    """Whose a file under ``users/<userId>/`` is."""
+    parts = PurePosixPath(relative).parts
+    is_owned = len(parts) > 2 and parts[0] == _USERS
+    return unicodedata.normalize("NFC", parts[1]) if is_owned else None
+
+
+def _completed(track: Track, tags: Tags) -> Track:
+    """The track with what its file says filled in where nobody has said it before."""
+    return Track(
+        id=track.id,
+        path=track.path,
+        title=track.title or tags.title or track.path.stem.replace("_", " "),
+        artist=track.artist or tags.artist,
+        album=track.album or tags.album,
+        duration=track.duration or tags.duration,
+        owner_id=track.owner_id,
+    )
+
+
+def _read_tags(path: Path) -> Tags:
+    """What the file says of itself; nothing where it cannot be read or ``[tags]`` is missing."""
+    reader = _tag_reader()
+    if reader is None:
+        return Tags()
+    try:
+        found = reader.get(path)
+    except Exception as error:  # whatever is wrong with one file, the others go on
+        _log.debug("no tags in %a: %r", path.name, error)
+        return Tags()
+    return Tags(
+        title=_cleaned(found.title),
+        artist=_cleaned(found.artist),
+        album=_cleaned(found.album),
+        duration=_duration(found.duration),
+    )
+
+
+@cache
+def _tag_reader() -> Any:
+    try:
+        from tinytag import TinyTag
+    except ImportError:
+        _log.warning("tags and durations are off: install audiostream[tags] to read them")
+        return None
+    return TinyTag
+
+
+def _cleaned(text: str | None) -> str | None:
+    shown = "".join(char if char.isprintable() else " " for char in text or "")
+    return " ".join(shown.split())[:1024] or None
+
+
+def _duration(seconds: float | None) -> float | None:
+    try:
+        number = float(seconds or 0)
+    except OverflowError:
+        return None
+    return round(number, 3) if math.isfinite(number) and number > 0 else None
+
+
+def _fold(text: str) -> str:
+    """Text without case and accents, for search and order."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def _words(track: Track) -> str:
+    return _fold("\n".join((track.title, track.artist or "", track.album or "")))
+
+
+def _order(track: Track) -> tuple[list[tuple[int, str]], ...]:
+    names = (track.artist or "", track.album or "", track.title, track.id)
+    return tuple(_natural(_fold(name)) for name in names)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Text as it sorts where "track 10" comes after "track 9"."""
+    pieces = re.split(r"([0-9]+)", text)
+    return [
+        (len(piece.lstrip("0")) + 1, piece.lstrip("0")) if index % 2 else (0, piece)
+        for index, piece in enumerate(pieces)
+    ]
+
+
+def _report(left_out: list[str]) -> None:
+    for sentence in left_out[:MAX_REPORTED]:
+        _log.warning("left out %s", sentence)
+    if len(left_out) > MAX_REPORTED:
+        _log.warning("and %d more left out", len(left_out) - MAX_REPORTED)

@@ -1,0 +1,29 @@
+"""What the application keeps for its handlers, each under a typed key.
+
+Here: names and types alone. Not here: who makes and who releases these (``app``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from aiohttp import web
+
+from .library import Library
+from .registry import Catalogue, Registry
+from .settings import Settings
+from .tokens import Tokens
+
+SETTINGS = web.AppKey("audiostream_settings", Settings)
+TOKENS = web.AppKey("audiostream_tokens", Tokens)
+LIBRARY = web.AppKey("audiostream_library", Library)
+CATALOGUE: web.AppKey[Catalogue] = web.AppKey("audiostream_catalogue")
+REGISTRY = web.AppKey("audiostream_registry", Registry)
+CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
+RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
+FILES = web.AppKey("audiostream_files", Executor)
+
+SESSION_COOKIE = "audiostream_session"
+"""The cookie that proves a browser to the stream route."""

@@ -1,0 +1,490 @@
+"""The audio itself: which bytes of a file a request gets, and the response that sends them.
+
+Here: the conditional and Range rules of RFC 9110 as pure functions over plain values,
+``AudioFileResponse``, which applies them to one regular file, and the route that asks for a proof
+before it. Not here: which file belongs to a track and whose it is (``library``), what makes a
+proof good (``tokens``).
+
+    method, fields, validators, size, now ── decide ──▶ WholeFile, Part, NotModified,
+                                                        PreconditionFailed or Unsatisfiable
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import json
+import logging
+import os
+import re
+import stat
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from pathlib import Path
+from typing import ClassVar, Final, TypeAlias
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.typedefs import LooseHeaders
+
+from .errors import AudiostreamError, TrackNotFound, Unauthorized
+from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
+from .tokens import Identity, bearer_token
+
+LOG = logging.getLogger(__name__)
+
+AUDIO_TYPES: Final[Mapping[str, str]] = {
+    ".aac": "audio/aac",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg; codecs=opus",
+    ".wav": "audio/wav",
+    ".webm": "audio/webm",
+}
+"""Media type by lower-case file suffix; any other suffix is ``application/octet-stream``."""
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """``GET``, ``HEAD /tracks/stream/{id}``: the audio, for those who may hear it.
+
+    Raises ``Unauthorized`` and, in the same words for unknown and for others' tracks,
+    ``TrackNotFound``.
+    """
+    track_id = request.match_info["id"]
+    track = request.app[LIBRARY].find(track_id, _listener(request, track_id))
+    return AudioFileResponse(track.path, executor=request.app[FILES])
+
+
+def _listener(request: web.Request, track_id: str) -> str | None:
+    """Who asks, by Bearer header, ticket or session cookie; None where streams are public.
+
+    One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
+    """
+    tokens, now = request.app[TOKENS], request.app[CLOCK]()
+
+    def by_header(header: str) -> Identity:
+        return tokens.verify(bearer_token(header) or "", now)
+
+    def by_ticket(ticket: str) -> Identity:
+        return tokens.verify_ticket(ticket, track_id, now)
+
+    def by_cookie(value: str) -> Identity:
+        return tokens.verify_session(value, now)
+
+    refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
+    for verify, proof in (
+        (by_header, request.headers.get("Authorization")),
+        (by_ticket, request.query.get("ticket")),
+        (by_cookie, request.cookies.get(SESSION_COOKIE)),
+    ):
+        if proof is not None:
+            try:
+                return verify(proof).user_id
+            except Unauthorized as error:
+                refusal = error
+    if request.app[SETTINGS].public_streams:
+        return None
+    raise refusal
+
+
+# What a request gets
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """All bytes."""
+
+    status: ClassVar[int] = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes ``start <= n < stop``, where ``0 <= start < stop <= size``."""
+
+    status: ClassVar[int] = 206
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsatisfiable:
+    """The file has no byte in the range asked for."""
+
+    status: ClassVar[int] = 416
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """The client's copy is current."""
+
+    status: ClassVar[int] = 304
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionFailed:
+    """The file is not the version that the client insists on."""
+
+    status: ClassVar[int] = 412
+
+
+Decision: TypeAlias = WholeFile | Part | Unsatisfiable | NotModified | PreconditionFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What tells one version of a file from another (RFC 9110 section 8.8).
+
+    ``etag`` is a strong entity tag with its quotes, ``mtime`` is in whole epoch seconds.
+    """
+
+    etag: str
+    mtime: int
+
+    @classmethod
+    def of(cls, status: os.stat_result, now: float) -> Validators:
+        """Derive both from a file's status; ``now`` in epoch seconds."""
+        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
+        # A Last-Modified later than its own response is forbidden (section 8.8.2.1).
+        return cls(etag, min(status.st_mtime_ns // 1_000_000_000, int(now)))
+
+    @property
+    def last_modified(self) -> str:
+        """``mtime`` as an HTTP-date (section 5.6.7)."""
+        return formatdate(self.mtime, usegmt=True)
+
+
+# The rules, pure
+
+_OWS = " \t"
+_RANGE_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
+
+# The preferred form, and the two that a recipient still has to read (RFC 9110 section 5.6.7).
+_DATE_FORMS = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
+
+# Larger than any file, and anything longer than its digits need not meet int() and its limit.
+_BEYOND_ANY_FILE = 10**18
+
+# Seconds. A file may change again within the second that its date names, and some file systems
+# count in pairs of seconds; only after that does the date stand for one version.
+_DATE_SETTLES = 2.0
+
+
+def decide(
+    method: str, fields: Mapping[str, str], validators: Validators, size: int, now: float
+) -> Decision:
+    """Evaluate preconditions and Range in the order of RFC 9110 section 13.2.2; never raises.
+
+    For GET and HEAD. ``fields`` maps field names as the standard spells them to values, repeated
+    fields joined by commas; ``size`` in bytes, ``now`` in epoch seconds.
+    """
+    refusal = _evaluate_preconditions(fields, validators)
+    if refusal is not None:
+        return refusal
+    # Range is defined for GET alone (section 14.2).
+    if method != "GET" or not if_range_holds(fields.get("If-Range"), validators, now):
+        return WholeFile()
+    return choose_range(fields.get("Range"), size)
+
+
+def choose_range(range_header: str | None, size: int) -> WholeFile | Part | Unsatisfiable:
+    """Pick the part of a file of ``size`` bytes that a Range field asks for; never raises.
+
+    Another unit, a malformed range, and more than one range count as no Range at all, which
+    RFC 9110 section 14.2 allows: a player that skips asks for one.
+    """
+    unit, _, range_set = (range_header or "").partition("=")
+    specs = [spec for item in range_set.split(",") if (spec := item.strip(_OWS))]
+    if unit.strip(_OWS).lower() != "bytes" or len(specs) != 1:
+        return WholeFile()
+    match = _RANGE_SPEC.fullmatch(specs[0])
+    if match is None:
+        return WholeFile()
+    first, last = (_position(digits) for digits in match.groups())
+    if first is None:
+        return WholeFile() if last is None else _part(max(size - last, 0), size)
+    if last is None:
+        return _part(first, size)
+    return WholeFile() if first > last else _part(first, min(last + 1, size))
+
+
+def if_range_holds(if_range: str | None, validators: Validators, now: float) -> bool:
+    """Whether a Range field may be obeyed (RFC 9110 section 13.1.5); ``now`` in epoch seconds.
+
+    The client must hold a part of exactly this version: an entity tag has to match strongly, a
+    date has to be equal and strong. Without If-Range there is nothing to hold.
+    """
+    if if_range is None:
+        return True
+    if '"' in if_range:
+        return if_range.strip(_OWS) == validators.etag
+    return _parse_date(if_range) == validators.mtime and now - validators.mtime >= _DATE_SETTLES
+
+
+def _evaluate_preconditions(
+    fields: Mapping[str, str], validators: Validators
+) -> NotModified | PreconditionFailed | None:
+    etag, mtime = validators.etag, validators.mtime
+    if (listed := fields.get("If-Match")) is not None:
+        if _entity_tags(listed).isdisjoint({"*", etag}):
+            return PreconditionFailed()
+    elif (date := _parse_date(fields.get("If-Unmodified-Since"))) is not None and mtime > date:
+        return PreconditionFailed()
+    if (listed := fields.get("If-None-Match")) is not None:
+        if not _entity_tags(listed).isdisjoint({"*", etag, f"W/{etag}"}):
+            return NotModified()
+    elif (date := _parse_date(fields.get("If-Modified-Since"))) is not None and mtime <= date:
+        return NotModified()
+    return None
+
+
+def _entity_tags(field: str) -> set[str]:
+    # A foreign tag may hold commas, but no piece of it begins and ends with a quote as ours does.
+    return {item.strip(_OWS) for item in field.split(",")}
+
+
+def _parse_date(text: str | None) -> int | None:
+    """Read any of the three forms of an HTTP-date; None if it is not one."""
+    for form in _DATE_FORMS:
+        with suppress(ValueError):
+            return int(datetime.strptime(text or "", form).replace(tzinfo=UTC).timestamp())
+    return None
+
+
+def _position(digits: str) -> int | None:
+    if not digits:
+        return None
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= 18 else _BEYOND_ANY_FILE
+
+
+def _part(start: int, stop: int) -> Part | Unsatisfiable:
+    return Part(start, stop) if start < stop else Unsatisfiable()
+
+
+# The response
+
+_CONDITIONAL_FIELDS = (
+    "If-Match",
+    "If-Unmodified-Since",
+    "If-None-Match",
+    "If-Modified-Since",
+    "If-Range",
+    "Range",
+)
+
+_CHUNK = 256 * 1024  # bytes
+
+# A path that leads to no file of ours. All other failures to open are the server's trouble.
+_NOT_A_FILE = frozenset(
+    {
+        errno.EACCES,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENXIO,
+        errno.EPERM,
+    }
+)
+
+
+class AudioFileResponse(web.FileResponse):
+    """One audio file, whole or in part, sent by ``sendfile``.
+
+    ``path`` is absolute and free of symbolic links; anything but a regular file found there is
+    answered with 404 ``track_not_found``, and a server short of descriptors with 503. Files are
+    opened and closed in ``executor``, and read there where ``sendfile`` is not to be had.
+    ``headers`` are sent beside the response's own; they may replace Content-Type and Cache-Control.
+
+    A body that cannot be completed cuts the connection: the client sees a short read and can
+    resume, and nothing else is ever written where the missing bytes belong.
+    """
+
+    def __init__(
+        self, path: Path, *, executor: Executor, headers: LooseHeaders | None = None
+    ) -> None:
+        super().__init__(path, headers=headers)
+        self.headers["X-Content-Type-Options"] = "nosniff"
+        self._executor = executor
+
+    def enable_compression(self, *args: object, **kwargs: object) -> None:
+        """Do nothing: ranges count the bytes of the file, and audio is compressed already."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send everything; raises ConnectionResetError if the body could not be completed.
+
+        Errors are answered here, not raised: the handler and the middlewares have returned, and
+        only this response still passes ``on_response_prepare``, where CORS headers are added.
+        """
+        if self.prepared:
+            return await self._send_headers(request)
+        try:
+            file, status = await self._open()
+        except OSError as error:
+            return await self._refuse(request, error)
+        try:
+            return await self._answer(request, file, status)
+        finally:
+            self._close(file)
+
+    async def _open(self) -> tuple[io.FileIO, os.stat_result]:
+        job = self._executor.submit(_open_regular, os.fspath(self._path))
+        try:
+            return await asyncio.wrap_future(job)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped, and what it opens from here on has no other owner.
+            job.add_done_callback(self._close_unclaimed)
+            raise
+
+    def _close_unclaimed(self, job: Future[tuple[io.FileIO, os.stat_result]]) -> None:
+        if not job.cancelled() and job.exception() is None:
+            self._close(job.result()[0])
+
+    def _close(self, file: io.FileIO) -> None:
+        # Nobody waits for it: closing a file on a slow disk would hold up the next request.
+        try:
+            self._executor.submit(file.close)
+        except RuntimeError:  # The executor has been shut down.
+            file.close()
+
+    async def _refuse(
+        self, request: web.BaseRequest, error: OSError
+    ) -> AbstractStreamWriter | None:
+        if error.errno in _NOT_A_FILE:
+            self.set_status(404)
+            body = _error_body(TrackNotFound.code, "no such track")
+        else:
+            LOG.warning("cannot open %r: %s", str(self._path), error.strerror)
+            self.set_status(503)
+            self.headers["Retry-After"] = "1"
+            body = _error_body(AudiostreamError.code, "the server is busy, try again")
+        self.headers["Content-Type"] = "application/json; charset=utf-8"
+        self.headers["Cache-Control"] = "no-store"
+        self.content_length = len(body)
+        writer = await self._send_headers(request)
+        await self.write_eof(b"" if request.method == "HEAD" else body)
+        return writer
+
+    async def _answer(
+        self, request: web.BaseRequest, file: io.FileIO, status: os.stat_result
+    ) -> AbstractStreamWriter | None:
+        now = time.time()
+        validators, size = Validators.of(status, now), status.st_size
+        decision = decide(request.method, _conditional_fields(request), validators, size, now)
+        body = self._describe(decision, validators, size)
+        writer = await self._send_headers(request)
+        if body and request.method != "HEAD":
+            await self._send_body(request, file, body)
+        return writer
+
+    def _describe(self, decision: Decision, validators: Validators, size: int) -> range:
+        """Set status and headers; return the positions of the bytes to send."""
+        self.set_status(decision.status)
+        body = range(size) if isinstance(decision, WholeFile) else range(0)
+        if isinstance(decision, Part):
+            body = range(decision.start, decision.stop)
+            self.headers["Content-Range"] = f"bytes {body.start}-{body.stop - 1}/{size}"
+        elif isinstance(decision, Unsatisfiable):
+            self.headers["Content-Range"] = f"bytes */{size}"
+        self.headers["ETag"] = validators.etag
+        self.headers["Last-Modified"] = validators.last_modified
+        self.headers["Accept-Ranges"] = "bytes"
+        self.headers.setdefault("Cache-Control", "private, no-cache")
+        if isinstance(decision, WholeFile | Part):
+            media_type = AUDIO_TYPES.get(self._path.suffix.lower(), "application/octet-stream")
+            self.headers.setdefault("Content-Type", media_type)
+        self.content_length = len(body)
+        return body
+
+    async def _send_headers(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        # Past FileResponse, which would choose and open a file of its own.
+        return await super(web.FileResponse, self).prepare(request)
+
+    async def _send_body(self, request: web.BaseRequest, file: io.FileIO, body: range) -> None:
+        transport, writer = request.transport, request.writer
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        end = writer.output_size + len(body)
+        try:
+            await self._send_bytes(transport, file, body)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # The status line is out: a lost connection is all that aiohttp may still hear of.
+            LOG.warning("stopped sending %r: %r", str(self._path), error)
+            raise ConnectionResetError("the body could not be sent") from error
+        finally:
+            # sendfile leaves the file's position behind the last byte sent, also when it fails.
+            writer.output_size += max(file.tell() - body.start, 0)
+            missing = end - writer.output_size
+            if missing > 0:
+                transport.abort()
+            await self.write_eof()  # Writes nothing: it closes the books for the access log.
+        if missing > 0:
+            LOG.warning("%r ended %d bytes early", str(self._path), missing)
+            raise ConnectionResetError("the file ended early")
+
+    async def _send_bytes(
+        self, transport: asyncio.WriteTransport, file: io.FileIO, body: range
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sendfile(transport, file, body.start, len(body), fallback=False)
+        except RuntimeError:
+            # TLS, the file system or the event loop rules sendfile out, and nothing was sent. The
+            # fallback of asyncio would read on to the end for a client that has gone.
+            await self._copy(file, body)
+
+    async def _copy(self, file: io.FileIO, body: range) -> None:
+        loop, position = asyncio.get_running_loop(), body.start
+        while position < body.stop:
+            count = min(_CHUNK, body.stop - position)
+            # A read may outlive its request and the descriptor; pread moves nobody's position.
+            chunk = await loop.run_in_executor(
+                self._executor, os.pread, file.fileno(), count, position
+            )
+            if not chunk:
+                break
+            await self.write(chunk)
+            position += len(chunk)
+
+
+def _open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:
+    """Open a regular file that no symbolic link leads to; OSError if it is anything else."""
+    if os.path.realpath(path) != path:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    file = io.FileIO(path, opener=_opener)
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+    except OSError:
+        file.close()
+        raise
+    return file, status
+
+
+def _opener(path: str, flags: int) -> int:
+    # Without O_NONBLOCK a named pipe would keep the thread until somebody writes to it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _conditional_fields(request: web.BaseRequest) -> dict[str, str]:
+    headers = request.headers
+    return {
+        name: ", ".join(headers.getall(name)) for name in _CONDITIONAL_FIELDS if name in headers
+    }
+
+
+def _error_body(code: str, message: str) -> bytes:
+    return json.dumps({"error": {"code": code, "message": message}}).encode()

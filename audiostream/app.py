@@ -1,0 +1,242 @@
+"""The only wiring: what the application keeps, which routes it has, how it starts and stops.
+
+Here: ``create_app`` and the life of what it makes. Not here: any behaviour of a route. Programs
+that embed audiostream call ``create_app`` and run the result, or mount it with ``add_subapp``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp_cors
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
+from . import gateway, rest, streaming
+from .keys import CATALOGUE, CLOCK, FILES, LIBRARY, REGISTRY, RESCAN, SETTINGS, TOKENS
+from .library import Library, ScanProgress
+from .registry import Registry
+from .settings import Settings
+from .tokens import Tokens
+
+WEB = Path(__file__).parent / "web"
+FILE_THREADS = 8
+"""Threads that wait for the disk, apart from those that anything else waits on."""
+PROGRESS_EVERY = 1.0
+"""Seconds between two lines of a scan's progress."""
+CSP = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'self'; object-src 'none'"
+)
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """An application that serves ``settings.media`` to the holders of its tokens.
+
+    Raises ``LibraryError`` when the media folder cannot be read.
+    """
+    app = web.Application(middlewares=[rest.errors_as_json], client_max_size=rest.MAX_BODY)
+    clock = epoch_clock()
+    library, tokens = Library(settings.media), tokens_of(settings)
+    catalogue = rest.TrackCatalogue(app, library, tokens)
+    app[SETTINGS] = settings
+    app[CLOCK] = clock
+    app[LIBRARY] = library
+    app[TOKENS] = tokens
+    app[CATALOGUE] = catalogue
+    app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance)
+    app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
+    app[gateway.CONNECTIONS] = set()
+    app[RESCAN] = asyncio.Event()
+    _add_routes(app)
+    _add_cors(app, settings.cors_origins)
+    app.on_shutdown.append(gateway.close_all)
+    app.cleanup_ctx.extend([_files, _scans, _settling])
+    if settings.has_weak_secret:
+        _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
+    return app
+
+
+def tokens_of(settings: Settings) -> Tokens:
+    """The tokens that these settings ask for."""
+    return Tokens(
+        settings.jwt_secret,
+        user_claim=settings.jwt_user_claim,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+        require_exp=settings.jwt_require_exp,
+    )
+
+
+def epoch_clock() -> Callable[[], float]:
+    """Epoch seconds that only ever go on: the wall clock is read once, here."""
+    started = time.time() - time.monotonic()
+    return lambda: started + time.monotonic()
+
+
+class AccessLogger(AbstractAccessLogger):
+    """One line a request, without the query string: that is where tokens and tickets travel."""
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        self.logger.info(
+            '%s "%s %s" %d %d bytes %.3f s',
+            request.remote,
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            response.body_length,
+            time,
+        )
+
+    @property
+    def enabled(self) -> bool:
+        return self.logger.isEnabledFor(logging.INFO)
+
+
+def _add_routes(app: web.Application) -> None:
+    for base in ("", "/api"):
+        app.add_routes(
+            [
+                web.get(f"{base}/tracks", rest.list_tracks),
+                web.get(f"{base}/tracks/current-state", rest.current_state),
+                web.get(f"{base}/tracks/{{id}}", rest.get_track),
+                web.post(f"{base}/tracks/play/{{id}}", rest.play),
+                web.post(f"{base}/tracks/pause/{{id}}", rest.pause),
+                web.post(f"{base}/tracks/update-state/{{id}}", rest.update_state),
+                web.post(f"{base}/session", rest.open_session),
+                web.delete(f"{base}/session", rest.close_session),
+                web.get(f"{base}/healthz", rest.health),
+            ]
+        )
+    app.router.add_get("/tracks/stream/{id}", streaming.stream)
+    app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
+    app.router.add_get("/ws", gateway.websocket)
+    app.router.add_get("/", _page_or_websocket, name="index")
+    for page in WEB.iterdir():
+        app.router.add_get(f"/{page.name}", _page)
+
+
+def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
+    """Let pages of other origins use REST; ``*`` gets no credentials (Fetch §3.3.5)."""
+    if not origins:
+        return
+    cors = aiohttp_cors.setup(
+        app,
+        defaults={
+            origin: aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
+                allow_credentials=origin != "*",
+                allow_headers=(
+                    "Authorization",
+                    "Content-Type",
+                    "If-None-Match",
+                    "If-Range",
+                    "Range",
+                ),
+                expose_headers=("Accept-Ranges", "Content-Range", "ETag", "X-Total-Count"),
+                max_age=600,
+            )
+            for origin in origins
+        },
+    )
+    for route in list(app.router.routes()):
+        if route.handler not in {gateway.websocket, _page_or_websocket, _page}:
+            cors.add(route)
+
+
+async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        return await gateway.websocket(request)
+    return _file(WEB / "index.html")
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    return _file(WEB / request.path.rpartition("/")[2])
+
+
+def _file(path: Path) -> web.FileResponse:
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": CSP,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return web.FileResponse(path, headers=headers)
+
+
+async def _files(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
+
+
+async def _settling(app: web.Application) -> AsyncIterator[None]:
+    async def settle() -> None:
+        while True:
+            await asyncio.sleep(1)
+            app[REGISTRY].settle()
+
+    async with _background(settle()):
+        yield
+
+
+async def _scans(app: web.Application) -> AsyncIterator[None]:
+    stop = threading.Event()
+
+    async def scan() -> None:
+        while True:
+            app[RESCAN].clear()
+            try:
+                await asyncio.to_thread(_scan, app[LIBRARY], stop)
+            except Exception:
+                _log.exception("the scan failed; what was known of the media folder stays")
+            await app[RESCAN].wait()
+
+    async with _background(scan()):
+        yield
+        stop.set()
+
+
+def _scan(library: Library, stop: threading.Event) -> None:
+    report = library.scan(_ProgressLine(), stop)
+    if not stop.is_set():
+        _log.info("the library has %d tracks (scanned in %.1f s)", report.tracks, report.elapsed)
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class _ProgressLine:
+    """How far a scan is: a line in the log every second, or one line that a terminal redraws."""
+
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+        self._on_terminal = sys.stderr.isatty()
+
+    def __call__(self, progress: ScanProgress) -> None:
+        now = time.monotonic()
+        if now - self._said < PROGRESS_EVERY:
+            return
+        self._said = now
+        if self._on_terminal:
+            sys.stderr.write(f"\rscanning: {progress.found} tracks so far ")
+            sys.stderr.flush()
+        else:
+            _log.info("scanning: %d tracks so far", progress.found)

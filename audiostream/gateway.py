@@ -1,0 +1,331 @@
+"""The native WebSocket: authentication, one reader and one writer per device.
+
+Here: sockets, their time limits and close codes. Not here: what frames mean (``messages``), what
+they do (``playback``), whom they reach (``registry``).
+
+A socket's life::
+
+    handshake ── Origin, Bearer or ?token= ──► 403, 401
+        │
+    first frame "auth" within AUTH_TIMEOUT, unless the handshake had a token ──► 4408, 4401
+        │
+    reader: frame → command → room.perform      writer: outbox → socket
+        │
+    1001 shutdown · 1003 binary · 1009 too long · 4401 expired · 4403 another user's token
+
+Frames for a device wait in its bounded outbox. A device that stops reading fills it and is cut;
+nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import WSMsgType, web
+
+from . import messages
+from .errors import AudiostreamError, Forbidden, Unauthorized
+from .keys import CLOCK, REGISTRY, SETTINGS, TOKENS
+from .messages import Authenticate, Frame, Labels
+from .registry import Device
+from .tokens import Identity, bearer_token
+
+MAX_FRAME = 16 * 1024
+"""Bytes of the longest text frame that is read."""
+MAX_QUEUED = 512
+"""Frames that may wait for a device; one more, and it is cut."""
+AUTH_TIMEOUT = 10.0
+"""Seconds a socket has to authenticate."""
+EXPIRY_NOTICE = 60.0
+"""Seconds between ``tokenExpiring`` and the token's end."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds a closing handshake may take before the connection is cut."""
+HEARTBEAT = 30.0
+"""Seconds between pings; a device that does not answer within half of it is gone."""
+FRAMES_PER_TURN = 32
+"""Frames of one device handled in a row before the writers get their turn."""
+
+GOING_AWAY, UNSUPPORTED_DATA = 1001, 1003
+TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE = 4401, 4403, 4408
+
+CONNECTIONS = web.AppKey("audiostream_connections", set["Connection"])
+
+_log = logging.getLogger(__name__)
+
+
+async def websocket(request: web.Request) -> web.StreamResponse:
+    """Serve one device until it leaves. Before that, raises ``Forbidden`` for a foreign origin,
+    ``Unauthorized`` for a refused token, and 426 where no upgrade is asked for.
+    """
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
+    _check_origin(request)
+    token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
+    identity = None
+    if token is not None:
+        identity = request.app[TOKENS].verify(token, request.app[CLOCK]())
+    labels = Labels.read(request.query)
+    ws = web.WebSocketResponse(
+        heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_FRAME + 1, timeout=CLOSE_TIMEOUT
+    )
+    await ws.prepare(request)
+    if request.transport is None:  # the client left during the handshake
+        return ws
+    connection = Connection(request.app, ws, request.transport)
+    connections = request.app[CONNECTIONS]
+    connections.add(connection)
+    try:
+        await connection.serve(identity, labels)
+    finally:
+        connections.discard(connection)
+    return ws
+
+
+async def close_all(app: web.Application) -> None:
+    """At shutdown: say goodbye to all devices in parallel, and cut those that do not listen."""
+    goodbyes = (each.close(GOING_AWAY, "the server is going away") for each in app[CONNECTIONS])
+    await asyncio.gather(*goodbyes)
+
+
+class Closing(Exception):
+    """Raised inside a connection to end it with a close code."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class SocketOutbox:
+    """The bounded queue before one socket, and the one task that writes to it."""
+
+    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.WriteTransport) -> None:
+        self._ws = ws
+        self._transport = transport
+        self._queue: deque[str] = deque()
+        self._news = asyncio.Event()
+        self._finishing = False
+        self._writer = asyncio.create_task(self._write())
+
+    def offer(self, text: str) -> None:
+        """Queue a frame. Never waits: a device that lets too many pile up is cut."""
+        if self._finishing:
+            return
+        if len(self._queue) >= MAX_QUEUED:
+            _log.info("cut a device that stopped reading")
+            self._finishing = True
+            self._queue.clear()
+            self._transport.abort()
+            return
+        self._queue.append(text)
+        self._news.set()
+
+    async def finish(self) -> None:
+        """Take no more frames, and wait until those queued are written."""
+        self._finishing = True
+        self._news.set()
+        await asyncio.wait({self._writer})
+
+    def stop(self) -> None:
+        """End the writer, whatever is still queued."""
+        self._finishing = True
+        self._writer.cancel()
+
+    async def _write(self) -> None:
+        try:
+            while self._queue or not self._finishing:
+                await self._news.wait()
+                self._news.clear()
+                while self._queue:
+                    await self._ws.send_str(self._queue.popleft())
+        except ConnectionError:
+            self._finishing = True
+
+
+class Connection:
+    """One device's socket, from its handshake to its end."""
+
+    def __init__(
+        self, app: web.Application, ws: web.WebSocketResponse, transport: asyncio.WriteTransport
+    ) -> None:
+        self._ws = ws
+        self._transport = transport
+        self._outbox = SocketOutbox(ws, transport)
+        self._tokens = app[TOKENS]
+        self._registry = app[REGISTRY]
+        self._clock = app[CLOCK]
+        self._timers: list[asyncio.TimerHandle] = []
+        self._expiry: asyncio.Task[None] | None = None
+
+    async def serve(self, identity: Identity | None, labels: Labels) -> None:
+        """Run the socket's life. ``identity`` is what the handshake proved, None if nothing."""
+        code, reason = 1000, ""
+        try:
+            if identity is None:
+                frame, hello = await self._first_frame()
+                identity, labels = self._identify(frame, hello.token), hello.labels
+                await self._serve_device(identity, labels, frame)
+            else:
+                self._watch_expiry(identity)
+                await self._serve_device(identity, labels, None)
+        except Closing as closing:
+            code, reason = closing.code, str(closing)
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            await self.close(code, reason)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Deliver what is queued, close with ``code``; after CLOSE_TIMEOUT cut. May come twice."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._outbox.finish()
+                await self._ws.close(code=code, message=reason.encode())
+        except TimeoutError:
+            _log.info("cut a device that did not close in time")
+        finally:
+            self._outbox.stop()
+            if not self._transport.is_closing() or self._transport.get_write_buffer_size():
+                self._transport.abort()
+
+    async def _first_frame(self) -> tuple[Frame, Authenticate]:
+        try:
+            async with asyncio.timeout(AUTH_TIMEOUT):
+                message = await self._ws.receive()
+        except TimeoutError:
+            raise Closing(AUTH_TOO_LATE, "no auth in time") from None
+        if message.type is WSMsgType.BINARY:
+            raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
+        if message.type is not WSMsgType.TEXT:
+            raise Closing(1000, "")
+        frame = Frame("", {})
+        try:
+            frame = messages.parse(message.data)
+            if frame.event != "auth":
+                raise Unauthorized('the first frame must be "auth"')
+            return frame, messages.authenticate(frame.data)
+        except AudiostreamError as error:
+            self._refuse(error, frame)
+            raise Closing(TOKEN_REFUSED, str(error)) from None
+
+    async def _serve_device(
+        self, identity: Identity, labels: Labels, greeted: Frame | None
+    ) -> None:
+        device_id = labels.device_id or secrets.token_hex(8)
+        device = self._registry.connect(
+            identity.user_id, self._outbox, device_id, labels.device_name
+        )
+        try:
+            if greeted is not None:
+                self._greet(identity, device, greeted)
+            await self._read(identity, device)
+        finally:
+            self._registry.disconnect(identity.user_id, device)
+
+    async def _read(self, identity: Identity, device: Device) -> None:
+        handled = 0
+        async for message in self._ws:
+            if message.type is WSMsgType.BINARY:
+                raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
+            if message.type is not WSMsgType.TEXT:
+                return
+            self._handle(message.data, identity, device)
+            handled += 1
+            if handled % FRAMES_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _handle(self, text: str, identity: Identity, device: Device) -> None:
+        frame = Frame("", {})
+        try:
+            frame = messages.parse(text)
+            if frame.event == "auth":
+                self._renew(frame, identity, device)
+                return
+            command = messages.command(frame.event, frame.data)
+            self._registry.room(identity.user_id).perform(command, device, frame.id)
+        except AudiostreamError as error:
+            self._refuse(error, frame)
+        except Closing:
+            raise
+        except Exception:
+            _log.exception("a %s frame failed", frame.event or "broken")
+            self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
+
+    def _identify(self, frame: Frame, token: str) -> Identity:
+        """Whose token this is, from now on watched for its end. Raises ``Closing``."""
+        try:
+            identity = self._tokens.verify(token, self._clock())
+        except Unauthorized as error:
+            self._refuse(error, frame)
+            raise Closing(TOKEN_REFUSED, str(error)) from None
+        self._watch_expiry(identity)
+        return identity
+
+    def _renew(self, frame: Frame, identity: Identity, device: Device) -> None:
+        renewed = self._identify(frame, messages.authenticate(frame.data).token)
+        if renewed.user_id != identity.user_id:
+            raise Closing(OTHER_USER, "the token is another user's")
+        self._greet(renewed, device, frame)
+
+    def _greet(self, identity: Identity, device: Device, frame: Frame) -> None:
+        data: dict[str, Any] = {
+            "userId": identity.user_id,
+            "room": self._registry.room(identity.user_id).name,
+            "deviceId": device.ref.device_id,
+            "expiresAt": _milliseconds(identity.expires_at),
+        }
+        self._outbox.offer(messages.encode("authenticated", data, frame.id))
+
+    def _refuse(self, error: AudiostreamError, frame: Frame) -> None:
+        self._outbox.offer(messages.encode_error(error, frame.event or None, frame.id))
+
+    def _watch_expiry(self, identity: Identity) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+        left = self._tokens.time_left(identity, self._clock())
+        if left is None:
+            return
+        loop = asyncio.get_running_loop()
+        notice = messages.encode("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
+        self._timers = [
+            loop.call_later(max(0.0, left - EXPIRY_NOTICE), self._outbox.offer, notice),
+            loop.call_later(left, self._expire),
+        ]
+
+    def _expire(self) -> None:
+        self._expiry = asyncio.create_task(self.close(TOKEN_REFUSED, "the token has expired"))
+
+
+def _milliseconds(moment: float | None) -> int | None:
+    return None if moment is None else int(moment * 1000)
+
+
+def _check_origin(request: web.Request) -> None:
+    """Browsers name the page's origin, and CORS does not guard WebSockets (RFC 6455 §10.2)."""
+    origin = request.headers.get("Origin")
+    allowed = request.app[SETTINGS].cors_origins
+    if origin is None or "*" in allowed or origin.lower() in allowed:
+        return
+    if not _is_own_host(origin, request.host):
+        raise Forbidden(
+            "this origin may not connect; the server's CORS_ORIGINS names those that may"
+        )
+
+
+def _is_own_host(origin: str, host: str) -> bool:
+    try:
+        parts, ours = urlsplit(origin), urlsplit(f"//{host}")
+        default = {"http": 80, "https": 443}.get(parts.scheme)
+        return (
+            default is not None
+            and parts.hostname is not None
+            and parts.hostname == ours.hostname
+            and (parts.port or default) == (ours.port or default)
+        )
+    except ValueError:
+        return False

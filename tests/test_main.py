@@ -1,0 +1,138 @@
+"""``python -m audiostream``: its commands, its refusals, and its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from audiostream.__main__ import main
+from audiostream.tokens import Tokens
+
+from .conftest import SECRET, Launch, write_wav
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET)
+    monkeypatch.setenv("AUDIOSTREAM_MEDIA", str(media))
+
+
+class TestSecret:
+    def test_it_is_long_and_new_each_time(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["secret"]) == main(["secret"]) == 0
+        first, second = capsys.readouterr().out.split()
+        assert first != second
+        assert len(first) >= 32
+
+
+class TestToken:
+    @pytest.mark.parametrize(
+        ("life", "seconds"), [("90s", 90), ("5m", 300), ("12h", 43_200), ("2d", 172_800)]
+    )
+    def test_for_a_while(self, capsys: pytest.CaptureFixture[str], life: str, seconds: int) -> None:
+        assert main(["token", "ada", "--expires", life]) == 0
+        identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
+        assert identity.user_id == "ada"
+        assert abs((identity.expires_at or 0) - time.time() - seconds) < 60
+
+    def test_without_an_end(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["token", "ada"]) == 0
+        identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
+        assert identity.expires_at is None
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "environ", "says"),
+        [
+            ([], {"JWT_SECRET": ""}, "JWT_SECRET is not set"),
+            ([], {"JWT_SECRET": "short"}, "shorter than 32 bytes"),
+            (["--media", "/nowhere"], {}, "is not a directory"),
+            (["serve", "--port", "http"], {}, "not 'http'"),
+            (["--port", "99999"], {}, "between 0 and 65535"),
+            (["token", "ada", "--expires", "soon"], {}, "like 12h"),
+            (["token", ""], {}, "the user id must be"),
+            (["--host", "256.256.256.256"], {}, "cannot listen at 256.256.256.256"),
+        ],
+    )
+    def test_one_clear_line_and_exit_code_2(
+        self,
+        arguments: list[str],
+        environ: dict[str, str],
+        says: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        [line] = [line for line in error.splitlines() if line.startswith("audiostream:")]
+        assert error.rstrip().endswith(line)
+
+    def test_a_port_in_use(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            assert main(["--host", "127.0.0.1", "--port", str(port)]) == 2
+        assert f"127.0.0.1:{port} is in use" in capsys.readouterr().err
+
+    def test_an_unknown_command_is_answered_with_the_usage(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as left:
+            main(["dance"])
+        assert left.value.code == 2
+        assert "usage:" in capsys.readouterr().err
+
+
+class TestProcess:
+    def test_options_may_stand_before_and_behind_serve(self, launch: Launch, media: Path) -> None:
+        server = launch("serve", "--media", str(media))
+        with urllib.request.urlopen(f"{server.url}/healthz") as answer:
+            assert json.load(answer) == {"status": "ok"}
+
+    def test_a_rescan_on_hangup(self, launch: Launch, media: Path) -> None:
+        server = launch()
+        server.wait_for_log("the library has 4 tracks")
+        write_wav(media / "new.wav", 1.0)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("the library has 5 tracks")
+
+    def test_a_stop_is_a_clean_exit(self, launch: Launch) -> None:
+        assert launch().stop() == 0
+
+    def test_it_answers_while_a_large_folder_is_scanned(self, launch: Launch, media: Path) -> None:
+        folder = media / "many"
+        write_wav(folder / "0.wav", 0.01)
+        for number in range(1, 3000):
+            os.link(folder / "0.wav", folder / f"{number}.wav")
+        server = launch()
+        with urllib.request.urlopen(f"{server.url}/healthz") as answer:
+            assert answer.status == 200
+        server.wait_for_log("the library has 3004 tracks")
+
+    def test_the_console_script_and_the_module_are_one(self) -> None:
+        shown = subprocess.run(
+            [sys.executable, "-m", "audiostream", "--version"], capture_output=True, text=True
+        )
+        assert shown.stdout.startswith("audiostream ")
+
+
+def test_the_secret_of_make_run_is_for_its_owner_alone() -> None:
+    kept = Path(__file__).parent.parent / ".jwt-secret"
+    if not kept.exists():
+        pytest.skip("make run has not been used in this checkout")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

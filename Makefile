@@ -1,0 +1,53 @@
+# make run    serve sample_media/ at http://localhost:3000, nothing to set up before
+# make test   lint, types and all tests
+# make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CORE := errors messages playback registry library tokens settings
+comma := ,
+empty :=
+
+.PHONY: run test lint format clean
+
+run: $(VENV)/run.stamp .jwt-secret
+	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
+	token="$$($(BIN)/python -m audiostream token demo)" && \
+	echo "Player, signed in as demo: http://localhost:$${AUDIOSTREAM_PORT:-3000}/#token=$$token" && \
+	exec $(BIN)/python -m audiostream
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/coverage report --fail-under=95 \
+		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/run.stamp: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable '.[all]'
+	@touch $@
+
+$(VENV)/test.stamp: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "audiostream needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+.jwt-secret: | $(VENV)/run.stamp
+	@umask 077 && $(BIN)/python -m audiostream secret > $@.new && mv $@.new $@

@@ -39,6 +39,7 @@ MAX_REPORTED = 50
 
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
 _USERS = "users"
+_NUMBER = re.compile("[0-9]+")
 
 _log = logging.getLogger(__name__)
 
@@ -461,18 +462,16 @@ def _words(track: Track) -> str:
     return _fold("\n".join((track.title, track.artist or "", track.album or "")))
 
 
-def _order(track: Track) -> tuple[list[tuple[int, str]], ...]:
+def _order(track: Track) -> str:
+    """What lists are sorted by; one string, as the event loop waits while they are compared."""
     names = (track.artist or "", track.album or "", track.title, track.id)
-    return tuple(_natural(_fold(name)) for name in names)
+    return "\n".join(_NUMBER.sub(_sortable, _fold(name)) for name in names)
 
 
-def _natural(text: str) -> list[tuple[int, str]]:
-    """Text as it sorts where "track 10" comes after "track 9"."""
-    pieces = re.split(r"([0-9]+)", text)
-    return [
-        (len(piece.lstrip("0")) + 1, piece.lstrip("0")) if index % 2 else (0, piece)
-        for index, piece in enumerate(pieces)
-    ]
+def _sortable(number: re.Match[str]) -> str:
+    """A number as it sorts where "track 10" comes after "track 9"."""
+    digits = number[0].lstrip("0")
+    return f"{len(digits):04}{digits}"
 
 
 def _report(left_out: list[str]) -> None:

@@ -207,7 +207,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
 
 
 def _scan(library: Library, stop: threading.Event) -> None:
-    report = library.scan(_ProgressLine(), stop)
+    line = ProgressLine()
+    report = library.scan(line, stop)
+    line.clear()
     if not stop.is_set():
         _log.info("the library has %d tracks (scanned in %.1f s)", report.tracks, report.elapsed)
 
@@ -223,7 +225,7 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await task
 
 
-class _ProgressLine:
+class ProgressLine:
     """How far a scan is: a line in the log every second, or one line that a terminal redraws."""
 
     def __init__(self) -> None:
@@ -240,3 +242,9 @@ class _ProgressLine:
             sys.stderr.flush()
         else:
             _log.info("scanning: %d tracks so far", progress.found)
+
+    def clear(self) -> None:
+        """Leave the terminal as it was, for what comes next."""
+        if self._on_terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import threading
 import time
@@ -14,10 +15,10 @@ import pytest
 from aiohttp import ClientSession, web
 
 from audiostream import Settings, create_app
-from audiostream.app import AccessLogger, epoch_clock
+from audiostream.app import AccessLogger, ProgressLine, epoch_clock
 from audiostream.errors import LibraryError
 from audiostream.keys import CLOCK, LIBRARY, REGISTRY, RESCAN
-from audiostream.library import ScanReport
+from audiostream.library import ScanProgress, ScanReport
 
 from .conftest import Client, Serve, write_wav
 from .peer import connect
@@ -255,3 +256,26 @@ class TestLog:
     ) -> None:
         create_app(Settings(jwt_secret="short", media=media, allow_weak_secret=True))
         assert "short enough to be guessed" in caplog.text
+
+
+class TestProgressLine:
+    def test_on_a_terminal_one_line_is_redrawn(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setattr("audiostream.app.PROGRESS_EVERY", 0.0)
+        line = ProgressLine()
+        line(ScanProgress(5, 1.0))
+        line(ScanProgress(9, 2.0))
+        line.clear()
+        assert terminal.getvalue().split("\r")[1:] == [
+            "scanning: 5 tracks so far ",
+            "scanning: 9 tracks so far ",
+            "\x1b[K",
+        ]
+        assert caplog.text == ""

@@ -1,0 +1,106 @@
+// @ts-check
+/**
+ * The tracks, over REST.
+ *
+ * Here: requests, the addresses of this application, and what can go wrong on the way. Not here:
+ * playing (sound.js), showing (tracklist.js).
+ */
+
+/**
+ * @typedef {object} Track
+ * @property {string} id
+ * @property {string} title
+ * @property {string} [artist]
+ * @property {string} [album]
+ * @property {number} [duration] seconds
+ * @property {string} streamUrl a path with a ticket that ends some hours from now
+ */
+
+/** The application's own root: it may be mounted under any path. */
+const ROOT = new URL(".", document.baseURI);
+const STREAMS = "api/tracks/stream/";
+
+/** A request that brought nothing. `status` is 0 where the server did not answer at all. */
+export class RequestFailed extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export class Catalogue {
+  #token;
+
+  /** @param {string} token */
+  constructor(token) {
+    this.#token = token;
+  }
+
+  /**
+   * Ask whether the server takes the token.
+   * @throws {RequestFailed}
+   */
+  async check() {
+    await this.#get(new URL("api/tracks/current-state", ROOT));
+  }
+
+  /**
+   * The tracks that match, all of them for an empty query.
+   * @param {string} query
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Track[]>}
+   */
+  async list(query, signal) {
+    const url = new URL("api/tracks", ROOT);
+    if (query) url.searchParams.set("q", query);
+    return (await this.#get(url, signal)).tracks;
+  }
+
+  /**
+   * One track, with a fresh ticket.
+   * @param {string} id
+   * @returns {Promise<Track>}
+   */
+  async track(id) {
+    return this.#get(new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT));
+  }
+
+  /**
+   * @param {URL} url
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   * @throws {RequestFailed}
+   */
+  async #get(url, signal) {
+    const headers = { Authorization: `Bearer ${this.#token}` };
+    const response = await fetch(url, { headers, signal }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new RequestFailed(0, "The server does not answer.");
+    });
+    const body = await response.json().catch(() => ({}));
+    if (response.ok) return body;
+    throw new RequestFailed(response.status, body.error?.message ?? response.statusText);
+  }
+}
+
+/** @returns {URL} where the WebSocket is */
+export function socketAddress() {
+  const url = new URL("ws", ROOT);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
+/**
+ * Where a track's audio is. The server knows the path it is mounted at, but not what a proxy in
+ * front of it takes off; the page's own root has both.
+ * @param {Track} track
+ * @returns {string}
+ */
+export function streamAddress({ streamUrl }) {
+  const known = streamUrl.lastIndexOf(STREAMS);
+  return new URL(known < 0 ? streamUrl : streamUrl.slice(known), ROOT).href;
+}

@@ -1,0 +1,197 @@
+// @ts-check
+/**
+ * The panel of what is playing: title, cover, timeline, transport, volume, and the same for the
+ * system's media controls.
+ *
+ * Here: showing the playback and passing a person's hand on to it. Not here: what these acts do
+ * (playback.js), the list of tracks (tracklist.js).
+ */
+
+import { hueOf, paintCover } from "./cover.js";
+import { byline, clock, find, inWords, setIcon } from "./page.js";
+
+/** Seconds that an arrow key moves the position. */
+const KEY_STEP = 5;
+/** Milliseconds between two looks at the position while nothing else asks for one. */
+const TICK = 250;
+const VOLUME_KEY = "audiostream.volume";
+const MUTED_KEY = "audiostream.muted";
+
+/** @typedef {import("./playback.js").Playback} Playback */
+
+export class NowPlaying {
+  /** @type {Playback | null} */
+  #playback = null;
+  /** The id, null for no track, undefined before anything is shown. */
+  /** @type {string | null | undefined} */
+  #shownTrack;
+  #isDragging = false;
+  #audio;
+  #seek = find("seek", HTMLInputElement);
+  #toggle = find("toggle", HTMLButtonElement);
+  #previous = find("previous", HTMLButtonElement);
+  #next = find("next", HTMLButtonElement);
+  #listen = find("listen", HTMLButtonElement);
+  #mute = find("mute", HTMLButtonElement);
+  #volume = find("volume", HTMLInputElement);
+
+  /** @param {HTMLAudioElement} audio */
+  constructor(audio) {
+    this.#audio = audio;
+    this.#toggle.addEventListener("click", () => this.#playback?.toggle());
+    this.#previous.addEventListener("click", () => this.#playback?.previous());
+    this.#next.addEventListener("click", () => this.#playback?.next());
+    this.#listen.addEventListener("click", () => this.#playback?.listen());
+    this.#offerTimeline();
+    this.#offerVolume();
+    this.#offerMediaControls();
+    setInterval(() => this.#showTime(), TICK);
+  }
+
+  /** @param {Playback | null} playback what to show from now on */
+  show(playback) {
+    this.#playback = playback;
+    this.#shownTrack = undefined;
+    this.update();
+  }
+
+  /** Something about the playback may have changed. */
+  update() {
+    const playback = this.#playback;
+    if (!playback) return;
+    if ((playback.track?.id ?? null) !== this.#shownTrack) this.#showTrack();
+    const { isPlaying, isBlocked, isFollowing, following, track } = playback;
+    setIcon(this.#toggle, isPlaying ? "pause" : "play", isPlaying ? "Pause" : "Play");
+    this.#toggle.disabled = !playback.canPlay;
+    this.#previous.disabled = !track;
+    this.#next.disabled = !following;
+    this.#listen.hidden = !isBlocked;
+    const where = isPlaying && isFollowing ? "Started on another tab or device" : "";
+    setText(find("now-where"), where);
+    if ("mediaSession" in navigator) {
+      navigator.mediaSession.playbackState = isPlaying ? "playing" : "paused";
+    }
+    this.#showTime();
+  }
+
+  #showTrack() {
+    const track = this.#playback?.track ?? null;
+    this.#shownTrack = track?.id ?? null;
+    setText(find("now-title"), track ? track.title : "Nothing playing");
+    setText(find("now-by"), track ? byline(track) : "Choose a track to begin");
+    find("now").dataset.empty = String(!track);
+    document.documentElement.style.setProperty("--hue", String(hueOf(track)));
+    paintCover(find("cover", SVGElement), track);
+    document.title = track ? `${track.title} · audiostream` : "audiostream";
+    if ("mediaSession" in navigator) {
+      const { title, artist, album } = track ?? { title: "audiostream" };
+      navigator.mediaSession.metadata = new MediaMetadata({
+        title,
+        artist,
+        album,
+        artwork: [{ src: "icon.svg", type: "image/svg+xml" }],
+      });
+    }
+  }
+
+  #showTime() {
+    const playback = this.#playback;
+    if (!playback || this.#isDragging || document.hidden) return;
+    const { duration } = playback;
+    this.#seek.disabled = !playback.track || duration === undefined;
+    this.#seek.max = String(duration ?? 0);
+    this.#showPosition(playback.position, duration);
+  }
+
+  /**
+   * @param {number} position seconds
+   * @param {number} [duration] seconds
+   */
+  #showPosition(position, duration) {
+    const end = duration ?? 0;
+    this.#seek.value = String(position);
+    this.#seek.setAttribute("aria-valuetext", `${inWords(position)} of ${inWords(end)}`);
+    setFill(this.#seek, end ? position / end : 0);
+    setText(find("elapsed"), clock(position));
+    setText(find("remaining"), end ? `−${clock(end - Math.floor(position))}` : "");
+  }
+
+  #offerTimeline() {
+    const seek = this.#seek;
+    seek.addEventListener("input", () => {
+      this.#isDragging = true;
+      this.#showPosition(seek.valueAsNumber, Number(seek.max));
+    });
+    seek.addEventListener("change", () => {
+      this.#isDragging = false;
+      this.#playback?.seek(seek.valueAsNumber);
+    });
+    // A hand that lets go where it began changes nothing, and no "change" is fired.
+    seek.addEventListener("pointerup", () => setTimeout(() => (this.#isDragging = false)));
+    seek.addEventListener("keydown", (event) => {
+      const step = KEY_STEPS[event.key];
+      if (!step || !this.#playback) return;
+      event.preventDefault();
+      this.#playback.seek(this.#playback.position + step);
+    });
+  }
+
+  #offerVolume() {
+    const audio = this.#audio;
+    audio.volume = Number(sessionStorage.getItem(VOLUME_KEY) ?? 1);
+    audio.muted = sessionStorage.getItem(MUTED_KEY) === "true";
+    this.#volume.addEventListener("input", () => {
+      audio.volume = this.#volume.valueAsNumber / 100;
+      audio.muted = false;
+    });
+    this.#mute.addEventListener("click", () => (audio.muted = !audio.muted));
+    audio.addEventListener("volumechange", () => this.#showVolume());
+    this.#showVolume();
+  }
+
+  #showVolume() {
+    const { volume, muted } = this.#audio;
+    const percent = Math.round(volume * 100);
+    sessionStorage.setItem(VOLUME_KEY, String(volume));
+    sessionStorage.setItem(MUTED_KEY, String(muted));
+    this.#volume.value = String(percent);
+    this.#volume.setAttribute("aria-valuetext", muted ? "muted" : `${percent} percent`);
+    setFill(this.#volume, muted ? 0 : volume);
+    setIcon(this.#mute, muted || volume === 0 ? "muted" : "sound", "Mute this tab");
+    this.#mute.setAttribute("aria-pressed", String(muted));
+  }
+
+  #offerMediaControls() {
+    if (!("mediaSession" in navigator)) return;
+    const session = navigator.mediaSession;
+    session.setActionHandler("play", () => this.#playback?.play());
+    session.setActionHandler("pause", () => this.#playback?.pause());
+    session.setActionHandler("previoustrack", () => this.#playback?.previous());
+    session.setActionHandler("nexttrack", () => this.#playback?.next());
+    session.setActionHandler("seekto", ({ seekTime }) => this.#playback?.seek(seekTime ?? 0));
+  }
+}
+
+/** @type {Record<string, number>} */
+const KEY_STEPS = {
+  ArrowLeft: -KEY_STEP,
+  ArrowDown: -KEY_STEP,
+  ArrowRight: KEY_STEP,
+  ArrowUp: KEY_STEP,
+};
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * @param {HTMLInputElement} range
+ * @param {number} share 0 to 1
+ */
+function setFill(range, share) {
+  range.style.setProperty("--fill", `${Math.min(1, share) * 100}%`);
+}

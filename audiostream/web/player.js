@@ -1,0 +1,217 @@
+// @ts-check
+/**
+ * The page: signing in and out, and the wiring of its parts.
+ *
+ * Here: the token, the two views, the state of the line, what a person is told. Not here: the
+ * socket (connection.js), the playback (playback.js), the panel (nowplaying.js), the list
+ * (tracklist.js).
+ */
+
+import { Catalogue, RequestFailed, socketAddress } from "./catalogue.js";
+import { Connection } from "./connection.js";
+import { NowPlaying } from "./nowplaying.js";
+import { find } from "./page.js";
+import { Playback } from "./playback.js";
+import { TrackList } from "./tracklist.js";
+
+const TOKEN_KEY = "audiostream.token";
+const DEVICE_KEY = "audiostream.device";
+/** Attempts in a row that fail before a person is told: most interruptions are short. */
+const CALM_LOSSES = 2;
+
+/** @typedef {import("./connection.js").Status} Status */
+/** @typedef {import("./connection.js").Data} Data */
+
+const EXPIRING = "Your sign-in ends within a minute. Open a fresh link to go on without a break.";
+const LINE = {
+  connecting: "Connecting",
+  open: "Connected",
+  waiting: "Reconnecting",
+  closed: "Signed out",
+};
+
+const audio = find("audio", HTMLAudioElement);
+const nowPlaying = new NowPlaying(audio);
+const trackList = new TrackList({
+  onChosen: (track) => session?.playback.choose(track),
+  onLibrary: (tracks) => session?.playback.setLibrary(tracks),
+  onRequestFailed: requestFailed,
+});
+
+/** @type {{ connection: Connection, playback: Playback } | null} */
+let session = null;
+
+find("sign-in-form", HTMLFormElement).addEventListener("submit", submitToken);
+find("sign-out").addEventListener("click", () => leave(""));
+find("retry").addEventListener("click", () => session?.connection.retryNow());
+find("dismiss").addEventListener("click", () => (find("notice").hidden = true));
+addEventListener("hashchange", begin);
+begin();
+
+/** Sign in with the token of the address or of this tab, or else ask for one. */
+function begin() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) history.replaceState(null, "", location.pathname + location.search);
+  const token = given ?? sessionStorage.getItem(TOKEN_KEY);
+  if (session && !given) return;
+  if (token) enter(token);
+  else leave("");
+}
+
+/** @param {SubmitEvent} event */
+async function submitToken(event) {
+  event.preventDefault();
+  const field = find("token", HTMLInputElement);
+  const token = field.value.replace(/^.*#token=/, "").replace(/\s/g, "");
+  if (!token) {
+    refuse("Paste a token first.");
+    return;
+  }
+  const button = find("sign-in-button", HTMLButtonElement);
+  button.disabled = true;
+  try {
+    await new Catalogue(token).check();
+    field.value = "";
+    enter(token);
+  } catch (error) {
+    if (!(error instanceof RequestFailed)) throw error;
+    refuse(error.status === 401 ? refusal(error.message) : `${error.message} Is it running?`);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/**
+ * Show the player, whatever the server will say to this token.
+ * @param {string} token
+ */
+function enter(token) {
+  end();
+  sessionStorage.setItem(TOKEN_KEY, token);
+  const catalogue = new Catalogue(token);
+  const connection = new Connection({
+    url: socketAddress(),
+    token,
+    deviceId: deviceId(),
+    deviceName: deviceName(),
+    onStatus: showLine,
+    onEvent: hear,
+    onRefused: (reason) => leave(refusal(reason)),
+  });
+  const playback = new Playback(audio, connection, catalogue, deviceId(), {
+    onChanged: update,
+    onProblem: notify,
+    onRequestFailed: requestFailed,
+  });
+  session = { connection, playback };
+  find("sign-in").hidden = true;
+  find("player").hidden = false;
+  nowPlaying.show(playback);
+  trackList.open(catalogue);
+  connection.start();
+}
+
+/**
+ * Show the sign-in view.
+ * @param {string} reason why, empty if a person wanted it
+ */
+function leave(reason) {
+  end();
+  sessionStorage.removeItem(TOKEN_KEY);
+  find("player").hidden = true;
+  find("sign-in").hidden = false;
+  document.title = "audiostream";
+  refuse(reason);
+}
+
+function end() {
+  const ending = session;
+  session = null;
+  ending?.connection.stop();
+  ending?.playback.stop();
+  nowPlaying.show(null);
+  trackList.close();
+  find("notice").hidden = true;
+}
+
+function update() {
+  if (!session) return;
+  nowPlaying.update();
+  trackList.mark(session.playback.track?.id ?? null, session.playback.isPlaying);
+}
+
+/**
+ * @param {string} event
+ * @param {Data} data
+ * @param {number | string} [id]
+ */
+function hear(event, data, id) {
+  if (event === "authenticated") trackList.load();
+  if (event === "tokenExpiring") notify(EXPIRING);
+  session?.playback.hear(event, data, id);
+}
+
+/**
+ * @param {Status} status
+ * @param {number} losses
+ */
+function showLine(status, losses) {
+  const line = find("line");
+  line.dataset.status = status;
+  const words = /** @type {HTMLElement} */ (line.firstElementChild);
+  const said = status === "connecting" && losses ? LINE.waiting : LINE[status];
+  if (words.textContent !== said) words.textContent = said;
+  if (status === "open" || status === "closed") find("away").hidden = true;
+  else if (losses >= CALM_LOSSES) find("away").hidden = false;
+  if (status !== "waiting") return;
+  session?.playback.lost();
+  if (losses >= CALM_LOSSES) trackList.fail();
+}
+
+/** @param {RequestFailed} error */
+function requestFailed(error) {
+  if (error.status === 401) {
+    leave(refusal(error.message));
+  } else if (error.status === 404) {
+    notify("That track is no longer in the library.");
+    trackList.load();
+  } else {
+    notify(error.message);
+  }
+}
+
+/** @param {string} words */
+function notify(words) {
+  const notice = find("notice");
+  notice.hidden = false;
+  /** @type {HTMLElement} */ (notice.firstElementChild).textContent = words;
+}
+
+/** @param {string} problem why there is no signing in, empty for no problem */
+function refuse(problem) {
+  const field = find("token", HTMLInputElement);
+  find("sign-in-problem").textContent = problem;
+  field.setAttribute("aria-invalid", String(problem !== ""));
+  field.focus();
+}
+
+/** @param {string} reason what the server says */
+function refusal(reason) {
+  return `The server refused the sign-in: ${reason || "the token is not valid"}.`;
+}
+
+/** @returns {string} this tab's own id: it survives a reload, and is no other tab's */
+function deviceId() {
+  const known = sessionStorage.getItem(DEVICE_KEY);
+  if (known) return known;
+  // randomUUID is missing where the page came over plain http from another machine.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  sessionStorage.setItem(DEVICE_KEY, id);
+  return id;
+}
+
+function deviceName() {
+  const { userAgentData, platform } = /** @type {any} */ (navigator);
+  return `Web player, ${userAgentData?.platform || platform || "unknown"}`.slice(0, 128);
+}

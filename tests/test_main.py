@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -130,9 +129,3 @@ class TestProcess:
         )
         assert shown.stdout.startswith("audiostream ")
 
-
-def test_the_secret_of_make_run_is_for_its_owner_alone() -> None:
-    kept = Path(__file__).parent.parent / ".jwt-secret"
-    if not kept.exists():
-        pytest.skip("make run has not been used in this checkout")
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

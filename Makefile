@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := errors messages playback registry library tokens settings
+CORE := allowance errors library messages playback registry settings store tokens
 comma := ,
 empty :=
 

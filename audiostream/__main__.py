@@ -1,6 +1,6 @@
-"""``python -m audiostream``: serve, or make a token or a secret.
+"""``python -m audiostream``: serve, make a token or a secret, revoke a user's tokens.
 
-Here: arguments, the log, signals and exit codes: 0 done, 2 for a setting that is wrong. Not here:
+Here: arguments, signals and exit codes: 0 done, 2 for a setting that is wrong. Not here:
 what the settings mean (``settings``), what is served (``app``).
 """
 
@@ -16,18 +16,25 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
-from . import __version__
-from .app import AccessLogger, create_app, tokens_of
+from . import __version__, store, systemd
+from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
+from .logs import AccessLogger, JsonFormatter, PlainFormatter
 from .settings import Settings
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds that requests under way may still take at a stop."""
+_OPTIONS = {
+    "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
+    "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
+    "media": "media folder (AUDIOSTREAM_MEDIA)",
+    "state": "file that keeps playback across restarts (AUDIOSTREAM_STATE)",
+}
 _log = logging.getLogger("audiostream")
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -42,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(secrets.token_urlsafe(48))
             case "token":
                 print(_token(options))
+            case "revoke":
+                print(_revoke(options))
             case _:
                 _serve(options)
     except AudiostreamError as error:
@@ -64,27 +73,37 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--expires", metavar="12h", help="its life in s, m, h or d (default: no end)"
     )
+    revoke = commands.add_parser("revoke", help="end all tokens given to a user until now")
+    revoke.add_argument("user", help="the user's id")
+    _add_option(revoke, "state")
     commands.add_parser("secret", help="print a fresh JWT_SECRET")
     return parser
 
 
 def _add_serve_options(parser: argparse.ArgumentParser) -> None:
     """The same options before and behind ``serve``; those not given leave no trace."""
-    for name, meaning in (
-        ("host", "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)"),
-        ("port", "port to listen at (AUDIOSTREAM_PORT, 3000)"),
-        ("media", "media folder (AUDIOSTREAM_MEDIA)"),
-    ):
-        parser.add_argument(
-            f"--{name}", metavar=name.upper(), help=meaning, default=argparse.SUPPRESS
-        )
+    for name in _OPTIONS:
+        _add_option(parser, name)
+    parser.add_argument(
+        "--log-json",
+        action="store_const",
+        const="1",
+        default=argparse.SUPPRESS,
+        help="log one JSON object a line (AUDIOSTREAM_LOG_JSON=1)",
+    )
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        f"--{name}", metavar=name.upper(), help=_OPTIONS[name], default=argparse.SUPPRESS
+    )
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     given = vars(options)
-    names = {"host": "AUDIOSTREAM_HOST", "port": "AUDIOSTREAM_PORT", "media": "AUDIOSTREAM_MEDIA"}
+    names = (*_OPTIONS, "log_json")
     return Settings.load(
-        os.environ, {variable: given.get(option) for option, variable in names.items()}
+        os.environ, {f"AUDIOSTREAM_{name.upper()}": given.get(name) for name in names}
     )
 
 
@@ -94,6 +113,14 @@ def _token(options: argparse.Namespace) -> str:
         return tokens_of(_settings(options)).mint(options.user, time.time(), life)
     except Unauthorized as error:
         raise SettingsError(str(error)) from None
+
+
+def _revoke(options: argparse.Namespace) -> str:
+    state = _settings(options).state
+    if state is None:
+        raise SettingsError("there is no state file to note it in. Name the server's with --state.")
+    store.revoke(state, options.user, time.time())
+    return f"All tokens, tickets and cookies that {options.user!r} was given until now are void."
 
 
 def _life(text: str) -> int:
@@ -107,17 +134,20 @@ def _life(text: str) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     settings = _settings(options)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.json_log else PlainFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     app = create_app(settings)
     app.on_startup.append(_rescan_on_hangup)
+    app.on_shutdown.append(_stopping)
+    app.cleanup_ctx.append(_watched)
     try:
         web.run_app(
             app,
             host=settings.host,
             port=settings.port,
             access_log_class=AccessLogger,
+            keepalive_timeout=settings.limits.header_timeout,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
             print=_announce,
         )
@@ -128,6 +158,17 @@ def _serve(options: argparse.Namespace) -> None:
 def _announce(banner: str) -> None:
     addresses = re.findall(r"https?://[^\s,]+", banner)
     _log.info("listening at %s; stop with Ctrl+C", ", ".join(addresses))
+    systemd.notify("READY=1")
+
+
+async def _stopping(_: web.Application) -> None:
+    systemd.notify("STOPPING=1")
+
+
+async def _watched(_: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(systemd.keep_alive())
+    yield
+    task.cancel()
 
 
 async def _rescan_on_hangup(app: web.Application) -> None:

@@ -11,7 +11,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,13 +20,26 @@ from typing import Any
 
 import aiohttp_cors
 from aiohttp import web
-from aiohttp.abc import AbstractAccessLogger
 
 from . import gateway, rest, streaming
-from .keys import CATALOGUE, CLOCK, FILES, LIBRARY, REGISTRY, RESCAN, SETTINGS, TOKENS
+from .keeper import Keeper
+from .keys import (
+    CATALOGUE,
+    CLOCK,
+    FILES,
+    KEEPER,
+    LIBRARY,
+    REGISTRY,
+    RESCAN,
+    SETTINGS,
+    STREAMS,
+    TOKENS,
+    WAITING,
+)
 from .library import Library, ScanProgress
 from .registry import Registry
 from .settings import Settings
+from .store import Store
 from .tokens import Tokens
 
 WEB = Path(__file__).parent / "web"
@@ -46,7 +60,9 @@ def create_app(settings: Settings) -> web.Application:
 
     Raises ``LibraryError`` when the media folder cannot be read.
     """
-    app = web.Application(middlewares=[rest.errors_as_json], client_max_size=rest.MAX_BODY)
+    app = web.Application(
+        middlewares=[rest.errors_as_json], client_max_size=settings.limits.max_body
+    )
     clock = epoch_clock()
     library, tokens = Library(settings.media), tokens_of(settings)
     catalogue = rest.TrackCatalogue(app, library, tokens)
@@ -59,10 +75,12 @@ def create_app(settings: Settings) -> web.Application:
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[gateway.CONNECTIONS] = set()
     app[RESCAN] = asyncio.Event()
+    app[STREAMS] = Counter()
+    app[WAITING] = Counter()
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
     app.on_shutdown.append(gateway.close_all)
-    app.cleanup_ctx.extend([_files, _scans, _settling])
+    app.cleanup_ctx.extend([_files, _keeping, _scans, _settling])
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
     return app
@@ -83,25 +101,6 @@ def epoch_clock() -> Callable[[], float]:
     """Epoch seconds that only ever go on: the wall clock is read once, here."""
     started = time.time() - time.monotonic()
     return lambda: started + time.monotonic()
-
-
-class AccessLogger(AbstractAccessLogger):
-    """One line a request, without the query string: that is where tokens and tickets travel."""
-
-    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        self.logger.info(
-            '%s "%s %s" %d %d bytes %.3f s',
-            request.remote,
-            request.method,
-            request.rel_url.raw_path,
-            response.status,
-            response.body_length,
-            time,
-        )
-
-    @property
-    def enabled(self) -> bool:
-        return self.logger.isEnabledFor(logging.INFO)
 
 
 def _add_routes(app: web.Application) -> None:
@@ -179,11 +178,30 @@ async def _files(app: web.Application) -> AsyncIterator[None]:
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
 
+async def _keeping(app: web.Application) -> AsyncIterator[None]:
+    store = await asyncio.to_thread(Store, app[SETTINGS].state)
+
+    def revoke(revoked: Mapping[str, float]) -> None:
+        newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
+        app[TOKENS].revoked = revoked
+        gateway.close_revoked(app, newly)
+
+    keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
+    app[KEEPER] = keeper
+    await keeper.tick()  # nobody comes in with a token that was revoked before the start
+    async with _background(keeper.run()):
+        yield
+    await keeper.close()
+
+
 async def _settling(app: web.Application) -> AsyncIterator[None]:
     async def settle() -> None:
         while True:
             await asyncio.sleep(1)
-            app[REGISTRY].settle()
+            try:
+                app[REGISTRY].settle()
+            except Exception:
+                _log.exception("looking after the rooms failed; it is tried again")
 
     async with _background(settle()):
         yield

@@ -32,6 +32,12 @@ class LibraryError(AudiostreamError):
     code = "library_unavailable"
 
 
+class StoreError(AudiostreamError):
+    """Raised when the state file cannot be used: damaged, newer, in use, out of reach."""
+
+    code = "state_unavailable"
+
+
 class InvalidMessage(AudiostreamError):
     """Raised when a frame, a body or a parameter is not what the protocol asks for."""
 
@@ -54,6 +60,12 @@ class Forbidden(AudiostreamError):
     """Raised when the caller is known or irrelevant, and still may not: a foreign origin."""
 
     code = "forbidden"
+
+
+class RateLimited(AudiostreamError):
+    """Raised when a client asks more often, or for more at once, than it may."""
+
+    code = "rate_limited"
 
 
 class TrackNotFound(AudiostreamError):

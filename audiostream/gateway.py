@@ -11,7 +11,8 @@ A socket's life::
         │
     reader: frame → command → room.perform      writer: outbox → socket
         │
-    1001 shutdown · 1003 binary · 1009 too long · 4401 expired · 4403 another user's token
+    1001 shutdown · 1003 binary · 1009 too long · 1013 no state file · 4401 expired or revoked
+    4403 another user's token · 4429 too many devices
 
 Frames for a device wait in its bounded outbox. A device that stops reading fills it and is cut;
 nobody waits for it.
@@ -23,20 +24,20 @@ import asyncio
 import logging
 import secrets
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
 from . import messages
-from .errors import AudiostreamError, Forbidden, Unauthorized
-from .keys import CLOCK, REGISTRY, SETTINGS, TOKENS
+from .allowance import Allowance
+from .errors import AudiostreamError, Forbidden, RateLimited, StoreError, Unauthorized
+from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
 from .messages import Authenticate, Frame, Labels
 from .registry import Device
 from .tokens import Identity, bearer_token
 
-MAX_FRAME = 16 * 1024
-"""Bytes of the longest text frame that is read."""
 MAX_QUEUED = 512
 """Frames that may wait for a device; one more, and it is cut."""
 AUTH_TIMEOUT = 10.0
@@ -50,8 +51,8 @@ HEARTBEAT = 30.0
 FRAMES_PER_TURN = 32
 """Frames of one device handled in a row before the writers get their turn."""
 
-GOING_AWAY, UNSUPPORTED_DATA = 1001, 1003
-TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE = 4401, 4403, 4408
+GOING_AWAY, UNSUPPORTED_DATA, TOO_LONG, TRY_LATER = 1001, 1003, 1009, 1013
+TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE, TOO_MANY = 4401, 4403, 4408, 4429
 
 CONNECTIONS = web.AppKey("audiostream_connections", set["Connection"])
 
@@ -60,23 +61,31 @@ _log = logging.getLogger(__name__)
 
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Serve one device until it leaves. Before that, raises ``Forbidden`` for a foreign origin,
-    ``Unauthorized`` for a refused token, and 426 where no upgrade is asked for.
+    ``Unauthorized`` for a refused token, ``RateLimited`` for too many that have not
+    authenticated, and 426 where no upgrade is asked for.
     """
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
     _check_origin(request)
+    limits = request.app[SETTINGS].limits
     token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
     identity = None
     if token is not None:
         identity = request.app[TOKENS].verify(token, request.app[CLOCK]())
     labels = Labels.read(request.query)
+    waiting, address = request.app[WAITING], str(request.remote)
+    if identity is None and waiting[address] >= limits.waiting_per_address:
+        raise RateLimited("too many sockets of this address have not authenticated yet")
     ws = web.WebSocketResponse(
-        heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_FRAME + 1, timeout=CLOSE_TIMEOUT
+        heartbeat=HEARTBEAT,
+        compress=False,
+        max_msg_size=limits.max_frame + 1,
+        timeout=CLOSE_TIMEOUT,
     )
     await ws.prepare(request)
     if request.transport is None:  # the client left during the handshake
         return ws
-    connection = Connection(request.app, ws, request.transport)
+    connection = Connection(request.app, ws, request.transport, address)
     connections = request.app[CONNECTIONS]
     connections.add(connection)
     try:
@@ -84,6 +93,14 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     finally:
         connections.discard(connection)
     return ws
+
+
+def close_revoked(app: web.Application, user_ids: Collection[str]) -> None:
+    """Close the sockets of users whose tokens are revoked. Does not wait for it."""
+    connections = app[CONNECTIONS]
+    for connection in tuple(connections):
+        if connection.user_id in user_ids:
+            connection.close_soon(TOKEN_REFUSED, "the token has been revoked")
 
 
 async def close_all(app: web.Application) -> None:
@@ -150,16 +167,28 @@ class Connection:
     """One device's socket, from its handshake to its end."""
 
     def __init__(
-        self, app: web.Application, ws: web.WebSocketResponse, transport: asyncio.WriteTransport
+        self,
+        app: web.Application,
+        ws: web.WebSocketResponse,
+        transport: asyncio.WriteTransport,
+        address: str,
     ) -> None:
+        self.user_id: str | None = None
         self._ws = ws
         self._transport = transport
+        self._address = address
         self._outbox = SocketOutbox(ws, transport)
         self._tokens = app[TOKENS]
         self._registry = app[REGISTRY]
         self._clock = app[CLOCK]
+        self._keeper = app[KEEPER]
+        self._limits = app[SETTINGS].limits
+        self._waiting = app[WAITING]
         self._timers: list[asyncio.TimerHandle] = []
-        self._expiry: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        now = asyncio.get_running_loop().time()
+        self._commands = Allowance(self._limits.commands_per_second, now)
+        self._reports = Allowance(self._limits.reports_per_second, now)
 
     async def serve(self, identity: Identity | None, labels: Labels) -> None:
         """Run the socket's life. ``identity`` is what the handshake proved, None if nothing."""
@@ -174,6 +203,8 @@ class Connection:
                 await self._serve_device(identity, labels, None)
         except Closing as closing:
             code, reason = closing.code, str(closing)
+        except StoreError as error:
+            code, reason = TRY_LATER, str(error)
         finally:
             for timer in self._timers:
                 timer.cancel()
@@ -192,19 +223,30 @@ class Connection:
             if not self._transport.is_closing() or self._transport.get_write_buffer_size():
                 self._transport.abort()
 
+    def close_soon(self, code: int, reason: str) -> None:
+        """The same, for those who cannot wait."""
+        self._closing = asyncio.create_task(self.close(code, reason))
+
     async def _first_frame(self) -> tuple[Frame, Authenticate]:
+        self._waiting[self._address] += 1
         try:
             async with asyncio.timeout(AUTH_TIMEOUT):
                 message = await self._ws.receive()
         except TimeoutError:
             raise Closing(AUTH_TOO_LATE, "no auth in time") from None
+        finally:
+            self._waiting[self._address] -= 1
+            if not self._waiting[self._address]:
+                del self._waiting[self._address]
         if message.type is WSMsgType.BINARY:
             raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
         if message.type is not WSMsgType.TEXT:
             raise Closing(1000, "")
+        if len(message.data.encode()) > self._limits.max_auth_frame:
+            raise Closing(TOO_LONG, "too long for a first frame")
         frame = Frame("", {})
         try:
-            frame = messages.parse(message.data)
+            frame = messages.parse(message.data, self._limits.max_json_depth)
             if frame.event != "auth":
                 raise Unauthorized('the first frame must be "auth"')
             return frame, messages.authenticate(frame.data)
@@ -215,6 +257,10 @@ class Connection:
     async def _serve_device(
         self, identity: Identity, labels: Labels, greeted: Frame | None
     ) -> None:
+        self.user_id = identity.user_id
+        room = await self._keeper.room(identity.user_id)
+        if len(room.devices) >= self._limits.sockets_per_user:
+            raise Closing(TOO_MANY, "too many devices of this user")
         device_id = labels.device_id or secrets.token_hex(8)
         device = self._registry.connect(
             identity.user_id, self._outbox, device_id, labels.device_name
@@ -241,7 +287,8 @@ class Connection:
     def _handle(self, text: str, identity: Identity, device: Device) -> None:
         frame = Frame("", {})
         try:
-            frame = messages.parse(text)
+            frame = messages.parse(text, self._limits.max_json_depth)
+            self._allow(frame)
             if frame.event == "auth":
                 self._renew(frame, identity, device)
                 return
@@ -254,6 +301,12 @@ class Connection:
         except Exception:
             _log.exception("a %s frame failed", frame.event or "broken")
             self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
+
+    def _allow(self, frame: Frame) -> None:
+        is_report = frame.event == "updateStreaming"
+        allowance = self._reports if is_report else self._commands
+        if not allowance.take(asyncio.get_running_loop().time()):
+            raise RateLimited("too many frames at once; wait a moment")
 
     def _identify(self, frame: Frame, token: str) -> Identity:
         """Whose token this is, from now on watched for its end. Raises ``Closing``."""
@@ -298,7 +351,7 @@ class Connection:
         ]
 
     def _expire(self) -> None:
-        self._expiry = asyncio.create_task(self.close(TOKEN_REFUSED, "the token has expired"))
+        self.close_soon(TOKEN_REFUSED, "the token has expired")
 
 
 def _milliseconds(moment: float | None) -> int | None:

@@ -6,11 +6,13 @@ Here: names and types alone. Not here: who makes and who releases these (``app``
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 from aiohttp import web
 
+from .keeper import Keeper
 from .library import Library
 from .registry import Catalogue, Registry
 from .settings import Settings
@@ -21,8 +23,11 @@ TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("audiostream_catalogue")
 REGISTRY = web.AppKey("audiostream_registry", Registry)
+KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
+STREAMS: web.AppKey[Counter[str]] = web.AppKey("audiostream_streams")
+WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
 FILES = web.AppKey("audiostream_files", Executor)
 
 SESSION_COOKIE = "audiostream_session"

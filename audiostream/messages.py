@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
 
 MAX_ID_LENGTH = 128
+MAX_DEPTH = 32
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """The playback rates that browsers' media elements play."""
 
@@ -27,11 +28,15 @@ FrameId = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class PlayTrack:
-    """A person wants ``track_id`` to play, from ``position`` seconds or where it stands."""
+    """A person wants ``track_id`` to play, from ``position`` seconds or where it stands.
+
+    ``resume``: another track than the current one starts where this user last left it.
+    """
 
     track_id: str
     position: float | None = None
     if_rev: int | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +139,9 @@ class StateView:
         return state
 
 
-def parse(text: str) -> Frame:
+def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     """Read one text frame. Raises ``InvalidMessage``."""
-    content = parse_object(text)
+    content = parse_object(text, max_depth)
     event = content.get("event")
     if not isinstance(event, str) or not event:
         raise InvalidMessage('a frame needs "event", a non-empty string')
@@ -146,15 +151,18 @@ def parse(text: str) -> Frame:
     return Frame(event, data or {}, _frame_id(content.get("id")))
 
 
-def parse_object(text: str) -> dict[str, Any]:
-    """Read a JSON object, strictly: no NaN or Infinity, no absurd depth or numbers.
+def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """Read a JSON object, strictly: no NaN or Infinity, no absurd numbers, no deeper nesting.
 
-    Raises ``InvalidMessage``.
+    Of a repeated key the last value counts (RFC 8259 §4 leaves it open). Raises
+    ``InvalidMessage``.
     """
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise InvalidMessage("this is not valid JSON") from None
+    if text.count("{") + text.count("[") > max_depth and _is_deeper(content, max_depth):
+        raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
     if not isinstance(content, dict):
         raise InvalidMessage("a JSON object is expected")
     return content
@@ -167,7 +175,8 @@ def command(event: str, data: JsonObject) -> Command:
     """
     match event:
         case "playTrack":
-            return PlayTrack(_track_id(data), _optional_position(data), _if_rev(data))
+            position, if_rev = _optional_position(data), _if_rev(data)
+            return PlayTrack(_track_id(data), position, if_rev, _resume(data))
         case "pauseTrack":
             return PauseTrack(_track_id(data), _optional_position(data), _if_rev(data))
         case "updateStreaming":
@@ -274,6 +283,13 @@ def _label(data: JsonObject, name: str) -> str | None:
     return text
 
 
+def _resume(data: JsonObject) -> bool:
+    resume = data.get("resume")
+    if resume is not None and not isinstance(resume, bool):
+        raise InvalidMessage('"resume" must be true or false')
+    return bool(resume)
+
+
 def _frame_id(value: Any) -> FrameId | None:
     if value is None:
         return None
@@ -284,6 +300,18 @@ def _frame_id(value: Any) -> FrameId | None:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise InvalidMessage(f'"id" must be a number or a string of at most {MAX_ID_LENGTH} characters')
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    inner = [content]
+    for _ in range(levels):
+        inner = [
+            child
+            for each in inner
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+    return any(isinstance(each, dict | list) for each in inner)
 
 
 def _refuse_constant(name: str) -> NoReturn:

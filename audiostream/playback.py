@@ -62,6 +62,8 @@ SETTLE_TIME = 2.0
 """Seconds that a device may take to follow what it was told."""
 RESUME_GRACE = 30.0
 """Seconds that a frozen playback waits for a player to come back."""
+WORTH_REMEMBERING = 5.0
+"""Seconds into a track from which on it is remembered where it was left."""
 ROUNDING = 0.05
 """Seconds by which a player may report less than it was told: media clocks are coarse."""
 RECENT_STATES = 8
@@ -159,6 +161,15 @@ class Listener:
     is_reminded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Where a track was left: ``position`` in seconds, at the moment ``at``."""
+
+    track_id: str
+    position: float
+    at: float
+
+
 class Audience(Enum):
     """Who is told the state after an outcome."""
 
@@ -186,13 +197,15 @@ def apply(
     device: DeviceRef | None = None,
     listener: Listener | None = None,
     duration: float | None = None,
+    left_at: float | None = None,
     alone: bool = False,
     tolerance: float = SYNC_TOLERANCE,
 ) -> Outcome:
     """Decide what ``command`` does to a user's playback at ``now``.
 
     ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
-    ``duration`` is that of the command's track, in seconds. ``alone`` says that no other device
+    ``duration`` is that of the command's track, ``left_at`` the position at which this user last
+    left it (None: never), both in seconds. ``alone`` says that no other device
     is connected. ``tolerance`` is in seconds. The caller tells the ``audience`` and calls
     ``tell`` for each device that it told. Raises ``Conflict``.
     """
@@ -215,7 +228,7 @@ def apply(
             now,
         )
         return _report(state, listener, report, device, duration, alone, tolerance)
-    return _command(state, listener, command, now, device, duration)
+    return _command(state, listener, command, now, device, duration, left_at)
 
 
 def settled(state: State, now: float) -> State:
@@ -285,6 +298,20 @@ def reminded(listener: Listener) -> Listener:
     return replace(listener, is_reminded=True)
 
 
+def left(before: State, after: State, now: float) -> Left | None:
+    """Where the track was left that stopped playing between two states.
+
+    None where none did, or so near its beginning that what was remembered before is worth more.
+    """
+    stopped = settled(before, now)
+    goes_on = after.is_playing and after.track_id == before.track_id
+    if before.track_id is None or not before.is_playing or goes_on:
+        return None
+    same_track = after.track_id == before.track_id
+    position = after.position if same_track else stopped.position_at(now)
+    return Left(before.track_id, position, now) if position >= WORTH_REMEMBERING else None
+
+
 def leave(state: State, leaving: Listener, others: Iterable[Listener], now: float) -> State:
     """The state once a device has left; ``others`` are those that stay (rule 11)."""
     state = settled(state, now)
@@ -306,6 +333,7 @@ def _command(
     now: float,
     device: DeviceRef | None,
     duration: float | None,
+    left_at: float | None,
 ) -> Outcome:
     """Rule 1: a command takes effect, and the whole room is told."""
     same_track = command.track_id == state.track_id
@@ -317,6 +345,8 @@ def _command(
             is_playing, event = True, "trackPlaying"
             if position is None and same_track and state.position_at(now) == state.duration:
                 position = 0.0  # as media elements do when they play again after the end
+            elif position is None and not same_track and command.resume:
+                position = _resumed(left_at, duration)
         case PauseTrack():
             is_playing, event = False, "trackPaused"
         case SetState():
@@ -326,6 +356,13 @@ def _command(
         position = state.position_at(now) if same_track else 0.0
     wanted = Sighting(command.track_id, position, is_playing, rate, now)
     return Outcome(_take(state, wanted, duration, device), listener, Audience.ROOM, event)
+
+
+def _resumed(left_at: float | None, duration: float | None) -> float:
+    """Where a track goes on that was left: from its beginning if it had come to its end."""
+    if left_at is None or (duration is not None and left_at >= duration - SYNC_TOLERANCE):
+        return 0.0
+    return left_at
 
 
 def _report(

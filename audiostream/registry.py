@@ -7,16 +7,16 @@ method returns at once, so nothing is ever awaited while the registry is being r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
 from . import playback
 from .errors import TrackNotFound
 from .messages import Command, FrameId, GetCurrentState, StateView, encode
-from .playback import Audience, DeviceRef, Listener, State
+from .playback import Audience, DeviceRef, Left, Listener, State
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
@@ -49,7 +49,11 @@ class Device:
 
 
 class Room:
-    """``user_{userId}``: one user's playback and the devices that hear of it."""
+    """``user_{userId}``: one user's playback and the devices that hear of it.
+
+    ``positions`` has where each track was last left, in seconds; ``left`` those of them that are
+    not saved yet.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,8 @@ class Room:
         self.user_id = user_id
         self.state = State()
         self.devices: dict[int, Device] = {}
+        self.positions: dict[str, float] = {}
+        self.left: list[Left] = []
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
@@ -70,6 +76,12 @@ class Room:
     @property
     def name(self) -> str:
         return f"user_{self.user_id}"
+
+    def restore(self, state: State, positions: dict[str, float], left: Iterable[Left]) -> None:
+        """Go on from what was saved."""
+        self.state, self.positions = state, positions
+        for each in left:
+            self._remember(each)
 
     def leave(self, device: Device) -> None:
         """Forget a device. Does nothing if it is not here."""
@@ -91,9 +103,11 @@ class Room:
         as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
         """
         self._pass_time()
-        duration = None
+        self._complete()
+        duration = left_at = None
         if not isinstance(command, GetCurrentState):
             duration = self._catalogue.duration(self.user_id, command.track_id)
+            left_at = self.positions.get(command.track_id)
         now, before = self._clock(), self.state
         outcome = playback.apply(
             before,
@@ -102,10 +116,11 @@ class Room:
             device=device.ref if device else None,
             listener=device.listener if device else None,
             duration=duration,
+            left_at=left_at,
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
         )
-        self.state = outcome.state
+        self._change(outcome.state, now)
         if device is not None:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
@@ -132,9 +147,26 @@ class Room:
 
     def _pass_time(self) -> None:
         now, before = self._clock(), self.state
-        self.state = playback.settled(before, now)
+        self._change(playback.settled(before, now), now)
         if self.state.rev != before.rev:  # rule 11: none came back
             self._tell(tuple(self.devices.values()), "trackPaused", before, now)
+
+    def _complete(self) -> None:
+        """Fill in the duration of a restored state, once the library knows its track."""
+        if self.state.track_id is not None and self.state.duration is None:
+            with suppress(TrackNotFound):
+                duration = self._catalogue.duration(self.user_id, self.state.track_id)
+                if duration is not None:
+                    self.state = replace(self.state, duration=duration)
+
+    def _change(self, state: State, now: float) -> None:
+        before, self.state = self.state, state
+        if before is not state and (left := playback.left(before, state, now)):
+            self._remember(left)
+
+    def _remember(self, left: Left) -> None:
+        self.positions[left.track_id] = left.position
+        self.left.append(left)
 
     def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
         match audience:
@@ -212,8 +244,12 @@ class Registry:
         """Forget a device, once or more often. A room that never played is forgotten with it."""
         room = self.room(user_id)
         room.leave(device)
-        if not room.devices and room.state == State():
-            del self.rooms[user_id]
+        if not room.devices and room.state == State() and not room.positions:
+            self.forget(user_id)
+
+    def forget(self, user_id: str) -> None:
+        """Let go of a room that nobody is in."""
+        self._restless.discard(self.rooms.pop(user_id))
 
     def settle(self) -> None:
         """Call about once a second. Looks only at rooms in which something is open."""

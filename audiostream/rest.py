@@ -25,17 +25,17 @@ from .errors import (
     Conflict,
     Forbidden,
     InvalidMessage,
+    RateLimited,
+    StoreError,
     TrackNotFound,
     Unauthorized,
 )
-from .keys import CATALOGUE, CLOCK, LIBRARY, REGISTRY, SESSION_COOKIE, TOKENS
+from .keys import CATALOGUE, CLOCK, KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
 from .library import Library, Track
 from .messages import Command, GetCurrentState
 from .registry import Catalogue
 from .tokens import Identity, Tokens, bearer_token
 
-MAX_BODY = 16 * 1024
-"""Bytes of the longest request body that is read."""
 LONG_LIST = 500
 """Tracks from which on a list is written by a worker thread, so that nobody waits for it."""
 
@@ -45,9 +45,24 @@ _STATUS: Mapping[type[AudiostreamError], int] = {
     Forbidden: 403,
     TrackNotFound: 404,
     Conflict: 409,
+    RateLimited: 429,
+    StoreError: 503,
 }
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 426: "upgrade_required"}
+_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    426: "upgrade_required",
+}
+_REMEDIES: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "1"},
+    503: {"Retry-After": "1"},
+}
 _KEPT_HEADERS = ("Allow", "Upgrade")
+
+_NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +155,7 @@ async def update_state(request: web.Request) -> web.Response:
 
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
-    room = request.app[REGISTRY].room(_identify(request).user_id)
+    room = await request.app[KEEPER].room(_identify(request).user_id)
     return _personal(request, _json_bytes(room.perform(GetCurrentState()).to_json()))
 
 
@@ -168,8 +183,9 @@ async def close_session(request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """``GET /healthz``: the event loop turns. Says nothing private."""
-    return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+    """``GET /healthz``: the event loop turns; ``degraded`` where the state file fails."""
+    status = "degraded" if request.app[KEEPER].is_degraded else "ok"
+    return web.json_response({"status": status}, headers={"Cache-Control": "no-store", **_NOSNIFF})
 
 
 def _identify(request: web.Request) -> Identity:
@@ -184,16 +200,21 @@ async def _perform(
 ) -> web.Response:
     user_id = _identify(request).user_id
     data = await _body(request) | {"trackId": request.match_info["id"]}
-    view = request.app[REGISTRY].room(user_id).perform(to_command(data))
+    room = await request.app[KEEPER].room(user_id)
+    view = room.perform(to_command(data))
     return _personal(request, _json_bytes(view.to_json()))
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
+    limits = request.app[SETTINGS].limits
     try:
-        text = (await request.read()).decode()
+        async with asyncio.timeout(limits.body_timeout):
+            text = (await request.read()).decode()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
     except UnicodeDecodeError:
         raise InvalidMessage("the body must be JSON in UTF-8") from None
-    return messages.parse_object(text) if text.strip() else {}
+    return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
 
 
 def _count(request: web.Request, name: str, default: int) -> int:
@@ -225,7 +246,12 @@ def _personal(
         body=body,
         content_type="application/json",
         charset="utf-8",
-        headers={"Cache-Control": "private, no-cache", "Vary": "Authorization", **(headers or {})},
+        headers={
+            "Cache-Control": "private, no-cache",
+            "Vary": "Authorization, Origin",
+            **_NOSNIFF,
+            **(headers or {}),
+        },
     )
     if request.method in {"GET", "HEAD"}:
         etag = hashlib.blake2b(body, digest_size=16).hexdigest()
@@ -248,7 +274,7 @@ def _came_by_tls(request: web.Request) -> bool:
 
 def _error_response(error: AudiostreamError) -> web.Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    headers = _REMEDIES.get(status, {})
     extra = {"state": error.state} if isinstance(error, Conflict) else {}
     return _error_json(status, error.code, str(error), headers=headers, **extra)
 
@@ -262,5 +288,5 @@ def _error_json(
         body=body,
         content_type="application/json",
         charset="utf-8",
-        headers={"Cache-Control": "no-store", **headers},
+        headers={"Cache-Control": "no-store", "Vary": "Origin", **_NOSNIFF, **headers},
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import SettingsError
@@ -22,11 +23,35 @@ _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask for. Sizes in bytes, times in seconds, each at least 1."""
+
+    max_frame: int = 16 * 1024
+    max_auth_frame: int = 4 * 1024
+    max_json_depth: int = 32
+    max_body: int = 16 * 1024
+    sockets_per_user: int = 10
+    waiting_per_address: int = 100
+    commands_per_second: int = 20
+    reports_per_second: int = 50
+    streams_per_user: int = 16
+    header_timeout: int = 20
+    body_timeout: int = 10
+    stall_timeout: int = 60
+
+    @classmethod
+    def load(cls, given: Mapping[str, str]) -> Limits:
+        """Each from its own variable: ``AUDIOSTREAM_MAX_FRAME`` and so on."""
+        return cls(**{item.name: _limit(given, item.name, item.default) for item in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
 
     ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
-    ``cors_origins`` holds origins as browsers send them, or ``"*"``.
+    ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``state`` is the file that
+    keeps playback across restarts; None keeps nothing.
     """
 
     jwt_secret: str = field(repr=False)
@@ -41,6 +66,9 @@ class Settings:
     public_streams: bool = False
     cors_origins: tuple[str, ...] = ()
     sync_tolerance: float = 1.0
+    state: Path | None = None
+    limits: Limits = Limits()
+    json_log: bool = False
 
     def __post_init__(self) -> None:
         if not self.jwt_secret:
@@ -91,6 +119,9 @@ class Settings:
             public_streams=_public_streams(given.get("AUDIOSTREAM_STREAM_AUTH", "required")),
             cors_origins=_origins(given.get("CORS_ORIGINS", "")),
             sync_tolerance=_seconds(given, "AUDIOSTREAM_SYNC_TOLERANCE", 1.0),
+            state=_state(given),
+            limits=Limits.load(given),
+            json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
         )
 
 
@@ -98,6 +129,25 @@ def _media(text: str | None) -> Path:
     if text is not None:
         return Path(text).expanduser()
     return _CHECKOUT_MEDIA if _CHECKOUT_MEDIA.is_dir() else Path("media")
+
+
+def _state(given: Mapping[str, str]) -> Path | None:
+    """The state file: named, or in the user's state directory (XDG Base Directory, systemd)."""
+    named = given.get("AUDIOSTREAM_STATE")
+    if named is not None:
+        return None if named == ":memory:" else Path(named).expanduser()
+    if "STATE_DIRECTORY" in given:
+        return Path(given["STATE_DIRECTORY"].partition(":")[0]) / "state.sqlite3"
+    home = given.get("XDG_STATE_HOME") or Path(given.get("HOME", "~")).expanduser() / ".local/state"
+    return Path(home) / "audiostream" / "state.sqlite3"
+
+
+def _limit(given: Mapping[str, str], name: str, default: Any) -> int:
+    variable = f"AUDIOSTREAM_{name.upper()}"
+    text = given.get(variable, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise SettingsError(f"{variable} must be a whole number above 0, not {text!r}.")
+    return int(text)
 
 
 def _switch(given: Mapping[str, str], name: str) -> bool:

@@ -18,9 +18,12 @@ import json
 import logging
 import os
 import re
+import socket
 import stat
+import struct
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,8 +36,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import LooseHeaders
 
-from .errors import AudiostreamError, TrackNotFound, Unauthorized
-from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
+from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
+from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
 from .tokens import Identity, bearer_token
 
 LOG = logging.getLogger(__name__)
@@ -56,12 +59,30 @@ AUDIO_TYPES: Final[Mapping[str, str]] = {
 async def stream(request: web.Request) -> web.StreamResponse:
     """``GET``, ``HEAD /tracks/stream/{id}``: the audio, for those who may hear it.
 
-    Raises ``Unauthorized`` and, in the same words for unknown and for others' tracks,
-    ``TrackNotFound``.
+    Raises ``Unauthorized``, in the same words for unknown and for others' tracks
+    ``TrackNotFound``, and ``RateLimited``.
     """
-    track_id = request.match_info["id"]
-    track = request.app[LIBRARY].find(track_id, _listener(request, track_id))
-    return AudioFileResponse(track.path, executor=request.app[FILES])
+    track_id, limits = request.match_info["id"], request.app[SETTINGS].limits
+    user_id = _listener(request, track_id)
+    track = request.app[LIBRARY].find(track_id, user_id)
+    streams = request.app[STREAMS]
+    listener = user_id or f"at {request.remote}"
+    if streams[listener] >= limits.streams_per_user:
+        raise RateLimited("too many streams at once; close one first")
+    streams[listener] += 1
+
+    def ended() -> None:
+        streams[listener] -= 1
+        if not streams[listener]:
+            del streams[listener]
+
+    return AudioFileResponse(
+        track.path,
+        executor=request.app[FILES],
+        headers={"Vary": "Origin"},
+        stall_timeout=limits.stall_timeout,
+        on_end=ended,
+    )
 
 
 def _listener(request: web.Request, track_id: str) -> str | None:
@@ -283,6 +304,8 @@ _CONDITIONAL_FIELDS = (
 
 _CHUNK = 256 * 1024  # bytes
 
+_TCP_INFO_SIZE, _BYTES_ACKED_AT, _BYTES_ACKED = 256, 120, struct.Struct("=Q")
+
 # A path that leads to no file of ours. All other failures to open are the server's trouble.
 _NOT_A_FILE = frozenset(
     {
@@ -311,11 +334,19 @@ class AudioFileResponse(web.FileResponse):
     """
 
     def __init__(
-        self, path: Path, *, executor: Executor, headers: LooseHeaders | None = None
+        self,
+        path: Path,
+        *,
+        executor: Executor,
+        headers: LooseHeaders | None = None,
+        stall_timeout: float | None = None,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(path, headers=headers)
         self.headers["X-Content-Type-Options"] = "nosniff"
         self._executor = executor
+        self._stall_timeout = stall_timeout
+        self._on_end = on_end
 
     def enable_compression(self, *args: object, **kwargs: object) -> None:
         """Do nothing: ranges count the bytes of the file, and audio is compressed already."""
@@ -328,6 +359,12 @@ class AudioFileResponse(web.FileResponse):
         """
         if self.prepared:
             return await self._send_headers(request)
+        try:
+            return await self._prepare(request)
+        finally:
+            self._on_end()
+
+    async def _prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         try:
             file, status = await self._open()
         except OSError as error:
@@ -415,6 +452,7 @@ class AudioFileResponse(web.FileResponse):
         if transport is None:
             raise ConnectionResetError("the client has gone")
         end = writer.output_size + len(body)
+        watch = asyncio.create_task(_cut_when_stalled(transport, self._stall_timeout))
         try:
             await self._send_bytes(transport, file, body)
         except ConnectionError:
@@ -424,6 +462,7 @@ class AudioFileResponse(web.FileResponse):
             LOG.warning("stopped sending %r: %r", str(self._path), error)
             raise ConnectionResetError("the body could not be sent") from error
         finally:
+            watch.cancel()
             # sendfile leaves the file's position behind the last byte sent, also when it fails.
             writer.output_size += max(file.tell() - body.start, 0)
             missing = end - writer.output_size
@@ -457,6 +496,36 @@ class AudioFileResponse(web.FileResponse):
                 break
             await self.write(chunk)
             position += len(chunk)
+
+
+async def _cut_when_stalled(transport: asyncio.WriteTransport, patience: float | None) -> None:
+    """Abort a connection whose client takes no byte for ``patience`` seconds.
+
+    What the client has taken is what its TCP has acknowledged; where the system does not tell,
+    nobody is cut.
+    """
+    connection = transport.get_extra_info("socket")
+    taken, since = _acknowledged(connection), time.monotonic()
+    while patience is not None and taken is not None:
+        await asyncio.sleep(patience / 4)
+        now_taken = _acknowledged(connection)
+        if now_taken != taken:
+            taken, since = now_taken, time.monotonic()
+        elif time.monotonic() - since >= patience:
+            LOG.info("cut a listener that stopped taking bytes")
+            transport.abort()
+            return
+
+
+def _acknowledged(connection: socket.socket | None) -> int | None:
+    """Bytes that the other side has acknowledged: ``tcpi_bytes_acked`` of Linux's TCP_INFO."""
+    if connection is None or not hasattr(socket, "TCP_INFO") or sys.platform != "linux":
+        return None
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    except OSError:
+        return None
+    return int(_BYTES_ACKED.unpack_from(info, _BYTES_ACKED_AT)[0]) if len(info) >= 128 else None
 
 
 def _open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:

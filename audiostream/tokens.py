@@ -8,10 +8,10 @@ session values are not JWTs, and are signed by keys of their own, derived from t
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Tokens:
     """Verifies and makes the proofs of one secret. ``now`` is in epoch seconds throughout.
 
     ``user_claim`` names the claim that holds the user id; ``audience`` and ``issuer`` are checked
-    where they are given.
+    where they are given. ``revoked`` says when each user was revoked last: proofs given out
+    before are refused.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Tokens:
         self._issuer = issuer
         self._ticket_key = hmac.digest(secret.encode(), b"audiostream stream ticket", "sha256")
         self._session_key = hmac.digest(secret.encode(), b"audiostream stream session", "sha256")
+        self.revoked: Mapping[str, float] = {}
         self._options: dict[str, Any] = {
             "require": [user_claim, "exp"] if require_exp else [user_claim],
             "verify_sub": False,  # an integer is a fine user id; checked below
@@ -80,7 +82,11 @@ class Tokens:
             moment = _moment(claims, claim)
             if moment is not None and now < moment - LEEWAY:
                 raise Unauthorized("the token is not valid yet")
-        return Identity(_user_id(claims.get(self._user_claim)), expires_at)
+        identity = Identity(_user_id(claims.get(self._user_claim)), expires_at)
+        revoked_at = self.revoked.get(identity.user_id)
+        if revoked_at is not None and (_moment(claims, "iat") or 0.0) <= revoked_at:
+            raise Unauthorized("the token has been revoked")
+        return identity
 
     def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _MAX_PROOF_LENGTH or not token.isascii():
@@ -135,21 +141,49 @@ class Tokens:
         Within one hour the same ticket is given again, so that lists of tracks can be cached.
         """
         expires_at = _next_hour(now + (duration or 0.0) + TICKET_LIFE)
-        return _sign(self._ticket_key, user_id, expires_at, track_id)
+        return self._sign(self._ticket_key, user_id, expires_at, track_id)
 
     def verify_ticket(self, ticket: str, track_id: str, now: float) -> Identity:
         """Whose ticket for ``track_id`` this is. Raises ``Unauthorized``."""
-        return _check(self._ticket_key, ticket, track_id, now)
+        return self._check(self._ticket_key, ticket, track_id, now)
 
     def session(self, identity: Identity, now: float) -> tuple[str, int]:
         """The value of a session cookie, and the seconds it is good for (its token's life)."""
         expires_at = int(identity.expires_at or now + SESSION_LIFE)
-        value = _sign(self._session_key, identity.user_id, expires_at, "")
+        value = self._sign(self._session_key, identity.user_id, expires_at, "")
         return value, max(0, expires_at - int(now))
 
     def verify_session(self, value: str, now: float) -> Identity:
         """Whose session this is. Raises ``Unauthorized``."""
-        return _check(self._session_key, value, "", now)
+        return self._check(self._session_key, value, "", now)
+
+    def _sign(self, key: bytes, user_id: str, expires_at: int, subject: str) -> str:
+        user = base64.urlsafe_b64encode(user_id.encode()).rstrip(b"=").decode()
+        return f"{expires_at}.{user}.{self._mac(key, user_id, expires_at, subject)}"
+
+    def _check(self, key: bytes, proof: str, subject: str, now: float) -> Identity:
+        refused = Unauthorized("the ticket is malformed, forged or expired")
+        parts = proof.split(".")
+        if len(proof) > _MAX_PROOF_LENGTH or len(parts) != 3 or not proof.isascii():
+            raise refused
+        expiry, user, mac = parts
+        if not (expiry.isdigit() and len(expiry) <= 12):
+            raise refused
+        try:
+            user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
+        except ValueError:
+            raise refused from None
+        if not hmac.compare_digest(mac, self._mac(key, user_id, int(expiry), subject)):
+            raise refused
+        if now >= int(expiry):
+            raise refused
+        return Identity(user_id, float(expiry))
+
+    def _mac(self, key: bytes, user_id: str, expires_at: int, subject: str) -> str:
+        """The signature. When a user is revoked it changes, and what was signed before is void."""
+        signed = json.dumps([user_id, expires_at, subject, self.revoked.get(user_id)]).encode()
+        digest = hmac.digest(key, signed, "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def bearer_token(authorization: str | None) -> str | None:
@@ -195,33 +229,3 @@ def _is_surrogate(char: str) -> bool:
 
 def _next_hour(moment: float) -> int:
     return math.ceil(moment / _GRID) * _GRID
-
-
-def _sign(key: bytes, user_id: str, expires_at: int, subject: str) -> str:
-    user = base64.urlsafe_b64encode(user_id.encode()).rstrip(b"=").decode()
-    return f"{expires_at}.{user}.{_mac(key, user_id, expires_at, subject)}"
-
-
-def _check(key: bytes, proof: str, subject: str, now: float) -> Identity:
-    refused = Unauthorized("the ticket is malformed, forged or expired")
-    parts = proof.split(".")
-    if len(proof) > _MAX_PROOF_LENGTH or len(parts) != 3 or not proof.isascii():
-        raise refused
-    expiry, user, mac = parts
-    if not (expiry.isdigit() and len(expiry) <= 12):
-        raise refused
-    try:
-        user_id = base64.urlsafe_b64decode(user + "=" * (-len(user) % 4)).decode()
-    except ValueError:
-        raise refused from None
-    if not hmac.compare_digest(mac, _mac(key, user_id, int(expiry), subject)):
-        raise refused
-    if now >= int(expiry):
-        raise refused
-    return Identity(user_id, float(expiry))
-
-
-def _mac(key: bytes, user_id: str, expires_at: int, subject: str) -> str:
-    signed = json.dumps([user_id, expires_at, subject], separators=(",", ":")).encode()
-    digest = hmac.new(key, signed, hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,8 @@ def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
     def start(*arguments: str, **environ: str) -> ServerProcess:
         command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", "0"]
         given = {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(media), "PYTHONWARNINGS": "error"}
+        if "--state" not in arguments:
+            given["AUDIOSTREAM_STATE"] = ":memory:"
         process = subprocess.Popen(
             [*command, *arguments],
             env=os.environ | given | environ,
@@ -160,7 +163,7 @@ def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
         threading.Thread(target=server.read_log, daemon=True).start()
         servers.append(server)
         line = server.wait_for_log("listening at http://")
-        server.port = int(line.partition(";")[0].rpartition(":")[2])
+        server.port = int(re.findall(r"http://[0-9.]+:([0-9]+)", line)[0])
         return server
 
     yield start

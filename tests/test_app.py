@@ -15,10 +15,11 @@ import pytest
 from aiohttp import ClientSession, web
 
 from audiostream import Settings, create_app
-from audiostream.app import AccessLogger, ProgressLine, epoch_clock
+from audiostream.app import ProgressLine, epoch_clock
 from audiostream.errors import LibraryError
 from audiostream.keys import CLOCK, LIBRARY, REGISTRY, RESCAN
 from audiostream.library import ScanProgress, ScanReport
+from audiostream.logs import AccessLogger
 
 from .conftest import Client, Serve, write_wav
 from .peer import connect

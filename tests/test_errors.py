@@ -29,6 +29,8 @@ def test_codes_are_stable_and_different() -> None:
         "invalid_message",
         "invalid_settings",
         "library_unavailable",
+        "rate_limited",
+        "state_unavailable",
         "track_not_found",
         "unauthorized",
         "unknown_event",

@@ -13,12 +13,15 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from audiostream import gateway
-from audiostream.keys import REGISTRY
+from audiostream.errors import StoreError
+from audiostream.keys import KEEPER, REGISTRY
+from audiostream.settings import Limits
 
 from .conftest import Client, Serve
 from .peer import Peer, connect
 
 Token = Callable[..., str]
+MANY = Limits(commands_per_second=1_000_000)
 
 
 @asynccontextmanager
@@ -275,11 +278,90 @@ class TestTokenLife:
             await phone.heard_nothing()
 
 
+class TestLimits:
+    async def test_devices_of_one_user(self, serve: Serve, token: Token) -> None:
+        client = await serve(limits=Limits(sockets_per_user=2))
+        async with device(client, token()) as one, device(client, token()) as two:
+            await one.heard_nothing()
+            await two.heard_nothing()
+            async with device(client, token()) as third:
+                assert await third.closed() == 4429
+            async with device(client, token("bob")) as other:
+                await other.heard_nothing()
+            await one.heard_nothing()
+
+    async def test_sockets_that_have_not_authenticated(self, serve: Serve, token: Token) -> None:
+        client = await serve(limits=Limits(waiting_per_address=1))
+        async with device(client) as waiting:
+            await asyncio.sleep(0.05)
+            with pytest.raises(WSServerHandshakeError) as refused:
+                async with device(client):
+                    pass
+            assert refused.value.status == 429
+            async with device(client, token()) as known:
+                await known.heard_nothing()
+            await waiting.send("auth", token=token())
+            await waiting.hears("authenticated")
+        async with device(client) as next_one:
+            await next_one.send("auth", token=token())
+            await next_one.hears("authenticated")
+
+    async def test_a_first_frame_of_more_than_4_kib(self, serve: Serve, token: Token) -> None:
+        async with device(await serve()) as phone:
+            await phone.send("auth", token=token(), padding="x" * 4096)
+            assert await phone.closed() == 1009
+
+    async def test_commands_have_an_allowance_and_reports_their_own(
+        self, serve: Serve, token: Token
+    ) -> None:
+        limits = Limits(commands_per_second=2, reports_per_second=4)
+        async with device(await serve(limits=limits), token()) as phone:
+            codes = [(await phone.ask("getCurrentState"))["data"].get("code") for _ in range(6)]
+            assert codes == [None] * 4 + ["rate_limited"] * 2
+            report = {"trackId": "song", "currentTime": 0, "isPlaying": False}
+            answers = [await phone.ask("updateStreaming", **report) for _ in range(10)]
+            assert [answer["data"].get("code") for answer in answers] == (
+                [None] * 8 + ["rate_limited"] * 2
+            )
+
+    async def test_nesting(self, serve: Serve, token: Token) -> None:
+        async with device(await serve(limits=Limits(max_json_depth=3)), token()) as phone:
+            await phone.socket.send_str('{"event": "getCurrentState", "data": {"a": []}}')
+            await phone.hears("trackState")
+            await phone.socket.send_str('{"event": "getCurrentState", "data": {"a": [[]]}}')
+            assert "deeper than 3" in (await phone.hears("error"))["message"]
+
+
+class TestRevocation:
+    async def test_the_users_sockets_are_closed_and_no_others(
+        self, serve: Serve, token: Token
+    ) -> None:
+        client = await serve()
+        async with device(client, token()) as phone, device(client, token("bob")) as radio:
+            await phone.heard_nothing()
+            gateway.close_revoked(client.app, {"ada"})
+            assert await phone.closed() == 4401
+            await radio.heard_nothing()
+
+
+async def test_a_state_file_that_cannot_be_read_is_1013(
+    serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await serve()
+
+    async def fails(user_id: str) -> None:
+        raise StoreError("the state cannot be read now; try again")
+
+    monkeypatch.setattr(client.app[KEEPER], "room", fails)
+    async with device(client, token()) as phone:
+        assert await phone.closed() == 1013
+
+
 class TestDevicesThatBehaveBadly:
     async def test_one_that_stops_reading_is_cut_and_delays_nobody(
         self, serve: Serve, token: Token
     ) -> None:
-        client = await serve()
+        client = await serve(limits=MANY)
         async with device(client, token()) as phone:
             sleeper = await stopped_reader(client, token())
             room = client.app[REGISTRY].room("ada")
@@ -297,7 +379,7 @@ class TestDevicesThatBehaveBadly:
     async def test_a_flood_from_one_device_reaches_the_other_whole(
         self, serve: Serve, token: Token
     ) -> None:
-        client, count = await serve(), 3000
+        client, count = await serve(limits=MANY), 3000
         async with device(client, token()) as phone, device(client, token()) as kiosk:
 
             async def flood() -> None:
@@ -311,7 +393,7 @@ class TestDevicesThatBehaveBadly:
             assert own == other == list(range(1, count + 1))
 
     async def test_one_that_vanishes_leaves_its_room(self, serve: Serve, token: Token) -> None:
-        client = await serve()
+        client = await serve(limits=MANY)
         sleeper = await stopped_reader(client, token())
         room = client.app[REGISTRY].room("ada")
         while not room.devices:
@@ -324,7 +406,7 @@ class TestDevicesThatBehaveBadly:
     async def test_at_shutdown_all_are_told_at_once_even_beside_one_that_does_not_read(
         self, serve: Serve, token: Token
     ) -> None:
-        client = await serve()
+        client = await serve(limits=MANY)
         async with device(client, token()) as phone:
             sleeper = await stopped_reader(client, token())
             room = client.app[REGISTRY].room("ada")

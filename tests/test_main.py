@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from .conftest import SECRET, Launch, write_wav
 def environment(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET)
     monkeypatch.setenv("AUDIOSTREAM_MEDIA", str(media))
+    monkeypatch.setenv("AUDIOSTREAM_STATE", ":memory:")
 
 
 class TestSecret:
@@ -48,6 +51,78 @@ class TestToken:
         assert main(["token", "ada"]) == 0
         identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
         assert identity.expires_at is None
+
+
+class TestRevoke:
+    def test_a_running_server_notices_within_a_second(
+        self,
+        launch: Launch,
+        tmp_path: Path,
+        token: Callable[..., str],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        state = str(tmp_path / "state")
+        server = launch("--state", state)
+        request = urllib.request.Request(
+            f"{server.url}/tracks", headers={"Authorization": f"Bearer {token()}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == 200
+        assert main(["revoke", "ada", "--state", state]) == 0
+        assert "'ada'" in capsys.readouterr().out
+        time.sleep(1.0)  # the second that is promised
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        assert refused.value.code == 401
+        refused.value.close()
+
+    def test_where_nothing_is_kept_nothing_can_be_noted(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["revoke", "ada", "--state", ":memory:"]) == 2
+        assert "--state" in capsys.readouterr().err
+
+
+class TestRestart:
+    def test_playback_survives_and_nobody_plays(
+        self, launch: Launch, tmp_path: Path, token: Callable[..., str]
+    ) -> None:
+        state, bearer = str(tmp_path / "state"), {"Authorization": f"Bearer {token()}"}
+        server = launch("--state", state)
+        server.wait_for_log("the library has")
+        play = urllib.request.Request(
+            f"{server.url}/tracks/play/song",
+            data=b'{"currentTime": 20}',
+            headers=bearer,
+            method="POST",
+        )
+        urllib.request.urlopen(play).close()
+        assert server.stop() == 0
+        server = launch("--state", state)
+        ask = urllib.request.Request(f"{server.url}/tracks/current-state", headers=bearer)
+        with urllib.request.urlopen(ask) as answer:
+            after = json.load(answer)
+        assert (after["trackId"], after["isPlaying"]) == ("song", False)
+        assert 20.0 <= after["currentTime"] < 26.0
+
+    def test_a_file_in_use_and_a_damaged_one(
+        self, launch: Launch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        launch("--state", str(tmp_path / "state"))
+        assert main(["--port", "0", "--state", str(tmp_path / "state")]) == 2
+        assert "in use by another server" in capsys.readouterr().err
+        (tmp_path / "damaged").write_bytes(b"x" * 5000)
+        assert main(["--port", "0", "--state", str(tmp_path / "damaged")]) == 2
+        assert "damaged" in capsys.readouterr().err
+        assert (tmp_path / "damaged").read_bytes() == b"x" * 5000
+
+
+class TestLog:
+    def test_json_lines(self, launch: Launch) -> None:
+        server = launch("--log-json")
+        server.stop()
+        entries = [json.loads(line) for line in server.log if line.startswith("{")]
+        assert {"time", "level", "logger", "message"} <= entries[0].keys()
 
 
 class TestRefusals:
@@ -128,4 +203,3 @@ class TestProcess:
             [sys.executable, "-m", "audiostream", "--version"], capture_output=True, text=True
         )
         assert shown.stdout.startswith("audiostream ")
-

@@ -68,11 +68,33 @@ class TestFrames:
             messages.parse(text)
 
 
+class TestNesting:
+    @pytest.mark.parametrize("levels", [1, 2, 31, 32])
+    def test_as_deep_as_allowed(self, levels: int) -> None:
+        assert messages.parse_object('{"a":' * levels + "1" + "}" * levels, 32)
+
+    @pytest.mark.parametrize(
+        "text", ['{"a":' * 33 + "1" + "}" * 33, '{"a":' + "[" * 40 + "]" * 40 + "}"]
+    )
+    def test_deeper(self, text: str) -> None:
+        with pytest.raises(InvalidMessage, match="deeper than 32"):
+            messages.parse_object(text, 32)
+
+    def test_brackets_in_a_string_are_not_nesting(self) -> None:
+        assert messages.parse_object('{"a": "' + "[" * 100 + '"}', 32)
+
+
 class TestCommands:
     def test_play(self) -> None:
         assert messages.command("playTrack", {"trackId": "a"}) == PlayTrack("a")
         data = {"trackId": "a", "currentTime": 5, "ifRev": 2}
         assert messages.command("playTrack", data) == PlayTrack("a", 5.0, 2)
+
+    def test_play_where_it_was_left(self) -> None:
+        command = messages.command("playTrack", {"trackId": "a", "resume": True})
+        assert command == PlayTrack("a", resume=True)
+        with pytest.raises(InvalidMessage, match="resume"):
+            messages.command("playTrack", {"trackId": "a", "resume": 1})
 
     def test_pause(self) -> None:
         data = {"trackId": "a", "currentTime": 5.5, "ifRev": None}

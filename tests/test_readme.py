@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from audiostream import Settings, create_app, gateway
+from audiostream.settings import Limits
 
 from .conftest import Launch
 
@@ -76,12 +78,19 @@ def test_every_close_code_and_limit_is_in_it() -> None:
         gateway.TOKEN_REFUSED,
         gateway.OTHER_USER,
         gateway.AUTH_TOO_LATE,
+        gateway.TOO_MANY,
+        gateway.TRY_LATER,
     ):
         assert f"| {code} |" in README
     assert f"within {gateway.AUTH_TIMEOUT:g} s" in README
-    assert f"over {gateway.MAX_FRAME // 1024} KiB" in README
+    assert f"over {Limits().max_frame // 1024} KiB" in README
     assert f"once {gateway.MAX_QUEUED} frames wait" in README
     assert f"{gateway.EXPIRY_NOTICE:g} s before" in README
+
+
+def test_every_limit_is_in_it_with_its_default() -> None:
+    for item in fields(Limits):
+        assert f"| `AUDIOSTREAM_{item.name.upper()}` | {item.default}" in README, item.name
 
 
 def test_its_picture_is_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 
 from audiostream import rest
-from audiostream.keys import LIBRARY, REGISTRY
+from audiostream.errors import StoreError
+from audiostream.keys import KEEPER, LIBRARY, REGISTRY, STREAMS
+from audiostream.settings import Limits
 
 from .conftest import Client, Serve, write_wav
 
@@ -89,7 +93,7 @@ class TestTracks:
         async with client.get("/tracks", headers=ada) as first:
             etag = first.headers["ETag"]
             assert first.headers["Cache-Control"] == "private, no-cache"
-            assert first.headers["Vary"] == "Authorization"
+            assert first.headers["Vary"] == "Authorization, Origin"
         async with client.get("/tracks", headers=ada | {"If-None-Match": etag}) as again:
             assert (again.status, await again.read()) == (304, b"")
             assert again.headers["ETag"] == etag
@@ -160,7 +164,7 @@ class TestCommands:
             assert status == 400
 
     async def test_a_body_of_more_than_16_kib(self, serve: Serve, ada: dict[str, str]) -> None:
-        body = b" " * (rest.MAX_BODY + 1)
+        body = b" " * (16 * 1024 + 1)
         async with (await serve()).post("/tracks/play/song", headers=ada, data=body) as answer:
             assert answer.status == 413
             assert (await answer.json())["error"]["code"] == "too_large"
@@ -210,7 +214,7 @@ class TestRefusals:
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
-        monkeypatch.setattr(client.app[REGISTRY], "room", lambda user: 1 / 0)
+        monkeypatch.setattr(client.app[KEEPER], "room", lambda user: 1 / 0)
         status, body = await get(client, "/tracks/current-state", ada)
         assert (status, body["error"]["code"]) == (500, "internal")
         assert "division" not in json.dumps(body)
@@ -295,6 +299,77 @@ class TestStreams:
         ):
             async with client.get(path, headers=headers) as answer:
                 assert answer.status == status
+
+
+class TestLimits:
+    async def test_streams_at_once(
+        self, serve: Serve, ada: dict[str, str], media: Path, token: Token
+    ) -> None:
+        write_wav(media / "long.wav", 3000.0)
+        client = await serve(limits=Limits(streams_per_user=2))
+        [track] = client.app[LIBRARY].tracks_for("ada", "long")
+        path = f"/tracks/stream/{track.id}"
+        async with client.get(path, headers=ada), client.get(path, headers=ada):
+            async with client.get(path, headers=ada) as third:
+                assert (third.status, third.headers["Retry-After"]) == (429, "1")
+                assert (await third.json())["error"]["code"] == "rate_limited"
+            bob = {"Authorization": f"Bearer {token('bob')}", "Range": "bytes=0-9"}
+            async with client.get(path, headers=bob) as other:
+                assert other.status == 206
+        async with asyncio.timeout(10):
+            while client.app[STREAMS]:
+                await asyncio.sleep(0.01)
+        for _ in range(5):
+            async with client.get(path, headers=ada | {"Range": "bytes=0-9"}) as answer:
+                assert (answer.status, len(await answer.read())) == (206, 10)
+        assert client.app[STREAMS]["bob"] == 0
+
+    async def test_a_reader_that_takes_nothing_is_cut(
+        self, serve: Serve, ada: dict[str, str], media: Path
+    ) -> None:
+        write_wav(media / "long.wav", 3000.0)
+        client = await serve(limits=Limits(stall_timeout=1))
+        [track] = client.app[LIBRARY].tracks_for("ada", "long")
+        async with client.get(f"/tracks/stream/{track.id}", headers=ada) as answer:
+            assert answer.status == 200
+            async with asyncio.timeout(10):
+                while client.app[STREAMS]:
+                    await asyncio.sleep(0.05)
+            with pytest.raises(ClientPayloadError):
+                await answer.read()
+
+    async def test_a_body_that_never_comes(self, serve: Serve, ada: dict[str, str]) -> None:
+        client = await serve(limits=Limits(body_timeout=1))
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(
+            b"POST /tracks/play/song HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+            b"Authorization: " + ada["Authorization"].encode() + b"\r\n\r\n{"
+        )
+        async with asyncio.timeout(10):
+            answer = await reader.readuntil(b"}}")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"too_slow"' in answer
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_state_file_that_cannot_be_read_is_503(
+    serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await serve()
+
+    async def fails(user_id: str) -> None:
+        raise StoreError("the state cannot be read now; try again")
+
+    monkeypatch.setattr(client.app[KEEPER], "room", fails)
+    status, body = await get(client, "/tracks/current-state", ada)
+    assert (status, body["error"]["code"]) == (503, "state_unavailable")
+
+
+async def test_degraded_health_is_said(serve: Serve) -> None:
+    client = await serve()
+    client.app[KEEPER].is_degraded = True
+    assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 
 async def test_health_says_nothing_private(serve: Serve) -> None:

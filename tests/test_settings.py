@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from audiostream.errors import SettingsError
-from audiostream.settings import Settings
+from audiostream.settings import Limits, Settings
 
 SECRET = "s" * 32
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    return {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(tmp_path)}
+    return {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(tmp_path), "HOME": "/home/ada"}
 
 
 def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
@@ -31,6 +32,9 @@ def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
         public_streams=False,
         cors_origins=(),
         sync_tolerance=1.0,
+        state=Path("/home/ada/.local/state/audiostream/state.sqlite3"),
+        limits=Limits(),
+        json_log=False,
     )
 
 
@@ -67,6 +71,31 @@ def test_the_media_folder_is_that_of_the_checkout_where_there_is_one() -> None:
     assert Settings.load({"JWT_SECRET": SECRET}).media.name == "sample_media"
 
 
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"AUDIOSTREAM_STATE": ":memory:"}, None),
+        ({"AUDIOSTREAM_STATE": "here.db"}, Path("here.db")),
+        ({"XDG_STATE_HOME": "/x"}, Path("/x/audiostream/state.sqlite3")),
+        (
+            {"STATE_DIRECTORY": "/var/lib/audiostream:/other"},
+            Path("/var/lib/audiostream/state.sqlite3"),
+        ),
+    ],
+)
+def test_the_state_file(
+    environ: dict[str, str], changes: dict[str, str], state: Path | None
+) -> None:
+    assert Settings.load(environ | changes).state == state
+
+
+def test_every_limit_has_a_variable(environ: dict[str, str]) -> None:
+    names = [item.name for item in fields(Limits)]
+    given = {f"AUDIOSTREAM_{name.upper()}": str(at) for at, name in enumerate(names, 1)}
+    limits = Settings.load(environ | given).limits
+    assert [getattr(limits, name) for name in names] == list(range(1, len(names) + 1))
+
+
 def test_a_weak_secret_needs_a_word(environ: dict[str, str]) -> None:
     weak = environ | {"JWT_SECRET": "short", "AUDIOSTREAM_ALLOW_WEAK_SECRET": "1"}
     assert Settings.load(weak).has_weak_secret
@@ -91,6 +120,9 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_SYNC_TOLERANCE": "-1"}, "between 0 and 60"),
         ({"AUDIOSTREAM_STREAM_AUTH": "open"}, "must be 'required' or 'public', not 'open'"),
         ({"JWT_REQUIRE_EXP": "maybe"}, "JWT_REQUIRE_EXP must be 1 or 0, not 'maybe'"),
+        ({"AUDIOSTREAM_MAX_FRAME": "0"}, "AUDIOSTREAM_MAX_FRAME must be a whole number above 0"),
+        ({"AUDIOSTREAM_STALL_TIMEOUT": "1.5"}, "above 0, not '1.5'"),
+        ({"AUDIOSTREAM_LOG_JSON": "x"}, "AUDIOSTREAM_LOG_JSON must be 1 or 0"),
         ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
         ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
         ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),

@@ -220,6 +220,32 @@ class TestSessions:
         assert tokens.session(Identity("ada", None), NOW)[1] == 30 * 24 * 3600
 
 
+class TestRevocation:
+    def test_proofs_given_out_before_are_void_and_later_ones_are_good(self, tokens: Tokens) -> None:
+        token = tokens.mint("ada", NOW, None)
+        ticket = tokens.ticket("ada", "song", None, NOW)
+        session, _ = tokens.session(Identity("ada", None), NOW)
+        tokens.revoked = {"ada": NOW + 0.5}
+        with pytest.raises(Unauthorized):
+            tokens.verify(token, NOW + 1)
+        with pytest.raises(Unauthorized):
+            tokens.verify_ticket(ticket, "song", NOW + 1)
+        with pytest.raises(Unauthorized):
+            tokens.verify_session(session, NOW + 1)
+        later = NOW + 1
+        assert tokens.verify(tokens.mint("ada", later, None), later).user_id == "ada"
+        ticket = tokens.ticket("ada", "song", None, later)
+        assert tokens.verify_ticket(ticket, "song", later).user_id == "ada"
+        session, _ = tokens.session(Identity("ada", None), later)
+        assert tokens.verify_session(session, later).user_id == "ada"
+
+    def test_a_token_that_does_not_say_when_it_was_made_is_void(self, tokens: Tokens) -> None:
+        tokens.revoked = {"ada": NOW}
+        with pytest.raises(Unauthorized, match="revoked"):
+            tokens.verify(signed({"sub": "ada"}), NOW + 1)
+        assert tokens.verify(signed({"sub": "bob"}), NOW + 1).user_id == "bob"
+
+
 class TestOneKindIsNeverAnother:
     def test_in_any_direction(self, tokens: Tokens) -> None:
         token = tokens.mint("ada", NOW, 600)

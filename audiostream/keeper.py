@@ -1,0 +1,158 @@
+"""Between the rooms and the state file: loads, saves, forgets.
+
+Here: when, and on which thread. A room is loaded when its user comes, what has changed is saved
+by one transaction twice a second, and rooms in which nothing is left to do are forgotten. Not
+here: the file (``store``), the rooms (``registry``), the sockets of those who are revoked
+(``gateway``).
+
+The event loop never waits for the file: all of it happens on one thread of its own. When the file
+cannot be written, playing goes on from memory, and everything is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .errors import StoreError
+from .registry import Registry, Room
+from .store import Store, Unsaved
+
+TICK = 0.5
+"""Seconds between two looks at what has changed."""
+PLAYING_SAVED_EVERY = 4.0
+"""Seconds between two savings of the position of someone who plays."""
+IDLE_AFTER = 60.0
+"""Seconds that a room without devices stays in memory."""
+COMPLAIN_EVERY = 60.0
+"""Seconds between two lines of the log about a file that cannot be written."""
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+@dataclass(eq=False, slots=True)
+class _Seen:
+    """What is known of one room in memory: what was saved of it, and since when it is idle."""
+
+    state: object = None
+    at: float = 0.0
+    idle_since: float | None = None
+
+
+class Keeper:
+    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers epoch seconds."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        clock: Callable[[], float],
+        on_revoked: Callable[[Mapping[str, float]], None],
+    ) -> None:
+        self.is_degraded = False
+        self._registry = registry
+        self._store = store
+        self._clock = clock
+        self._on_revoked = on_revoked
+        self._thread = ThreadPoolExecutor(1, "audiostream-state")
+        self._seen: dict[str, _Seen] = {}
+        self._complained_at = -COMPLAIN_EVERY
+
+    async def room(self, user_id: str) -> Room:
+        """The room of a user, loaded if it is not in memory. Raises ``StoreError``."""
+        room = self._registry.rooms.get(user_id)
+        if room is not None:
+            return room
+        try:
+            saved = await self._call(lambda: self._store.load(user_id))
+        except sqlite3.Error as error:
+            _log.error("cannot load a user from the state file: %s", error)
+            raise StoreError("the state cannot be read now; try again") from None
+        room = self._registry.rooms.get(user_id)
+        if room is None:  # nobody else was faster
+            room = self._registry.room(user_id)
+            room.restore(saved.state, saved.positions, saved.left)
+        return room
+
+    async def run(self) -> None:
+        """Save, forget and look for revocations until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                await self.tick()
+            except Exception:
+                _log.exception("saving failed; it is tried again")
+
+    async def tick(self) -> None:
+        """One look at everything. Never raises for a file that cannot be read or written."""
+        try:
+            await self._save()
+            revoked = await self._call(self._store.revocations)
+        except sqlite3.Error as error:
+            self._complain(error)
+        else:
+            if self.is_degraded:
+                _log.warning("the state file can be written again; everything is saved")
+            self.is_degraded = False
+            if revoked:
+                self._on_revoked(revoked)
+        self._forget_idle()
+
+    async def close(self) -> None:
+        """Save everything, positions of now included, and close the file."""
+        try:
+            await self._save(everything=True)
+        except sqlite3.Error as error:
+            _log.error("the last changes could not be saved: %s", error)
+        await self._call(self._store.close)
+        self._thread.shutdown()
+
+    async def _save(self, *, everything: bool = False) -> None:
+        now = self._clock()
+        rooms = [
+            room for room in self._registry.rooms.values() if self._is_due(room, now, everything)
+        ]
+        if not rooms:
+            return
+        batch = [Unsaved(room.user_id, room.state, tuple(room.left), now) for room in rooms]
+        await self._call(lambda: self._store.save(batch))
+        for room, unsaved in zip(rooms, batch, strict=True):
+            seen = self._seen.setdefault(room.user_id, _Seen())
+            seen.state, seen.at = unsaved.state, now
+            del room.left[: len(unsaved.left)]
+
+    def _is_due(self, room: Room, now: float, everything: bool) -> bool:
+        seen = self._seen.get(room.user_id)
+        if room.left or seen is None or seen.state is not room.state:
+            return room.state.track_id is not None
+        return room.state.is_playing and (everything or now - seen.at >= PLAYING_SAVED_EVERY)
+
+    def _forget_idle(self) -> None:
+        """Let go of rooms that nobody is in, that nothing happens in, and that are saved."""
+        now = self._clock()
+        for user_id, room in tuple(self._registry.rooms.items()):
+            seen = self._seen.setdefault(user_id, _Seen())
+            if room.devices or room.state.is_playing or self._is_due(room, now, False):
+                seen.idle_since = None
+            elif seen.idle_since is None:
+                seen.idle_since = now
+            elif now - seen.idle_since >= IDLE_AFTER:
+                self._registry.forget(user_id)
+        for user_id in self._seen.keys() - self._registry.rooms.keys():
+            del self._seen[user_id]
+
+    def _complain(self, error: sqlite3.Error) -> None:
+        self.is_degraded = True
+        now = self._clock()
+        if now - self._complained_at >= COMPLAIN_EVERY:
+            self._complained_at = now
+            _log.error("cannot write the state file (%s); playing goes on from memory", error)
+
+    async def _call(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

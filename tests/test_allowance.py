@@ -1,0 +1,29 @@
+"""The token bucket: a rate on average, a burst at once."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiostream.allowance import BURST_SECONDS, Allowance
+
+
+def test_a_burst_and_then_the_rate() -> None:
+    allowance = Allowance(10.0, 100.0)
+    assert [allowance.take(100.0) for _ in range(21)] == [True] * 20 + [False]
+    assert not allowance.take(100.05)
+    assert allowance.take(100.15)
+
+
+def test_it_does_not_grow_beyond_the_burst() -> None:
+    allowance = Allowance(1.0, 0.0)
+    assert [allowance.take(1000.0) for _ in range(3)] == [True, True, False]
+
+
+@given(st.floats(1, 100), st.lists(st.floats(0, 2), max_size=200))
+def test_never_more_than_rate_and_burst(rate: float, waits: list[float]) -> None:
+    allowance, now, taken = Allowance(rate, 0.0), 0.0, 0
+    for wait in waits:
+        now += wait
+        taken += allowance.take(now)
+    assert taken <= rate * (now + BURST_SECONDS) + 1e-6

@@ -1,0 +1,243 @@
+"""Loading, saving and forgetting rooms, on a fake clock and a real file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from audiostream.errors import StoreError
+from audiostream.keeper import COMPLAIN_EVERY, IDLE_AFTER, PLAYING_SAVED_EVERY, Keeper
+from audiostream.messages import GetCurrentState, PauseTrack, PlayTrack
+from audiostream.registry import Registry
+from audiostream.store import Store, revoke
+
+from .dummies import Ear, FakeClock, Shelf
+
+
+class House:
+    """A server's memory on a state file; ``restart`` gives it a new memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = FakeClock()
+        self.revoked: list[Mapping[str, float]] = []
+        self.start()
+
+    def start(self) -> None:
+        self.registry = Registry(Shelf(), self.clock)
+        self.store = Store(self.path)
+        self.keeper = Keeper(self.registry, self.store, self.clock, self.revoked.append)
+
+    async def restart(self, *, killed: bool = False) -> None:
+        if killed:
+            await self.keeper._call(self.store.close)
+        else:
+            await self.keeper.close()
+        self.start()
+
+    def break_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(batch: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(self.store, "save", full)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path / "state")
+    yield house
+    await house.keeper.close()
+
+
+async def test_a_change_is_kept_at_the_next_tick_even_if_killed(house: House) -> None:
+    room = await house.keeper.room("ada")
+    room.perform(PauseTrack("song", 42.0))
+    await house.keeper.tick()
+    await house.restart(killed=True)
+    state = (await house.keeper.room("ada")).state
+    assert (state.track_id, state.position, state.rev) == ("song", 42.0, 1)
+
+
+async def test_who_plays_is_kept_every_few_seconds_and_does_not_play_after(house: House) -> None:
+    room = await house.keeper.room("ada")
+    room.perform(PlayTrack("song", 10.0))
+    await house.keeper.tick()
+    house.clock.advance(PLAYING_SAVED_EVERY - 0.1)
+    await house.keeper.tick()
+    house.clock.advance(0.1)
+    await house.keeper.tick()
+    await house.restart(killed=True)
+    state = (await house.keeper.room("ada")).state
+    assert state.position == pytest.approx(10.0 + PLAYING_SAVED_EVERY)
+    assert not state.is_playing
+
+
+async def test_a_clean_stop_keeps_the_position_of_now(house: House) -> None:
+    (await house.keeper.room("ada")).perform(PlayTrack("song", 10.0))
+    await house.keeper.tick()
+    house.clock.advance(2.0)
+    await house.restart()
+    assert (await house.keeper.room("ada")).state.position == pytest.approx(12.0)
+
+
+async def test_a_restored_state_knows_its_duration_again(house: House) -> None:
+    (await house.keeper.room("ada")).perform(PauseTrack("song", 10.0))
+    await house.restart()
+    room = await house.keeper.room("ada")
+    assert room.perform(GetCurrentState()).duration == 7200.0
+
+
+async def test_two_that_come_at_once_share_one_room(house: House) -> None:
+    one, two = await asyncio.gather(house.keeper.room("ada"), house.keeper.room("ada"))
+    assert one is two
+
+
+class TestResume:
+    async def test_a_track_goes_on_where_it_was_left_also_after_a_restart(
+        self, house: House
+    ) -> None:
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("song", 100.0))
+        house.clock.advance(20.0)
+        room.perform(PlayTrack("other"))
+        await house.restart()
+        room = await house.keeper.room("ada")
+        assert room.perform(PlayTrack("song", resume=True)).current_time == 120.0
+        assert room.perform(PlayTrack("endless", resume=True)).current_time == 0.0
+
+    async def test_only_if_asked_for_and_a_position_wins(self, house: House) -> None:
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("song", 100.0))
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("song")).current_time == 0.0
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("song", 7.0, resume=True)).current_time == 7.0
+
+    async def test_what_played_when_the_server_died_is_remembered_too(self, house: House) -> None:
+        (await house.keeper.room("ada")).perform(PlayTrack("song", 100.0))
+        await house.keeper.tick()
+        await house.restart(killed=True)
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("song", resume=True)).current_time == 100.0
+
+    async def test_a_stop_directly_after_the_start_does_not_erase_the_older(
+        self, house: House
+    ) -> None:
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("song", 100.0))
+        room.perform(PauseTrack("song"))
+        room.perform(PlayTrack("song", 0.0))
+        house.clock.advance(2.0)
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("song", resume=True)).current_time == 100.0
+
+    async def test_a_track_heard_to_its_end_starts_again(self, house: House) -> None:
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("short"))
+        house.clock.advance(20.0)
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("short", resume=True)).current_time == 0.0
+
+
+class TestForgetting:
+    async def test_memory_holds_those_who_listen(self, house: House) -> None:
+        for user in ("listens", "plays", "left"):
+            room = await house.keeper.room(user)
+            room.perform(PauseTrack("song", 9.0))
+        house.registry.connect("listens", Ear(), "phone")
+        house.registry.room("plays").perform(PlayTrack("song"))
+        for _ in range(3):
+            await house.keeper.tick()
+            house.clock.advance(IDLE_AFTER)
+        assert set(house.registry.rooms) == {"listens", "plays"}
+        assert (await house.keeper.room("left")).state.position == 9.0
+
+    async def test_nobody_is_forgotten_who_is_not_saved(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (await house.keeper.room("ada")).perform(PauseTrack("song", 9.0))
+        house.break_file(monkeypatch)
+        for _ in range(3):
+            await house.keeper.tick()
+            house.clock.advance(IDLE_AFTER)
+        assert "ada" in house.registry.rooms
+
+
+class TestAFileThatFails:
+    async def test_playing_goes_on_and_everything_is_saved_afterwards(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        house.break_file(monkeypatch)
+        room = await house.keeper.room("ada")
+        for position in range(100):
+            room.perform(PauseTrack("song", float(position)))
+            await house.keeper.tick()
+        assert house.keeper.is_degraded
+        assert caplog.text.count("playing goes on from memory") == 1
+        house.clock.advance(COMPLAIN_EVERY)
+        await house.keeper.tick()
+        assert caplog.text.count("playing goes on from memory") == 2
+        monkeypatch.undo()
+        await house.keeper.tick()
+        assert not house.keeper.is_degraded
+        assert "can be written again" in caplog.text
+        await house.restart(killed=True)
+        assert (await house.keeper.room("ada")).state.position == 99.0
+
+    async def test_one_that_cannot_be_read_lets_nobody_in(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(user_id: str) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(house.store, "load", broken)
+        with pytest.raises(StoreError, match="try again") as refused:
+            await house.keeper.room("ada")
+        assert "disk" not in str(refused.value)
+        assert "ada" not in house.registry.rooms
+
+    async def test_at_the_stop_it_is_said_that_something_was_lost(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        house = House(tmp_path / "other")
+        (await house.keeper.room("ada")).perform(PlayTrack("song"))
+        house.break_file(monkeypatch)
+        await house.keeper.close()
+        assert "could not be saved" in caplog.text
+
+    async def test_whatever_goes_wrong_the_keeper_goes_on(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr("audiostream.keeper.TICK", 0.0)
+        ticked = asyncio.Event()
+        tick = house.keeper.tick
+
+        async def once_broken() -> None:
+            monkeypatch.setattr(house.keeper, "tick", again)
+            raise ZeroDivisionError
+
+        async def again() -> None:
+            await tick()
+            ticked.set()
+
+        monkeypatch.setattr(house.keeper, "tick", once_broken)
+        task = asyncio.create_task(house.keeper.run())
+        async with asyncio.timeout(5):
+            await ticked.wait()
+        task.cancel()
+        assert "saving failed" in caplog.text
+
+
+async def test_revocations_are_passed_on_once(house: House) -> None:
+    await house.keeper.tick()
+    await asyncio.to_thread(revoke, house.path, "ada", 5.0)
+    await house.keeper.tick()
+    await house.keeper.tick()
+    assert house.revoked == [{"ada": 5.0}]

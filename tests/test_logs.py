@@ -1,0 +1,62 @@
+"""Log lines: one each, and without proofs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import pytest
+
+from audiostream.logs import JsonFormatter, PlainFormatter, redact
+from audiostream.tokens import Tokens
+
+TOKEN = Tokens("s" * 32).mint("ada", 1_700_000_000, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        (f"GET /ws?token={TOKEN}&x=1", "GET /ws?token=[redacted]&x=1"),
+        ("/stream/a?ticket=1.YQ.abc HTTP", "/stream/a?ticket=[redacted] HTTP"),
+        (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer [redacted]"),
+        (f"refused {TOKEN}!", "refused [redacted]!"),
+        (
+            "Cookie: audiostream_session=1.YQ.abc; a=b",
+            "Cookie: audiostream_session=[redacted]; a=b",
+        ),
+        ("nothing to hide", "nothing to hide"),
+    ],
+)
+def test_proofs_are_redacted(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def record(message: str, *arguments: object) -> logging.LogRecord:
+    return logging.LogRecord("audiostream.x", logging.WARNING, "", 0, message, arguments, None)
+
+
+def test_a_plain_line() -> None:
+    line = PlainFormatter().format(record("seen %s", f"token={TOKEN}"))
+    assert line.endswith(" WARNING audiostream.x: seen token=[redacted]")
+
+
+def test_a_json_line() -> None:
+    entry = json.loads(JsonFormatter().format(record("two\nlines %s", TOKEN)))
+    assert entry.pop("time") > 0
+    assert entry == {
+        "level": "warning",
+        "logger": "audiostream.x",
+        "message": "two\nlines [redacted]",
+    }
+
+
+def test_an_exception_stays_within_its_line() -> None:
+    failed = record("failed")
+    try:
+        raise ValueError(TOKEN)
+    except ValueError:
+        failed.exc_info = sys.exc_info()
+    line = JsonFormatter().format(failed)
+    assert "\n" not in line
+    assert "ValueError: [redacted]" in json.loads(line)["exception"]

@@ -1,0 +1,203 @@
+"""The state file: what is kept, what is refused, and what is never overwritten."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from audiostream import store as store_module
+from audiostream.errors import StoreError
+from audiostream.playback import DeviceRef, Left, State
+from audiostream.store import POSITIONS_KEPT, Saved, Store, Unsaved, revoke
+
+PLAYING = State(
+    "song", 60.0, 10.0, 100.0, True, 1.5, 7, updated_at=99.0, active_device=DeviceRef(3, "phone")
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "state.sqlite3"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def save(store: Store, state: State, *left: Left, user_id: str = "ada", now: float = 100.0) -> None:
+    store.save([Unsaved(user_id, state, left, now)])
+
+
+class TestKeeping:
+    def test_an_unknown_user_has_nothing(self, store: Store) -> None:
+        assert store.load("ada") == Saved()
+
+    def test_a_paused_state_comes_back_as_it_was(self, store: Store) -> None:
+        save(store, State("song", None, 10.0, 100.0, False, 1.5, 7, 99.0, DeviceRef(3, "phone")))
+        state = store.load("ada").state
+        assert (state.track_id, state.position, state.is_playing) == ("song", 10.0, False)
+        assert (state.playback_rate, state.rev, state.updated_at) == (1.5, 7, 99.0)
+        assert state.active_device is not None
+        assert state.active_device.device_id == "phone"
+
+    def test_a_playing_one_comes_back_paused_where_it_was_and_is_remembered_there(
+        self, store: Store
+    ) -> None:
+        save(store, PLAYING, now=104.0)
+        saved = store.load("ada")
+        assert (saved.state.position, saved.state.is_playing, saved.state.rev) == (16.0, False, 8)
+        assert saved.left == (Left("song", 16.0, 99.0),)
+
+    def test_the_restored_active_device_is_no_connected_one(self, store: Store) -> None:
+        save(store, PLAYING)
+        assert store.load("ada").state.active_device == DeviceRef(0, "phone")
+
+    def test_what_nobody_ever_played_is_not_kept(self, store: Store) -> None:
+        save(store, State())
+        assert store.load("ada") == Saved()
+
+    def test_the_last_positions_of_each_track(self, store: Store) -> None:
+        for at in range(POSITIONS_KEPT + 5):
+            save(store, PLAYING, Left("song", float(at), float(at)), Left("b", 1.0, float(at)))
+        assert store.load("ada").positions == {"song": POSITIONS_KEPT + 4.0, "b": 1.0}
+        count = "SELECT count(*) FROM position WHERE track_id = 'song'"
+        assert store._db.execute(count).fetchone() == (POSITIONS_KEPT,)
+
+    def test_users_do_not_mix(self, store: Store) -> None:
+        save(store, PLAYING, Left("song", 9.0, 1.0))
+        assert store.load("bob") == Saved()
+
+    def test_a_batch_is_kept_whole_or_not_at_all(self, store: Store) -> None:
+        bad = State("song", None, float("nan"), rev=1)  # NOT NULL: SQLite keeps no NaN
+        with pytest.raises(sqlite3.IntegrityError):
+            store.save([Unsaved("ada", PLAYING, (), 100.0), Unsaved("bob", bad, (), 100.0)])
+        assert store.load("ada") == Saved()
+
+    def test_it_survives_closing(self, path: Path) -> None:
+        with closing(Store(path)) as store:
+            save(store, PLAYING)
+        with closing(Store(path)) as store:
+            assert store.load("ada").state.rev == 8
+
+    def test_in_memory_it_ends_with_the_process(self) -> None:
+        with closing(Store(None)) as store:
+            save(store, PLAYING)
+            assert store.load("ada").state.rev == 8
+
+    def test_only_its_owner_may_read_it(self, store: Store, path: Path) -> None:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            (b"not a database at all, but long enough to be one", "damaged"),
+            (b"SQLite format 3\0" * 99, "damaged"),
+        ],
+    )
+    def test_a_damaged_file(self, path: Path, content: bytes, says: str) -> None:
+        path.parent.mkdir()
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match=says):
+            Store(path)
+        assert path.read_bytes() == content
+
+    def test_a_file_damaged_in_the_middle(self, path: Path) -> None:
+        with closing(Store(path)) as store:
+            for number in range(500):
+                save(store, PLAYING, user_id=f"user{number}")
+        content = bytearray(path.read_bytes())
+        content[8192:12288] = b"\xaa" * 4096
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match="damaged"):
+            Store(path)
+        assert path.read_bytes() == content
+
+    def test_a_newer_file(self, path: Path) -> None:
+        Store(path).close()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA user_version = 99")
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match=r"newer audiostream \(schema 99\)"):
+            Store(path)
+        assert path.read_bytes() == before
+
+    def test_another_programs_file(self, path: Path) -> None:
+        path.parent.mkdir()
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE bookmarks (url)")
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match="another program's"):
+            Store(path)
+        assert path.read_bytes() == before
+
+    def test_a_file_in_use(self, store: Store, path: Path) -> None:
+        with pytest.raises(StoreError, match="in use by another server"):
+            Store(path)
+        save(store, PLAYING)
+
+    def test_a_place_where_no_file_can_be(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        for place in (tmp_path / "file" / "state", tmp_path):
+            with pytest.raises(StoreError, match="cannot be used"):
+                Store(place)
+
+    def test_after_a_refusal_the_file_is_free(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(path: Path | None) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(store_module, "_connect", broken)
+        with pytest.raises(StoreError, match="disk I/O error"):
+            Store(path)
+        monkeypatch.undo()
+        Store(path).close()
+
+    def test_an_empty_file_is_a_new_one(self, path: Path) -> None:
+        path.parent.mkdir()
+        path.touch()
+        Store(path).close()
+        Store(path).close()
+
+    def test_a_schema_that_cannot_be_made_leaves_no_connection(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(store_module, "_SCHEMA", "CREATE TABLE broken (;")
+        with pytest.raises(StoreError):
+            Store(path)
+
+
+class TestRevocations:
+    def test_they_are_told_once_and_again_when_they_change(self, store: Store, path: Path) -> None:
+        assert store.revocations() == {}
+        assert store.revocations() is None
+        revoke(path, "ada", 5.0)
+        assert store.revocations() == {"ada": 5.0}
+        assert store.revocations() is None
+        revoke(path, "ada", 6.0)
+        revoke(path, "bob", 7.0)
+        assert store.revocations() == {"ada": 6.0, "bob": 7.0}
+
+    def test_without_a_server_they_wait_for_one(self, path: Path) -> None:
+        revoke(path, "ada", 5.0)
+        with closing(Store(path)) as store:
+            assert store.revocations() == {"ada": 5.0}
+
+    def test_a_damaged_file_is_left_alone(self, path: Path) -> None:
+        path.parent.mkdir()
+        path.write_bytes(b"x" * 5000)
+        with pytest.raises(StoreError):
+            revoke(path, "ada", 5.0)
+        with pytest.raises(StoreError, match="cannot be used"):
+            revoke(path / "below", "ada", 5.0)

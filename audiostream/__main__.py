@@ -25,7 +25,7 @@ from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
 from .logs import AccessLogger, JsonFormatter, PlainFormatter
-from .settings import Settings
+from .settings import Settings, state_file
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds that requests under way may still take at a stop."""
@@ -109,14 +109,16 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _token(options: argparse.Namespace) -> str:
     life = None if options.expires is None else _life(options.expires)
+    here = {"AUDIOSTREAM_MEDIA": "."}  # a token needs no music
     try:
-        return tokens_of(_settings(options)).mint(options.user, time.time(), life)
+        return tokens_of(Settings.load(os.environ, here)).mint(options.user, time.time(), life)
     except Unauthorized as error:
         raise SettingsError(str(error)) from None
 
 
 def _revoke(options: argparse.Namespace) -> str:
-    state = _settings(options).state
+    named = {"AUDIOSTREAM_STATE": options.state} if "state" in options else {}
+    state = state_file({**os.environ, **named})
     if state is None:
         raise SettingsError("there is no state file to note it in. Name the server's with --state.")
     store.revoke(state, options.user, time.time())

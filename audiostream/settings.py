@@ -119,7 +119,7 @@ class Settings:
             public_streams=_public_streams(given.get("AUDIOSTREAM_STREAM_AUTH", "required")),
             cors_origins=_origins(given.get("CORS_ORIGINS", "")),
             sync_tolerance=_seconds(given, "AUDIOSTREAM_SYNC_TOLERANCE", 1.0),
-            state=_state(given),
+            state=state_file(given),
             limits=Limits.load(given),
             json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
         )
@@ -131,8 +131,11 @@ def _media(text: str | None) -> Path:
     return _CHECKOUT_MEDIA if _CHECKOUT_MEDIA.is_dir() else Path("media")
 
 
-def _state(given: Mapping[str, str]) -> Path | None:
-    """The state file: named, or in the user's state directory (XDG Base Directory, systemd)."""
+def state_file(given: Mapping[str, str]) -> Path | None:
+    """The state file: named, or in the user's state directory (XDG Base Directory, systemd).
+
+    None where nothing is to be kept.
+    """
     named = given.get("AUDIOSTREAM_STATE")
     if named is not None:
         return None if named == ":memory:" else Path(named).expanduser()

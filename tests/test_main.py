@@ -47,6 +47,10 @@ class TestToken:
         assert identity.user_id == "ada"
         assert abs((identity.expires_at or 0) - time.time() - seconds) < 60
 
+    def test_it_needs_no_music(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AUDIOSTREAM_MEDIA", "/nowhere")
+        assert main(["token", "ada"]) == 0
+
     def test_without_an_end(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["token", "ada"]) == 0
         identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
@@ -75,6 +79,14 @@ class TestRevoke:
             urllib.request.urlopen(request)
         assert refused.value.code == 401
         refused.value.close()
+
+    def test_it_needs_neither_a_secret_nor_music(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("JWT_SECRET")
+        monkeypatch.setenv("AUDIOSTREAM_MEDIA", "/nowhere")
+        monkeypatch.setenv("AUDIOSTREAM_STATE", str(tmp_path / "state"))
+        assert main(["revoke", "ada"]) == 0
 
     def test_where_nothing_is_kept_nothing_can_be_noted(
         self, capsys: pytest.CaptureFixture[str]

@@ -40,6 +40,8 @@ MAX_REPORTED = 50
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
 _USERS = "users"
 _NUMBER = re.compile("[0-9]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line ends, and the halves of names that are not Unicode."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,11 +99,13 @@ class Tags:
 class Manifest:
     """What ``tracks.json`` says. ``claimed``: files that are no tracks but by an entry of it.
 
-    ``is_readable`` is False where it cannot be understood; then nobody knows whose files are.
+    ``spellings`` are their names as ``_spelling`` gives them. ``is_readable`` is False where it
+    cannot be understood; then nobody knows whose files are.
     """
 
     entries: tuple[Track, ...] = ()
     claimed: frozenset[Path] = frozenset()
+    spellings: frozenset[str] = frozenset()
     left_out: tuple[str, ...] = ()
     is_readable: bool = True
 
@@ -123,7 +127,7 @@ class Library:
     """The tracks of one media folder. Raises ``LibraryError`` if it cannot be read."""
 
     def __init__(self, media: Path) -> None:
-        if not media.is_dir() or not os.access(media, os.R_OK | os.X_OK):
+        if not os.path.isdir(media) or not os.access(media, os.R_OK | os.X_OK):
             raise LibraryError(
                 "the media folder cannot be read. Check that it exists and who may read it."
             )
@@ -131,7 +135,7 @@ class Library:
         self.ready = False
         self._root = media.resolve()
         self._catalogue = Catalogue()
-        self._manifest: Manifest | None = None
+        self._named: list[Any] | None = None
         self._tags: dict[Path, tuple[int, int, Tags]] = {}
         self._scanning = threading.Lock()
 
@@ -156,7 +160,7 @@ class Library:
 
     def scan(
         self,
-        on_progress: Callable[[ScanProgress], None] = lambda progress: None,
+        on_progress: Callable[[ScanProgress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> ScanReport:
         """Read the folder anew and publish what is there. Blocks; call it in a worker thread.
@@ -169,25 +173,28 @@ class Library:
             return self._scan(on_progress, stop or threading.Event())
 
     def _scan(
-        self, on_progress: Callable[[ScanProgress], None], stop: threading.Event
+        self, on_progress: Callable[[ScanProgress], None] | None, stop: threading.Event
     ) -> ScanReport:
         began = published = time.monotonic()
         before = self._catalogue.by_id
         left_out: list[str] = []
         tags: dict[Path, tuple[int, int, Tags]] = {}
         tracks: dict[str, Track] = {}
-        for track in self._found(tags, left_out):
+        for track in self._found(tags, left_out, stop):
             if stop.is_set():
-                return ScanReport(len(before), 0, 0, tuple(left_out), time.monotonic() - began)
+                break
             if track.id in tracks:
-                left_out.append(f"{self._name(track.path)}: its id is taken by {MANIFEST}")
+                left_out.append(f"{self._name(track.path)}: its id is taken by another track")
                 continue
             tracks[track.id] = track
             now = time.monotonic()
-            on_progress(ScanProgress(len(tracks), now - began))
+            if on_progress is not None:
+                on_progress(ScanProgress(len(tracks), now - began))
             if not self.ready and now - published >= PUBLISH_EVERY:
                 self._publish(dict(tracks))
                 published = time.monotonic()
+        if stop.is_set():
+            return ScanReport(len(before), 0, 0, tuple(left_out), time.monotonic() - began)
         self._tags = tags
         self._publish(tracks)
         self.ready = True
@@ -197,14 +204,17 @@ class Library:
         return ScanReport(len(tracks), added, removed, tuple(left_out), elapsed)
 
     def _found(
-        self, tags: dict[Path, tuple[int, int, Tags]], left_out: list[str]
+        self,
+        tags: dict[Path, tuple[int, int, Tags]],
+        left_out: list[str],
+        stop: threading.Event,
     ) -> Iterator[Track]:
         """Every track: those that ``tracks.json`` names first, so that owners are known."""
         manifest = self._read_manifest()
         left_out.extend(manifest.left_out)
         for entry in manifest.entries:
             yield _completed(entry, self._tags_of(entry.path, tags))
-        for path, status in _audio_files(self._root, left_out):
+        for path, status in _audio_files(self._root, left_out, stop):
             if path not in manifest.claimed:
                 track = self._track_of(path, status, manifest, tags, left_out)
                 if track is not None:
@@ -216,18 +226,20 @@ class Library:
             self.version += 1
 
     def _read_manifest(self) -> Manifest:
-        """What ``tracks.json`` says now, or said when it could last be understood."""
+        """What ``tracks.json`` says now, or said when it could last be understood.
+
+        Also what it said last is checked against the files that are there now.
+        """
+        broken: tuple[str, ...] = ()
         try:
-            manifest = _parse_manifest(self._root)
+            self._named = _read_entries(self._root)
         except (OSError, ValueError, RecursionError) as error:
             why = f"{MANIFEST} cannot be understood ({type(error).__name__}): mend it and rescan"
-            if self._manifest is not None:
-                kept = self._manifest
-                return Manifest(kept.entries, kept.claimed, (f"{why}; its last good state stays",))
-            hint = f"{why}; until then only files under {_USERS}/ are served"
-            return Manifest(left_out=(hint,), is_readable=False)
-        self._manifest = manifest
-        return manifest
+            if self._named is None:
+                hint = f"{why}; until then only files under {_USERS}/ are served"
+                return Manifest(left_out=(hint,), is_readable=False)
+            broken = (f"{why}; its last good state stays",)
+        return _parse_manifest(self._root, self._named, broken)
 
     def _track_of(
         self,
@@ -238,15 +250,20 @@ class Library:
         left_out: list[str],
     ) -> Track | None:
         relative = self._name(path)
-        if not relative.isprintable():
+        owner_id = _folder_owner(relative)
+        if owner_id is None and not manifest.is_readable:
+            return None
+        if _CONTROLS.search(relative):
             left_out.append(
                 f"{relative!a}: its name has characters that cannot be shown; rename it"
             )
             return None
-        owner_id = _folder_owner(relative)
-        if owner_id is None and (not manifest.is_readable or relative.startswith(f"{_USERS}/")):
-            if manifest.is_readable:
-                left_out.append(f"{relative}: it lies in {_USERS}/ but in no user's folder")
+        if owner_id is None and relative.startswith(f"{_USERS}/"):
+            left_out.append(f"{relative}: it lies in {_USERS}/ but in no user's folder")
+            return None
+        # On some disks both are one file; on others the entry may mean this one, and its owner.
+        if owner_id is None and _spelling(relative) in manifest.spellings:
+            left_out.append(f"{relative}: {MANIFEST} has its name in another spelling; rename it")
             return None
         track = Track(
             id=str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative))),
@@ -277,10 +294,12 @@ class Library:
         return path.relative_to(self._root).as_posix()
 
 
-def _audio_files(root: Path, left_out: list[str]) -> Iterator[tuple[Path, os.stat_result]]:
+def _audio_files(
+    root: Path, left_out: list[str], stop: threading.Event
+) -> Iterator[tuple[Path, os.stat_result]]:
     """Every regular audio file below ``root``, not through links, nothing hidden."""
     folders = [root]
-    while folders:
+    while folders and not stop.is_set():
         folder = folders.pop()
         try:
             with os.scandir(folder) as listing:
@@ -309,32 +328,54 @@ def _audio_files(root: Path, left_out: list[str]) -> Iterator[tuple[Path, os.sta
                 continue  # it vanished between the listing and the look at it
 
 
-def _parse_manifest(root: Path) -> Manifest:
-    """What ``tracks.json`` says; an empty one where there is none.
+def _read_entries(root: Path) -> list[Any]:
+    """The entries of ``tracks.json``; none where there is no such file.
 
     Raises OSError and ValueError where it cannot be understood as a whole.
     """
+    path = root / MANIFEST
     try:
-        content = json.loads((root / MANIFEST).read_text("utf-8-sig"))
+        path.lstat()
     except FileNotFoundError:
-        return Manifest()
+        return []
+    if not path.is_file():  # a pipe would never end, a link to nothing is no absent file
+        raise ValueError("no regular file")
+    content = json.loads(path.read_text("utf-8-sig"))
     if not isinstance(content, list):
         raise ValueError("not an array")
+    return content
+
+
+def _parse_manifest(root: Path, content: list[Any], left_out: tuple[str, ...]) -> Manifest:
+    """What the entries come to, after what was ``left_out`` before."""
     entries: dict[str, Track] = {}
-    claimed, left_out = set(), []
+    owners: dict[Path, Any] = {}
+    problems, disputed = list(left_out), set()
     for number, item in enumerate(content, 1):
-        path = None
         try:
             path = _file_of(root, item)
+            owner_id = item.get("ownerId")
+            if path in owners:
+                if owner_id != owners[path]:
+                    disputed.add(path)
+                raise ValueError("its file is named by an entry before it")
+            owners[path] = owner_id  # also of a refused entry: its owner may be what is wrong
             entry = _parse_entry(root, path, item)
             if entry.id in entries:
                 raise ValueError("its id is taken by an entry before it")
             entries[entry.id] = entry
         except ValueError as problem:
-            left_out.append(f"{MANIFEST}, entry {number}: {problem}")
-        if path is not None:  # also of a refused entry: its owner may be what was wrong in it
-            claimed.add(path)
-    return Manifest(tuple(entries.values()), frozenset(claimed), tuple(left_out))
+            problems.append(f"{MANIFEST}, entry {number}: {problem}")
+    names = {path: path.relative_to(root).as_posix() for path in owners}
+    problems.extend(
+        f"{names[path]!a}: {MANIFEST} names several owners of it" for path in sorted(disputed)
+    )
+    return Manifest(
+        tuple(entry for entry in entries.values() if entry.path not in disputed),
+        frozenset(owners),
+        frozenset(map(_spelling, names.values())),
+        tuple(problems),
+    )
 
 
 def _file_of(root: Path, item: Any) -> Path:
@@ -348,17 +389,21 @@ def _file_of(root: Path, item: Any) -> Path:
         path = Path(os.path.realpath(root / audio_url))
     except (OSError, ValueError):
         raise ValueError('"audioUrl" is no path') from None
-    if not path.is_relative_to(root) or PurePosixPath(audio_url).is_absolute():
+    if not path.is_relative_to(root):
         raise ValueError('"audioUrl" points outside the media folder')
     return path
 
 
 def _parse_entry(root: Path, path: Path, item: Mapping[str, Any]) -> Track:
-    if not path.is_file():
+    if os.path.isabs(item["audioUrl"]):
+        raise ValueError('"audioUrl" must be a path relative to the media folder')
+    if not os.path.isfile(path):
         raise ValueError('"audioUrl" names no regular file')
     track_id = _text(item, "id")
     if track_id is None or "/" in track_id:
-        raise ValueError(f'"id" must be 1 to {MAX_ID_LENGTH} printable characters without "/"')
+        raise ValueError(
+            f'"id" must be 1 to {MAX_ID_LENGTH} characters, no control characters, no "/"'
+        )
     duration = item.get("duration")
     if duration is not None and (
         isinstance(duration, bool)
@@ -386,8 +431,8 @@ def _text(item: Mapping[str, Any], name: str) -> str | None:
     if text is None:
         return None
     limit = MAX_ID_LENGTH if name in {"id", "ownerId"} else 1024
-    if not isinstance(text, str) or not 0 < len(text) <= limit or not text.isprintable():
-        raise ValueError(f'"{name}" must be 1 to {limit} printable characters')
+    if not isinstance(text, str) or not 0 < len(text) <= limit or _CONTROLS.search(text):
+        raise ValueError(f'"{name}" must be 1 to {limit} characters, no control characters')
     return text
 
 
@@ -398,17 +443,26 @@ def _folder_owner(relative: str) -> str | None:
     return unicodedata.normalize("NFC", parts[1]) if is_owned else None
 
 
+def _spelling(relative: str) -> str:
+    """A name as a disk may compare it that knows neither case nor how accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", relative).casefold())
+
+
 def _completed(track: Track, tags: Tags) -> Track:
     """The track with what its file says filled in where nobody has said it before."""
     return Track(
         id=track.id,
         path=track.path,
-        title=track.title or tags.title or track.path.stem.replace("_", " "),
+        title=track.title or tags.title or _title(track.path),
         artist=track.artist or tags.artist,
         album=track.album or tags.album,
         duration=track.duration or tags.duration,
         owner_id=track.owner_id,
     )
+
+
+def _title(path: Path) -> str:
+    return _cleaned(path.stem.replace("_", " ")) or ascii(path.name)
 
 
 def _read_tags(path: Path) -> Tags:
@@ -440,8 +494,7 @@ def _tag_reader() -> Any:
 
 
 def _cleaned(text: str | None) -> str | None:
-    shown = "".join(char if char.isprintable() else " " for char in text or "")
-    return " ".join(shown.split())[:1024] or None
+    return " ".join(_CONTROLS.sub(" ", text or "").split())[:1024] or None
 
 
 def _duration(seconds: float | None) -> float | None:
@@ -454,7 +507,7 @@ def _duration(seconds: float | None) -> float | None:
 
 def _fold(text: str) -> str:
     """Text without case and accents, for search and order."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", text).casefold()
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 
 

@@ -24,11 +24,13 @@ from . import __version__, store, systemd
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
-from .logs import AccessLogger, JsonFormatter, PlainFormatter
+from .logs import AccessLogger, JsonFormatter, PlainFormatter, tame
 from .settings import Settings, state_file
 
 SHUTDOWN_TIMEOUT = 2.0
 """Seconds that requests under way may still take at a stop."""
+LINGERING_TIME = 1.0
+"""Seconds that a refused request's body is still read, so that its client sees the refusal."""
 _OPTIONS = {
     "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
     "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
@@ -138,6 +140,7 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings(options)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.json_log else PlainFormatter())
+    handler.addFilter(tame)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     app = create_app(settings)
     app.on_startup.append(_rescan_on_hangup)
@@ -151,6 +154,7 @@ def _serve(options: argparse.Namespace) -> None:
             access_log_class=AccessLogger,
             keepalive_timeout=settings.limits.header_timeout,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
+            lingering_time=LINGERING_TIME,
             print=_announce,
         )
     except OSError as error:

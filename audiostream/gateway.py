@@ -32,7 +32,14 @@ from aiohttp import WSMsgType, web
 
 from . import messages
 from .allowance import Allowance
-from .errors import AudiostreamError, Forbidden, RateLimited, StoreError, Unauthorized
+from .errors import (
+    AudiostreamError,
+    Forbidden,
+    InvalidMessage,
+    RateLimited,
+    StoreError,
+    Unauthorized,
+)
 from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
 from .messages import Authenticate, Frame, Labels
 from .registry import Device
@@ -82,7 +89,10 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         max_msg_size=limits.max_frame + 1,
         timeout=CLOSE_TIMEOUT,
     )
-    await ws.prepare(request)
+    try:
+        await ws.prepare(request)
+    except ValueError:  # of the key: it is not checked to be ASCII before it is decoded
+        raise InvalidMessage("the Sec-WebSocket-Key header is malformed") from None
     if request.transport is None:  # the client left during the handshake
         return ws
     connection = Connection(request.app, ws, request.transport, address)

@@ -12,6 +12,7 @@ import re
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http_exceptions import HttpProcessingError
 
 _PROOFS = re.compile(
     r"((?:token|ticket|audiostream_session)=)[^\s&\"';]+|(bearer\s+)\S+"
@@ -23,6 +24,19 @@ _PROOFS = re.compile(
 def redact(text: str) -> str:
     """Text without the tokens, tickets and cookies in it."""
     return _PROOFS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
+
+
+def tame(record: logging.LogRecord) -> bool:
+    """A filter for handlers: what a client's bytes can provoke is a line, not a traceback.
+
+    The parser's exceptions quote the request, and with it whatever proof it carried.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.msg, record.args = "refused a malformed request (%d)", (error.code,)
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.exc_info = record.exc_text = None
+    return True
 
 
 class PlainFormatter(logging.Formatter):

@@ -7,8 +7,9 @@ import logging
 import sys
 
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
-from audiostream.logs import JsonFormatter, PlainFormatter, redact
+from audiostream.logs import JsonFormatter, PlainFormatter, redact, tame
 from audiostream.tokens import Tokens
 
 TOKEN = Tokens("s" * 32).mint("ada", 1_700_000_000, None)
@@ -49,6 +50,27 @@ def test_a_json_line() -> None:
         "logger": "audiostream.x",
         "message": "two\nlines [redacted]",
     }
+
+
+def test_a_malformed_request_is_one_line_that_quotes_nothing() -> None:
+    failed = record("Error handling request from %s", "127.0.0.1")
+    try:
+        raise BadHttpMessage(f"Invalid header: {TOKEN}")
+    except BadHttpMessage:
+        failed.exc_info = sys.exc_info()
+    assert tame(failed)
+    line = PlainFormatter().format(failed)
+    assert line.endswith(" INFO audiostream.x: refused a malformed request (400)")
+
+
+def test_other_exceptions_keep_their_traceback() -> None:
+    failed = record("failed")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        failed.exc_info = sys.exc_info()
+    assert tame(failed)
+    assert "Traceback" in PlainFormatter().format(failed)
 
 
 def test_an_exception_stays_within_its_line() -> None:

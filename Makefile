@@ -1,5 +1,6 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests
+# make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
 
 PYTHON ?= python3
@@ -7,10 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := allowance errors library messages playback registry settings store tokens
+FUZZ_SECONDS ?= 60
 comma := ,
 empty :=
 
-.PHONY: run test lint format clean
+.PHONY: run test lint format fuzz clean
 
 run: $(VENV)/run.stamp .jwt-secret
 	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
@@ -31,6 +33,11 @@ lint: $(VENV)/test.stamp
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+fuzz: $(VENV)/test.stamp
+	$(PIP) install atheris
+	$(BIN)/python -m tests.fuzz messages --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz ranges --seconds $(FUZZ_SECONDS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -39,9 +39,13 @@ class StoreError(AudiostreamError):
 
 
 class InvalidMessage(AudiostreamError):
-    """Raised when a frame, a body or a parameter is not what the protocol asks for."""
+    """Raised when a frame, a body or a parameter is not what the protocol asks for.
+
+    ``frame_id`` is the id of the frame it is about, if that much of it could be read.
+    """
 
     code = "invalid_message"
+    frame_id: str | int | float | None = None
 
 
 class UnknownEvent(AudiostreamError):

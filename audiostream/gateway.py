@@ -344,7 +344,10 @@ class Connection:
         self._outbox.offer(messages.encode("authenticated", data, frame.id))
 
     def _refuse(self, error: AudiostreamError, frame: Frame) -> None:
-        self._outbox.offer(messages.encode_error(error, frame.event or None, frame.id))
+        frame_id = error.frame_id if isinstance(error, InvalidMessage) else None
+        if frame_id is None:
+            frame_id = frame.id
+        self._outbox.offer(messages.encode_error(error, frame.event or None, frame_id))
 
     def _watch_expiry(self, identity: Identity) -> None:
         for timer in self._timers:

@@ -140,15 +140,14 @@ class StateView:
 
 
 def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
-    """Read one text frame. Raises ``InvalidMessage``."""
+    """Read one text frame. Raises ``InvalidMessage``, with the frame's id if it has one."""
     content = parse_object(text, max_depth)
-    event = content.get("event")
-    if not isinstance(event, str) or not event:
-        raise InvalidMessage('a frame needs "event", a non-empty string')
-    data = content.get("data")
-    if data is not None and not isinstance(data, dict):
-        raise InvalidMessage('"data" must be an object')
-    return Frame(event, data or {}, _frame_id(content.get("id")))
+    frame_id = _frame_id(content.get("id"))
+    try:
+        return Frame(_event(content), _data(content), frame_id)
+    except InvalidMessage as error:
+        error.frame_id = frame_id
+        raise
 
 
 def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
@@ -288,6 +287,22 @@ def _resume(data: JsonObject) -> bool:
     if resume is not None and not isinstance(resume, bool):
         raise InvalidMessage('"resume" must be true or false')
     return bool(resume)
+
+
+def _event(content: JsonObject) -> str:
+    event = content.get("event")
+    if not isinstance(event, str) or not event:
+        raise InvalidMessage('a frame needs "event", a non-empty string')
+    return event
+
+
+def _data(content: JsonObject) -> JsonObject:
+    data = content.get("data")
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise InvalidMessage('"data" must be an object')
+    return data
 
 
 def _frame_id(value: Any) -> FrameId | None:

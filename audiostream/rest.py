@@ -113,8 +113,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         code = _CODES.get(refusal.status, "invalid_message")
         headers = {name: refusal.headers[name] for name in _KEPT_HEADERS if name in refusal.headers}
         return _error_json(refusal.status, code, refusal.reason, headers=headers)
-    except (ConnectionError, TimeoutError):
-        raise  # the client left: there is nobody to answer
+    except ConnectionError:  # the client left: nobody reads this, and nobody needs to know
+        return _error_json(400, "invalid_message", "the request did not arrive whole", headers={})
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         return _error_json(500, "internal", "this did not work; it is not your fault", headers={})
@@ -178,7 +178,13 @@ async def open_session(request: web.Request) -> web.Response:
 async def close_session(request: web.Request) -> web.Response:
     """``DELETE /session``: the cookie is forgotten. Needs no proof: it gives nothing away."""
     response = web.Response(status=204, headers={"Cache-Control": "no-store"})
-    response.del_cookie(SESSION_COOKIE, path=_cookie_path(request))
+    response.del_cookie(
+        SESSION_COOKIE,
+        path=_cookie_path(request),
+        secure=_came_by_tls(request),
+        httponly=True,
+        samesite="Strict",
+    )
     return response
 
 
@@ -212,6 +218,8 @@ async def _body(request: web.Request) -> dict[str, Any]:
             text = (await request.read()).decode()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+    except web.RequestPayloadError:
+        raise InvalidMessage("the body is not encoded as its headers say") from None
     except UnicodeDecodeError:
         raise InvalidMessage("the body must be JSON in UTF-8") from None
     return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}

@@ -28,6 +28,12 @@ class TestFrames:
         text = '{"event": "playTrack", "data": {"trackId": "a"}, "id": 7}'
         assert messages.parse(text) == Frame("playTrack", {"trackId": "a"}, 7)
 
+    @pytest.mark.parametrize("text", ['{"id": 7}', '{"event": "e", "data": [], "id": 7}'])
+    def test_a_broken_frame_is_still_answered_by_its_id(self, text: str) -> None:
+        with pytest.raises(InvalidMessage) as refused:
+            messages.parse(text)
+        assert refused.value.frame_id == 7
+
     @pytest.mark.parametrize("data", ["", ', "data": null', ', "data": {}'])
     def test_data_may_be_missing(self, data: str) -> None:
         assert messages.parse(f'{{"event": "getCurrentState"{data}}}').data == {}

@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Serve one device until it leaves. Before that, raises ``Forbidden`` for a foreign origin,
     ``Unauthorized`` for a refused token, ``RateLimited`` for too many that have not
-    authenticated, and 426 where no upgrade is asked for.
+    authenticated, ``StoreError``, and 426 where no upgrade is asked for.
     """
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
@@ -79,6 +79,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     identity = None
     if token is not None:
         identity = request.app[TOKENS].verify(token, request.app[CLOCK]())
+        # Loaded before the upgrade, so that a device that finds itself connected misses nothing.
+        await request.app[KEEPER].room(identity.user_id)
     labels = Labels.read(request.query)
     waiting, address = request.app[WAITING], str(request.remote)
     if identity is None and waiting[address] >= limits.waiting_per_address:

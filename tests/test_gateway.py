@@ -344,7 +344,7 @@ class TestRevocation:
             await radio.heard_nothing()
 
 
-async def test_a_state_file_that_cannot_be_read_is_1013(
+async def test_a_state_file_that_cannot_be_read_is_1013_or_503_before_the_upgrade(
     serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await serve()
@@ -353,8 +353,13 @@ async def test_a_state_file_that_cannot_be_read_is_1013(
         raise StoreError("the state cannot be read now; try again")
 
     monkeypatch.setattr(client.app[KEEPER], "room", fails)
-    async with device(client, token()) as phone:
+    async with device(client) as phone:
+        await phone.send("auth", token=token())
         assert await phone.closed() == 1013
+    with pytest.raises(WSServerHandshakeError) as refused:
+        async with device(client, token()):
+            pass
+    assert refused.value.status == 503
 
 
 class TestDevicesThatBehaveBadly:

@@ -34,8 +34,12 @@ def tame(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.msg, record.args = "refused a malformed request (%d)", (error.code,)
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.exc_info = record.exc_text = None
+    elif isinstance(error, ConnectionError):
+        record.msg, record.args = "a client left in the middle of a request", ()
+    else:
+        return True
+    record.levelno, record.levelname = logging.INFO, "INFO"
+    record.exc_info = record.exc_text = None
     return True
 
 

@@ -63,6 +63,16 @@ def test_a_malformed_request_is_one_line_that_quotes_nothing() -> None:
     assert line.endswith(" INFO audiostream.x: refused a malformed request (400)")
 
 
+def test_a_client_that_left_is_one_line() -> None:
+    failed = record("Error handling request from %s", "127.0.0.1")
+    try:
+        raise ConnectionResetError
+    except ConnectionResetError:
+        failed.exc_info = sys.exc_info()
+    assert tame(failed)
+    assert "Traceback" not in PlainFormatter().format(failed)
+
+
 def test_other_exceptions_keep_their_traceback() -> None:
     failed = record("failed")
     try:

@@ -32,8 +32,8 @@ def tame(record: logging.LogRecord) -> bool:
     The parser's exceptions quote the request, and with it whatever proof it carried.
     """
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.msg, record.args = "refused a malformed request (%d)", (error.code,)
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        record.msg, record.args = "refused a malformed request", ()
     elif isinstance(error, ConnectionError):
         record.msg, record.args = "a client left in the middle of a request", ()
     else:

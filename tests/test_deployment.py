@@ -33,7 +33,7 @@ def server(launch: Launch) -> ServerProcess:
 @pytest.fixture
 def proxy(server: ServerProcess, tmp_path: Path) -> Iterator[str]:
     """nginx with the README's ``location`` block; answers its address."""
-    nginx = shutil.which("nginx")
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if nginx is None:
         assert "CI" not in os.environ, "CI has to install nginx"
         pytest.skip("nginx is not installed")

@@ -7,6 +7,7 @@ import logging
 import sys
 
 import pytest
+from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from audiostream.logs import JsonFormatter, PlainFormatter, redact, tame
@@ -52,15 +53,16 @@ def test_a_json_line() -> None:
     }
 
 
-def test_a_malformed_request_is_one_line_that_quotes_nothing() -> None:
+@pytest.mark.parametrize("kind", [BadHttpMessage, web.RequestPayloadError])
+def test_a_malformed_request_is_one_line_that_quotes_nothing(kind: type[Exception]) -> None:
     failed = record("Error handling request from %s", "127.0.0.1")
     try:
-        raise BadHttpMessage(f"Invalid header: {TOKEN}")
-    except BadHttpMessage:
+        raise kind(f"Invalid header: {TOKEN}")
+    except kind:
         failed.exc_info = sys.exc_info()
     assert tame(failed)
     line = PlainFormatter().format(failed)
-    assert line.endswith(" INFO audiostream.x: refused a malformed request (400)")
+    assert line.endswith(" INFO audiostream.x: refused a malformed request")
 
 
 def test_a_client_that_left_is_one_line() -> None:

@@ -1,7 +1,7 @@
 """Between the rooms and the state file: loads, saves, forgets.
 
 Here: when, and on which thread. A room is loaded when its user comes, what has changed is saved
-by one transaction twice a second, and rooms in which nothing is left to do are forgotten. Not
+by one transaction four times a second, and rooms in which nothing is left to do are forgotten. Not
 here: the file (``store``), the rooms (``registry``), the sockets of those who are revoked
 (``gateway``).
 
@@ -23,8 +23,8 @@ from .errors import StoreError
 from .registry import Registry, Room
 from .store import Store, Unsaved
 
-TICK = 0.5
-"""Seconds between two looks at what has changed."""
+TICK = 0.25
+"""Seconds between two looks at what has changed: a slow disk still has time to keep the promise."""
 PLAYING_SAVED_EVERY = 4.0
 """Seconds between two savings of the position of someone who plays."""
 IDLE_AFTER = 60.0

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -24,11 +25,11 @@ from . import __version__, store, systemd
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
-from .logs import AccessLogger, JsonFormatter, PlainFormatter, tame
+from .logs import AccessLogger, JsonFormatter, PlainFormatter, Tame
 from .settings import Settings, state_file
 
-SHUTDOWN_TIMEOUT = 2.0
-"""Seconds that requests under way may still take at a stop."""
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds that requests under way may still take at a stop; aiohttp waits up to twice as long."""
 LINGERING_TIME = 1.0
 """Seconds that a refused request's body is still read, so that its client sees the refusal."""
 _OPTIONS = {
@@ -140,8 +141,9 @@ def _serve(options: argparse.Namespace) -> None:
     settings = _settings(options)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.json_log else PlainFormatter())
-    handler.addFilter(tame)
+    handler.addFilter(Tame())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    _allow_many_files()
     app = create_app(settings)
     app.on_startup.append(_rescan_on_hangup)
     app.on_shutdown.append(_stopping)
@@ -159,6 +161,15 @@ def _serve(options: argparse.Namespace) -> None:
         )
     except OSError as error:
         raise SettingsError(_listen_failure(settings, error)) from None
+
+
+def _allow_many_files() -> None:
+    """Use all that the system allows: the usual 1,024 are for programs that use select()."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _announce(banner: str) -> None:

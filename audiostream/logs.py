@@ -6,14 +6,22 @@ logged and when.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import math
 import re
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 
+EXHAUSTED_EVERY = 60.0
+"""Seconds between two lines that say that no more files may be open."""
+_EXHAUSTED = (
+    "no more files may be open, so new connections wait; "
+    "allow more (ulimit -n, or LimitNOFILE= in the systemd unit)"
+)
 _PROOFS = re.compile(
     r"((?:token|ticket|audiostream_session)=)[^\s&\"';]+|(bearer\s+)\S+"
     r"|()eyJ[\w-]{4,}\.[\w-]+\.[\w-]*",
@@ -26,21 +34,36 @@ def redact(text: str) -> str:
     return _PROOFS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
 
 
-def tame(record: logging.LogRecord) -> bool:
-    """A filter for handlers: what a client's bytes can provoke is a line, not a traceback.
+class Tame:
+    """A filter for handlers: what clients can provoke is a line, not a traceback.
 
-    The parser's exceptions quote the request, and with it whatever proof it carried.
+    The parser's exceptions quote the request, and with it whatever proof it carried. Where no more
+    files may be open, the event loop complains a hundred times a second: one line in
+    ``EXHAUSTED_EVERY`` seconds says it.
     """
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
-        record.msg, record.args = "refused a malformed request", ()
-    elif isinstance(error, ConnectionError):
-        record.msg, record.args = "a client left in the middle of a request", ()
-    else:
+
+    def __init__(self) -> None:
+        self._exhausted_at = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it, perhaps as something else."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            _replace(record, logging.INFO, "refused a malformed request")
+        elif isinstance(error, ConnectionError):
+            _replace(record, logging.INFO, "a client left in the middle of a request")
+        elif isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+            if record.created < self._exhausted_at + EXHAUSTED_EVERY:
+                return False
+            self._exhausted_at = record.created
+            _replace(record, logging.ERROR, _EXHAUSTED)
         return True
-    record.levelno, record.levelname = logging.INFO, "INFO"
+
+
+def _replace(record: logging.LogRecord, level: int, message: str) -> None:
+    record.msg, record.args = message, ()
+    record.levelno, record.levelname = level, logging.getLevelName(level)
     record.exc_info = record.exc_text = None
-    return True
 
 
 class PlainFormatter(logging.Formatter):

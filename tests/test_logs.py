@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import sys
@@ -10,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from audiostream.logs import JsonFormatter, PlainFormatter, redact, tame
+from audiostream.logs import JsonFormatter, PlainFormatter, Tame, redact
 from audiostream.tokens import Tokens
 
 TOKEN = Tokens("s" * 32).mint("ada", 1_700_000_000, None)
@@ -60,7 +61,7 @@ def test_a_malformed_request_is_one_line_that_quotes_nothing(kind: type[Exceptio
         raise kind(f"Invalid header: {TOKEN}")
     except kind:
         failed.exc_info = sys.exc_info()
-    assert tame(failed)
+    assert Tame().filter(failed)
     line = PlainFormatter().format(failed)
     assert line.endswith(" INFO audiostream.x: refused a malformed request")
 
@@ -71,8 +72,26 @@ def test_a_client_that_left_is_one_line() -> None:
         raise ConnectionResetError
     except ConnectionResetError:
         failed.exc_info = sys.exc_info()
-    assert tame(failed)
+    assert Tame().filter(failed)
     assert "Traceback" not in PlainFormatter().format(failed)
+
+
+def exhausted(at: float) -> logging.LogRecord:
+    failed = record("socket.accept() out of system resource")
+    failed.created = at
+    failed.exc_info = (OSError, OSError(errno.EMFILE, "Too many open files"), None)
+    return failed
+
+
+def test_without_files_to_open_there_is_a_line_a_minute_that_says_what_to_do() -> None:
+    tame = Tame()
+    kept = [at for at in range(200) if tame.filter(exhausted(1000.0 + at))]
+    assert kept == [0, 60, 120, 180]
+    last = exhausted(5000.0)
+    assert tame.filter(last)
+    line = PlainFormatter().format(last)
+    assert " ERROR audiostream.x: no more files may be open" in line
+    assert "Traceback" not in line
 
 
 def test_other_exceptions_keep_their_traceback() -> None:
@@ -81,7 +100,7 @@ def test_other_exceptions_keep_their_traceback() -> None:
         raise ZeroDivisionError
     except ZeroDivisionError:
         failed.exc_info = sys.exc_info()
-    assert tame(failed)
+    assert Tame().filter(failed)
     assert "Traceback" in PlainFormatter().format(failed)
 
 

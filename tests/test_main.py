@@ -197,6 +197,12 @@ class TestProcess:
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_log("the library has 5 tracks")
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+    def test_it_may_open_all_the_files_that_the_system_allows(self, launch: Launch) -> None:
+        resource = pytest.importorskip("resource")
+        soft, hard = resource.prlimit(launch().process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard
+
     def test_a_stop_is_a_clean_exit(self, launch: Launch) -> None:
         assert launch().stop() == 0
 

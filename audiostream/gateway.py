@@ -304,8 +304,7 @@ class Connection:
             if frame.event == "auth":
                 self._renew(frame, identity, device)
                 return
-            command = messages.command(frame.event, frame.data)
-            self._registry.room(identity.user_id).perform(command, device, frame.id)
+            self._registry.room(identity.user_id).receive(frame, device)
         except AudiostreamError as error:
             self._refuse(error, frame)
         except Closing:

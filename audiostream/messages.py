@@ -76,6 +76,13 @@ class GetCurrentState:
 
 
 @dataclass(frozen=True, slots=True)
+class GetDevices:
+    """A device asks who else is connected; with ``watch``, also to hear of every change."""
+
+    watch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Labels:
     """How a device wants to be called; None where it does not say."""
 
@@ -97,6 +104,7 @@ class Authenticate:
 
 
 Command = PlayTrack | PauseTrack | SetState | Report | GetCurrentState
+"""What the rules of playback decide on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +183,7 @@ def command(event: str, data: JsonObject) -> Command:
     match event:
         case "playTrack":
             position, if_rev = _optional_position(data), _if_rev(data)
-            return PlayTrack(_track_id(data), position, if_rev, _resume(data))
+            return PlayTrack(_track_id(data), position, if_rev, _flag(data, "resume"))
         case "pauseTrack":
             return PauseTrack(_track_id(data), _optional_position(data), _if_rev(data))
         case "updateStreaming":
@@ -184,8 +192,13 @@ def command(event: str, data: JsonObject) -> Command:
             return GetCurrentState()
     raise UnknownEvent(
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
-        "updateStreaming, getCurrentState and auth"
+        "updateStreaming, getCurrentState, getDevices and auth"
     )
+
+
+def get_devices(data: JsonObject) -> GetDevices:
+    """The content of a ``getDevices`` frame. Raises ``InvalidMessage``."""
+    return GetDevices(_flag(data, "watch"))
 
 
 def set_state(data: JsonObject) -> SetState:
@@ -282,11 +295,11 @@ def _label(data: JsonObject, name: str) -> str | None:
     return text
 
 
-def _resume(data: JsonObject) -> bool:
-    resume = data.get("resume")
-    if resume is not None and not isinstance(resume, bool):
-        raise InvalidMessage('"resume" must be true or false')
-    return bool(resume)
+def _flag(data: JsonObject, name: str) -> bool:
+    flag = data.get(name)
+    if flag is not None and not isinstance(flag, bool):
+        raise InvalidMessage(f'"{name}" must be true or false')
+    return bool(flag)
 
 
 def _event(content: JsonObject) -> str:

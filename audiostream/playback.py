@@ -118,6 +118,11 @@ class Sighting:
     playback_rate: float
     at: float
 
+    def position_at(self, now: float) -> float:
+        """Where it is by now, in seconds, if it went on."""
+        went_on = (now - self.at) * self.playback_rate if self.is_playing else 0.0
+        return self.position + went_on
+
     def explains(self, report: Sighting, tolerance: float) -> bool:
         """Whether a player that was here, and started late, stalled or went on, says ``report``."""
         return (
@@ -159,6 +164,11 @@ class Listener:
     told_before_at: float | None = None
     is_ignored: bool = False
     is_reminded: bool = False
+
+    @property
+    def doing(self) -> Sighting | None:
+        """What the device does as far as is known: what it reported, else what it was told."""
+        return self.reported or self.told
 
 
 @dataclass(frozen=True, slots=True)

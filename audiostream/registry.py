@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
-from . import playback
+from . import messages, playback
 from .errors import TrackNotFound
-from .messages import Command, FrameId, GetCurrentState, StateView, encode
+from .messages import Command, Frame, FrameId, GetCurrentState, GetDevices, StateView, encode
 from .playback import Audience, DeviceRef, Left, Listener, State
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
@@ -46,6 +46,7 @@ class Device:
     name: str | None
     outbox: Outbox
     listener: Listener = field(default_factory=Listener)
+    is_watching: bool = False
 
 
 class Room:
@@ -72,6 +73,8 @@ class Room:
         self._clock = clock
         self._tolerance = tolerance
         self._restless = restless
+        self._watchers = 0
+        self._watched: tuple[object, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,15 +86,40 @@ class Room:
         for each in left:
             self._remember(each)
 
+    def enter(self, device: Device) -> None:
+        """Let a device in. It is told nothing (rule 12)."""
+        self.devices[device.ref.key] = device
+        self._tell_watchers()
+
     def leave(self, device: Device) -> None:
         """Forget a device. Does nothing if it is not here."""
         if self.devices.pop(device.ref.key, None) is None:
             return
+        self._watchers -= device.is_watching
         self._pass_time()
         others = (other.listener for other in self.devices.values())
         self.state = playback.leave(self.state, device.listener, others, self._clock())
         if self.state.frozen_at is not None:
             self._restless.add(self)
+        self._tell_watchers()
+
+    def receive(self, frame: Frame, device: Device) -> None:
+        """Do what a device's frame asks for. Raises ``InvalidMessage``, ``UnknownEvent``,
+        ``TrackNotFound`` and ``Conflict``.
+        """
+        if frame.event == "getDevices":
+            self.list_devices(messages.get_devices(frame.data), device, frame.id)
+        else:
+            self.perform(messages.command(frame.event, frame.data), device, frame.id)
+
+    def list_devices(
+        self, request: GetDevices, device: Device, frame_id: FrameId | None = None
+    ) -> None:
+        """Tell a device who is connected and what each does; from now on again, if it watches."""
+        self._watchers += request.watch - device.is_watching
+        device.is_watching = request.watch
+        self._watched = self._doings()
+        device.outbox.offer(encode("devices", self._device_list(), frame_id))
 
     def perform(
         self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
@@ -127,6 +155,7 @@ class Room:
                 self._restless.add(self)
         hearers = self._hearers(outcome.audience, device)
         self._tell(hearers, outcome.event, before, now, device, frame_id)
+        self._tell_watchers()
         return playback.view(self.state, now)
 
     def settle(self) -> None:
@@ -150,6 +179,7 @@ class Room:
         self._change(playback.settled(before, now), now)
         if self.state.rev != before.rev:  # rule 11: none came back
             self._tell(tuple(self.devices.values()), "trackPaused", before, now)
+            self._tell_watchers()
 
     def _complete(self) -> None:
         """Fill in the duration of a restored state, once the library knows its track."""
@@ -200,6 +230,46 @@ class Room:
                 event, data = "trackState", self._payload("trackState", now)
             sender.outbox.offer(encode(event, data, frame_id))
 
+    def _tell_watchers(self) -> None:
+        """Tell those who watch the devices, if there is something new to see."""
+        if not self._watchers or (doings := self._doings()) == self._watched:
+            return
+        self._watched = doings
+        text = encode("devices", self._device_list())
+        for device in self.devices.values():
+            if device.is_watching:
+                device.outbox.offer(text)
+
+    def _doings(self) -> tuple[object, ...]:
+        """All that watchers hear of, except positions: these change all the time."""
+        return (
+            self.state.active_device,
+            *(
+                (device.ref, doing and (doing.track_id, doing.is_playing))
+                for device in self.devices.values()
+                for doing in [device.listener.doing]
+            ),
+        )
+
+    def _device_list(self) -> dict[str, Any]:
+        now = self._clock()
+        return {"devices": [self._describe(device, now) for device in self.devices.values()]}
+
+    def _describe(self, device: Device, now: float) -> dict[str, Any]:
+        doing, position = device.listener.doing, None
+        if doing is not None:
+            position = doing.position_at(now)
+            if doing.track_id == self.state.track_id:
+                position = self.state.clamp(position)
+        return {
+            "deviceId": device.ref.device_id,
+            "deviceName": device.name,
+            "isActive": device.ref == self.state.active_device,
+            "trackId": doing and doing.track_id,
+            "currentTime": None if position is None else round(position, 3),
+            "isPlaying": doing is not None and doing.is_playing,
+        }
+
     def _payload(self, event: str, now: float) -> dict[str, Any]:
         data = playback.view(self.state, now).to_json()
         if event in _WITH_TRACK and self.state.track_id is not None:
@@ -237,7 +307,7 @@ class Registry:
     ) -> Device:
         """Let a new device into its user's room. Nothing is told (rule 12)."""
         device = Device(DeviceRef(next(self._keys), device_id), name, outbox)
-        self.room(user_id).devices[device.ref.key] = device
+        self.room(user_id).enter(device)
         return device
 
     def disconnect(self, user_id: str, device: Device) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from audiostream.messages import GetCurrentState, PlayTrack, Report
+import pytest
+
+from audiostream.errors import InvalidMessage
+from audiostream.messages import Frame, GetCurrentState, PlayTrack, Report
 from audiostream.registry import Registry
 
 from .dummies import Ear, FakeClock, Shelf
@@ -182,3 +185,114 @@ def test_rooms_at_rest_cost_the_housekeeping_nothing() -> None:
     looked_at.clear()
     registry.settle()
     assert looked_at == []
+
+
+def ask(scene: Scene, name: str, **data: object) -> None:
+    scene.room.receive(Frame("getDevices", data, 7), scene.devices[name])
+
+
+def doings(scene: Scene, name: str) -> list[dict[str, tuple[object, ...]]]:
+    """The device lists that a device was sent since the last look."""
+    return [
+        {each["deviceId"]: tuple(each[key] for key in SEEN) for each in data["devices"]}
+        for event, data, _ in scene.frames(name)
+        if event == "devices"
+    ]
+
+
+SEEN = ("isActive", "trackId", "currentTime", "isPlaying")
+
+
+class TestDevices:
+    def test_each_is_listed_with_what_it_does(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=10.0)
+        scene.connect("late")
+        scene.wait(2.0)
+        ask(scene, "kiosk")
+        assert doings(scene, "kiosk") == [
+            {
+                "phone": (True, "song", 12.0, True),
+                "kiosk": (False, "song", 12.0, True),
+                "late": (False, None, None, False),
+            }
+        ]
+
+    def test_the_answer_carries_the_id_and_names(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        scene.devices["phone"].name = "Hall"
+        ask(scene, "phone")
+        [(event, data, frame_id)] = scene.frames("phone")
+        assert (event, frame_id) == ("devices", 7)
+        assert [each["deviceName"] for each in data["devices"]] == ["Hall"]
+
+    def test_what_a_device_reports_counts_more_than_what_it_was_told(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=10.0)
+        scene.report("kiosk", 10.0, playing=False)  # its browser does not let it play
+        ask(scene, "phone")
+        assert doings(scene, "phone")[-1]["kiosk"] == (False, "song", 10.0, False)
+
+    def test_a_position_does_not_pass_the_end(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        scene.play("phone", "short")
+        scene.wait(20.0)
+        ask(scene, "phone")
+        assert doings(scene, "phone")[-1]["phone"][2] == 10.0
+
+    def test_who_does_not_watch_hears_once(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        ask(scene, "phone")
+        scene.clear()
+        scene.connect("kiosk")
+        assert scene.frames("phone") == []
+
+    def test_who_watches_hears_of_every_change_and_of_nothing_else(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        ask(scene, "phone", watch=True)
+        scene.clear()
+
+        def seen() -> list[set[str]]:
+            return [set(each) for each in doings(scene, "phone")]
+
+        scene.connect("kiosk")
+        assert seen() == [{"phone", "kiosk"}]
+        scene.play("kiosk")
+        assert seen() == [{"phone", "kiosk"}]
+        scene.listen(5.0, kiosk=0.0, phone=0.0)
+        assert seen() == []
+        scene.disconnect("kiosk")
+        assert seen() == [{"phone"}]
+        ask(scene, "phone", watch=False)
+        scene.clear()
+        scene.connect("kiosk")
+        assert seen() == []
+
+    def test_a_watcher_that_left_hears_nothing(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        ask(scene, "phone", watch=True)
+        scene.disconnect("phone")
+        scene.clear()
+        scene.play("kiosk")
+        assert scene.frames("phone") == []
+        assert scene.room._watchers == 0
+
+    def test_another_users_devices_are_not_listed(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        scene.registry.connect("bob", Ear(), "stranger")
+        ask(scene, "phone")
+        assert [set(each) for each in doings(scene, "phone")] == [{"phone"}]
+
+    def test_watch_is_true_or_false(self) -> None:
+        scene = Scene()
+        scene.connect("phone")
+        with pytest.raises(InvalidMessage, match='"watch" must be true or false'):
+            ask(scene, "phone", watch=1)

@@ -1,6 +1,7 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
+# make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
 # make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
 
 PYTHON ?= python3
@@ -9,10 +10,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CORE := allowance errors library messages playback registry settings store tokens
 FUZZ_SECONDS ?= 60
+SOAK_MINUTES ?= 10
+SOAK_USERS ?= 500
 comma := ,
 empty :=
 
-.PHONY: run test lint format fuzz clean
+.PHONY: run test lint format fuzz soak clean
 
 run: $(VENV)/run.stamp .jwt-secret
 	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
@@ -38,6 +41,9 @@ fuzz: $(VENV)/test.stamp
 	$(PIP) install atheris
 	$(BIN)/python -m tests.fuzz messages --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz ranges --seconds $(FUZZ_SECONDS)
+
+soak: $(VENV)/test.stamp
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --users $(SOAK_USERS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -35,8 +35,9 @@ Rules 1 to 6 are tried in this order; 7 to 14 stand beside them:
     step because it agrees: it may be speaking of a state before. Else, where two people act at
     once or one drags a seek bar, late echoes are taken for acts, and the room never rests.
 16. Silence repeats: a device that was ignored and has said nothing for ``SETTLE_TIME`` is taken to
-    repeat its last report, once. Paused players send no reports; without this, one that was
-    ignored in its last word would stay apart for ever.
+    repeat its last report, and is told what came of it; at most ``MAX_REMINDERS`` times in a row.
+    Paused players send no reports; without this, one that was ignored in its last word would stay
+    apart for ever.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ SYNC_TOLERANCE = 1.0
 """Seconds that two players may be apart and still agree."""
 SETTLE_TIME = 2.0
 """Seconds that a device may take to follow what it was told."""
+MAX_REMINDERS = 3
+"""How often a silent device that does not follow is told again."""
 RESUME_GRACE = 30.0
 """Seconds that a frozen playback waits for a player to come back."""
 WORTH_REMEMBERING = 5.0
@@ -153,7 +156,8 @@ class Listener:
     neither reported nor been told otherwise since.
 
     ``told_before_at``: when it was told what it was told before (rule 15). ``is_ignored``: its
-    last report was, by rule 3; ``is_reminded``: and its silence has been answered (rule 16).
+    last report was, by rule 3; ``reminders``: how often its silence has been answered since it
+    agreed or was told for another reason (rule 16).
     """
 
     told: Sighting | None = None
@@ -163,7 +167,7 @@ class Listener:
     is_sounding: bool = False
     told_before_at: float | None = None
     is_ignored: bool = False
-    is_reminded: bool = False
+    reminders: int = 0
 
     @property
     def doing(self) -> Sighting | None:
@@ -291,10 +295,11 @@ def tell(listener: Listener, before: State, after: State, now: float) -> Listene
 def overdue(listener: Listener, now: float) -> Report | None:
     """What an ignored device that has fallen silent is taken to say (rule 16), else None.
 
-    The caller applies it as if the device had sent it, and then notes ``reminded``.
+    The caller applies it as if the device had sent it, tells the device what came of it, and then
+    notes ``reminded``.
     """
     last = listener.reported
-    if last is None or not listener.is_ignored or listener.is_reminded:
+    if last is None or not may_be_overdue(listener):
         return None
     silent_for = now - last.at
     if silent_for < SETTLE_TIME:
@@ -303,9 +308,14 @@ def overdue(listener: Listener, now: float) -> Report | None:
     return Report(last.track_id, last.position + went_on, last.is_playing, last.playback_rate)
 
 
-def reminded(listener: Listener) -> Listener:
+def may_be_overdue(listener: Listener) -> bool:
+    """Whether rule 16 may come to apply to a device as it is."""
+    return listener.is_ignored and listener.reminders < MAX_REMINDERS
+
+
+def reminded(before: Listener, listener: Listener) -> Listener:
     """What the rules know of a device once its silence has been answered (rule 16)."""
-    return replace(listener, is_reminded=True)
+    return replace(listener, reminders=before.reminders + 1)
 
 
 def left(before: State, after: State, now: float) -> Left | None:
@@ -395,7 +405,9 @@ def _report(
 
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
-            return Outcome(state, replace(heard, in_step=in_step), Audience.NOBODY)
+            reminders = 0 if in_step else heard.reminders
+            heard = replace(heard, in_step=in_step, reminders=reminders)
+            return Outcome(state, heard, Audience.NOBODY)
 
         if _is_catching_up(listener, now) and (  # rule 3
             not is_active or _accounts_for(listener.recent, report, tolerance)

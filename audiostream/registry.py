@@ -15,7 +15,16 @@ from typing import Any, Protocol
 
 from . import messages, playback
 from .errors import TrackNotFound
-from .messages import Command, Frame, FrameId, GetCurrentState, GetDevices, StateView, encode
+from .messages import (
+    Command,
+    Frame,
+    FrameId,
+    GetCurrentState,
+    GetDevices,
+    Report,
+    StateView,
+    encode,
+)
 from .playback import Audience, DeviceRef, Left, Listener, State
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
@@ -164,15 +173,19 @@ class Room:
         for device in tuple(self.devices.values()):
             report = playback.overdue(device.listener, self._clock())
             if report is not None:
-                with suppress(TrackNotFound):
-                    self.perform(report, device)
-                device.listener = playback.reminded(device.listener)
-        waiting = any(
-            device.listener.is_ignored and not device.listener.is_reminded
-            for device in self.devices.values()
-        )
+                self._repeat(report, device)
+        waiting = any(playback.may_be_overdue(each.listener) for each in self.devices.values())
         if self.state.frozen_at is None and not waiting:
             self._restless.discard(self)
+
+    def _repeat(self, report: Report, device: Device) -> None:
+        """Rule 16. It has obeyed since, or not: either way it is told what came of it."""
+        before = device.listener
+        with suppress(TrackNotFound):
+            self.perform(report, device)
+        if device.listener.told is before.told:
+            self._tell((device,), "trackUpdated", self.state, self._clock())
+        device.listener = playback.reminded(before, device.listener)
 
     def _pass_time(self) -> None:
         now, before = self._clock(), self.state

@@ -44,9 +44,16 @@ class World:
     """Time, the network, the server's registry, and the players."""
 
     def __init__(
-        self, seed: int, network: Network, players: int = 3, *, chatty: bool = False
+        self,
+        seed: int,
+        network: Network,
+        players: int = 3,
+        *,
+        chatty: bool = False,
+        obedient: bool = False,
     ) -> None:
         self.chatty = chatty
+        self.obedient = obedient
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.network = network
         self.clock = FakeClock(1_000.0)
@@ -178,6 +185,10 @@ class Player:
         state = frame["data"]
         if state["trackId"] is None:
             return
+        if self.world.obedient:
+            self.track = state["trackId"]
+            self._move(state["currentTime"], state["isPlaying"])
+            return
         if frame["event"] != "trackPaused":
             self.track = state["trackId"]
             self._move(state["currentTime"], state["isPlaying"])
@@ -197,7 +208,7 @@ class Player:
         going = self.playing or self.world.chatty
         if going and self.world.clock.now >= self.stalled_until:
             self.report()
-        self.world.after(REPORT_EVERY, self._tick)
+        self.world.after(1.0 if self.world.obedient else REPORT_EVERY, self._tick)
 
     # What a person does.
 

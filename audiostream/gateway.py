@@ -1,4 +1,4 @@
-"""The native WebSocket: authentication, one reader and one writer per device.
+"""The native WebSocket: authentication, then one reader per device and direct writes.
 
 Here: sockets, their time limits and close codes. Not here: what frames mean (``messages``), what
 they do (``playback``), whom they reach (``registry``).
@@ -9,13 +9,13 @@ A socket's life::
         │
     first frame "auth" within AUTH_TIMEOUT, unless the handshake had a token ──► 4408, 4401
         │
-    reader: frame → command → room.perform      writer: outbox → socket
+    reader: frame → room.receive                 outbox → socket
         │
     1001 shutdown · 1003 binary · 1009 too long · 1013 no state file · 4401 expired or revoked
     4403 another user's token · 4429 too many devices
 
-Frames for a device wait in its bounded outbox. A device that stops reading fills it and is cut;
-nobody waits for it.
+Frames for a device go straight to its socket, and wait in a bounded buffer while that is full. A
+device that stops reading fills it and is cut; nobody waits for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import deque
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +44,8 @@ from .messages import Authenticate, Frame, Labels
 from .registry import Device
 from .tokens import Identity, bearer_token
 
-MAX_QUEUED = 512
-"""Frames that may wait for a device; one more, and it is cut."""
+MAX_UNSENT = 256 * 1024
+"""Bytes that may wait for a device; where there are more, the next frame cuts it."""
 AUTH_TIMEOUT = 10.0
 """Seconds a socket has to authenticate."""
 EXPIRY_NOTICE = 60.0
@@ -56,7 +55,7 @@ CLOSE_TIMEOUT = 1.0
 HEARTBEAT = 30.0
 """Seconds between pings; a device that does not answer within half of it is gone."""
 FRAMES_PER_TURN = 32
-"""Frames of one device handled in a row before the writers get their turn."""
+"""Frames of one device handled in a row before the others get their turn."""
 
 GOING_AWAY, UNSUPPORTED_DATA, TOO_LONG, TRY_LATER = 1001, 1003, 1009, 1013
 TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE, TOO_MANY = 4401, 4403, 4408, 4429
@@ -130,49 +129,40 @@ class Closing(Exception):
 
 
 class SocketOutbox:
-    """The bounded queue before one socket, and the one task that writes to it."""
+    """What one device still has to take: the bytes that its transport keeps for it, bounded.
+
+    A frame is written where it is offered, without a task in between; what the system does not
+    take at once waits in the transport's own buffer.
+    """
 
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.WriteTransport) -> None:
         self._ws = ws
         self._transport = transport
-        self._queue: deque[str] = deque()
-        self._news = asyncio.Event()
-        self._finishing = False
-        self._writer = asyncio.create_task(self._write())
+        self._is_finished = False
 
     def offer(self, text: str) -> None:
-        """Queue a frame. Never waits: a device that lets too many pile up is cut."""
-        if self._finishing:
+        """Send a frame. Never waits: a device that lets too much pile up is cut."""
+        if self._is_finished or self._ws.closed or self._transport.is_closing():
             return
-        if len(self._queue) >= MAX_QUEUED:
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
             _log.info("cut a device that stopped reading")
-            self._finishing = True
-            self._queue.clear()
             self._transport.abort()
             return
-        self._queue.append(text)
-        self._news.set()
+        self._transport.write(text_frame(text.encode()))
 
-    async def finish(self) -> None:
-        """Take no more frames, and wait until those queued are written."""
-        self._finishing = True
-        self._news.set()
-        await asyncio.wait({self._writer})
+    def finish(self) -> None:
+        """Take no more frames."""
+        self._is_finished = True
 
-    def stop(self) -> None:
-        """End the writer, whatever is still queued."""
-        self._finishing = True
-        self._writer.cancel()
 
-    async def _write(self) -> None:
-        try:
-            while self._queue or not self._finishing:
-                await self._news.wait()
-                self._news.clear()
-                while self._queue:
-                    await self._ws.send_str(self._queue.popleft())
-        except ConnectionError:
-            self._finishing = True
+def text_frame(payload: bytes) -> bytes:
+    """A whole text message of a server, unmasked (RFC 6455 §5.2)."""
+    length = len(payload)
+    if length < 126:
+        return b"\x81" + length.to_bytes(1) + payload
+    if length < 65536:
+        return b"\x81\x7e" + length.to_bytes(2) + payload
+    return b"\x81\x7f" + length.to_bytes(8) + payload
 
 
 class Connection:
@@ -223,15 +213,16 @@ class Connection:
             await self.close(code, reason)
 
     async def close(self, code: int, reason: str) -> None:
-        """Deliver what is queued, close with ``code``; after CLOSE_TIMEOUT cut. May come twice."""
+        """Close with ``code``, behind all that was offered; after CLOSE_TIMEOUT cut. May come
+        twice.
+        """
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._outbox.finish()
+                self._outbox.finish()
                 await self._ws.close(code=code, message=reason.encode())
         except TimeoutError:
             _log.info("cut a device that did not close in time")
         finally:
-            self._outbox.stop()
             if not self._transport.is_closing() or self._transport.get_write_buffer_size():
                 self._transport.abort()
 

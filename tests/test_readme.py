@@ -84,7 +84,7 @@ def test_every_close_code_and_limit_is_in_it() -> None:
         assert f"| {code} |" in README
     assert f"within {gateway.AUTH_TIMEOUT:g} s" in README
     assert f"over {Limits().max_frame // 1024} KiB" in README
-    assert f"once {gateway.MAX_QUEUED} frames wait" in README
+    assert f"once {gateway.MAX_UNSENT // 1024} KiB wait" in README
     assert f"{gateway.EXPIRY_NOTICE:g} s before" in README
 
 

@@ -165,7 +165,7 @@ def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     ``InvalidMessage``.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
+        content = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise InvalidMessage("this is not valid JSON") from None
     if text.count("{") + text.count("[") > max_depth and _is_deeper(content, max_depth):
@@ -220,7 +220,7 @@ def encode(event: str, data: JsonObject, frame_id: FrameId | None = None) -> str
     if frame_id is not None:
         frame["id"] = frame_id
     frame["data"] = data
-    return json.dumps(frame, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(frame)
 
 
 def encode_error(
@@ -344,3 +344,7 @@ def _is_deeper(content: Any, levels: int) -> bool:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

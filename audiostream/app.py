@@ -7,6 +7,8 @@ that embed audiostream call ``create_app`` and run the result, or mount it with 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import logging
 import sys
 import threading
@@ -16,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp_cors
 from aiohttp import web
@@ -41,6 +43,9 @@ from .registry import Registry
 from .settings import Settings
 from .store import Store
 from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from .socketio_gateway import Endpoint
 
 WEB = Path(__file__).parent / "web"
 FILE_THREADS = 8
@@ -81,6 +86,7 @@ def create_app(settings: Settings) -> web.Application:
     _add_cors(app, settings.cors_origins)
     app.on_shutdown.append(gateway.close_all)
     app.cleanup_ctx.extend([_files, _keeping, _scans, _settling])
+    _add_socketio(app)
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
     return app
@@ -151,6 +157,42 @@ def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
     for route in list(app.router.routes()):
         if route.handler not in {gateway.websocket, _page_or_websocket, _page}:
             cors.add(route)
+
+
+def _add_socketio(app: web.Application) -> None:
+    if importlib.util.find_spec("socketio") is None:
+        _log.info("no Socket.IO: it comes with pip install 'audiostream[socketio]'")
+        return
+    endpoint = LateEndpoint(app)
+    app.router.add_route("*", "/socket.io/", endpoint.handle)
+    app.on_shutdown.append(endpoint.stop)
+
+
+class LateEndpoint:
+    """Socket.IO from its first client on: nobody else pays the 6 MiB and the time to import it."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._endpoint: Endpoint | None = None
+        self._loading = asyncio.Lock()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one request of a client."""
+        endpoint = self._endpoint or await self._load()
+        return await endpoint.handle(request)
+
+    async def stop(self, _: web.Application) -> None:
+        """At shutdown."""
+        if self._endpoint is not None:
+            await self._endpoint.stop()
+
+    async def _load(self) -> Endpoint:
+        async with self._loading:
+            if self._endpoint is None:
+                name = f"{__package__}.socketio_gateway"
+                module = await asyncio.to_thread(importlib.import_module, name)
+                self._endpoint = module.Endpoint(self._app)
+            return self._endpoint
 
 
 async def _page_or_websocket(request: web.Request) -> web.StreamResponse:

@@ -23,8 +23,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
@@ -41,8 +41,9 @@ from .errors import (
 )
 from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
 from .messages import Authenticate, Frame, Labels
-from .registry import Device
-from .tokens import Identity, bearer_token
+from .registry import Device, Room
+from .settings import Limits
+from .tokens import Identity, Tokens, bearer_token
 
 MAX_UNSENT = 256 * 1024
 """Bytes that may wait for a device; where there are more, the next frame cuts it."""
@@ -60,7 +61,7 @@ FRAMES_PER_TURN = 32
 GOING_AWAY, UNSUPPORTED_DATA, TOO_LONG, TRY_LATER = 1001, 1003, 1009, 1013
 TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE, TOO_MANY = 4401, 4403, 4408, 4429
 
-CONNECTIONS = web.AppKey("audiostream_connections", set["Connection"])
+CONNECTIONS = web.AppKey("audiostream_connections", set["Closable"])
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     """
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
-    _check_origin(request)
+    check_origin(request)
     limits = request.app[SETTINGS].limits
     token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
     identity = None
@@ -120,6 +121,16 @@ async def close_all(app: web.Application) -> None:
     await asyncio.gather(*goodbyes)
 
 
+class Closable(Protocol):
+    """A device's connection, of whatever kind. ``user_id`` is None before it has authenticated."""
+
+    user_id: str | None
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+    def close_soon(self, code: int, reason: str) -> None: ...
+
+
 class Closing(Exception):
     """Raised inside a connection to end it with a close code."""
 
@@ -165,6 +176,56 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + length.to_bytes(8) + payload
 
 
+class Pace:
+    """How many commands and reports one device may send."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._commands = Allowance(limits.commands_per_second, now)
+        self._reports = Allowance(limits.reports_per_second, now)
+
+    def check(self, event: str, now: float) -> None:
+        """Count one. Raises ``RateLimited``."""
+        allowance = self._reports if event == "updateStreaming" else self._commands
+        if not allowance.take(now):
+            raise RateLimited("too many frames at once; wait a moment")
+
+
+class Expiry:
+    """What happens on a socket as its token comes to its end: ``tokenExpiring``, then the end."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        clock: Callable[[], float],
+        offer: Callable[[str], None],
+        expire: Callable[[], None],
+    ) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._offer = offer
+        self._expire = expire
+        self._timers: tuple[asyncio.TimerHandle, ...] = ()
+
+    def watch(self, identity: Identity) -> None:
+        """From now on it is this identity's end that counts, if it has one."""
+        self.stop()
+        left = self._tokens.time_left(identity, self._clock())
+        if left is None:
+            return
+        loop = asyncio.get_running_loop()
+        notice = messages.encode("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
+        self._timers = (
+            loop.call_later(max(0.0, left - EXPIRY_NOTICE), self._offer, notice),
+            loop.call_later(left, self._expire),
+        )
+
+    def stop(self) -> None:
+        """Nothing happens any more."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = ()
+
+
 class Connection:
     """One device's socket, from its handshake to its end."""
 
@@ -186,11 +247,10 @@ class Connection:
         self._keeper = app[KEEPER]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
-        self._timers: list[asyncio.TimerHandle] = []
+        self._expiry = Expiry(app[TOKENS], app[CLOCK], self._outbox.offer, self._expire)
         self._closing: asyncio.Task[None] | None = None
-        now = asyncio.get_running_loop().time()
-        self._commands = Allowance(self._limits.commands_per_second, now)
-        self._reports = Allowance(self._limits.reports_per_second, now)
+        self._loop = asyncio.get_running_loop()
+        self._pace = Pace(self._limits, self._loop.time())
 
     async def serve(self, identity: Identity | None, labels: Labels) -> None:
         """Run the socket's life. ``identity`` is what the handshake proved, None if nothing."""
@@ -201,15 +261,14 @@ class Connection:
                 identity, labels = self._identify(frame, hello.token), hello.labels
                 await self._serve_device(identity, labels, frame)
             else:
-                self._watch_expiry(identity)
+                self._expiry.watch(identity)
                 await self._serve_device(identity, labels, None)
         except Closing as closing:
             code, reason = closing.code, str(closing)
         except StoreError as error:
             code, reason = TRY_LATER, str(error)
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            self._expiry.stop()
             await self.close(code, reason)
 
     async def close(self, code: int, reason: str) -> None:
@@ -291,7 +350,7 @@ class Connection:
         frame = Frame("", {})
         try:
             frame = messages.parse(text, self._limits.max_json_depth)
-            self._allow(frame)
+            self._pace.check(frame.event, self._loop.time())
             if frame.event == "auth":
                 self._renew(frame, identity, device)
                 return
@@ -304,12 +363,6 @@ class Connection:
             _log.exception("a %s frame failed", frame.event or "broken")
             self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
 
-    def _allow(self, frame: Frame) -> None:
-        is_report = frame.event == "updateStreaming"
-        allowance = self._reports if is_report else self._commands
-        if not allowance.take(asyncio.get_running_loop().time()):
-            raise RateLimited("too many frames at once; wait a moment")
-
     def _identify(self, frame: Frame, token: str) -> Identity:
         """Whose token this is, from now on watched for its end. Raises ``Closing``."""
         try:
@@ -317,7 +370,7 @@ class Connection:
         except Unauthorized as error:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
-        self._watch_expiry(identity)
+        self._expiry.watch(identity)
         return identity
 
     def _renew(self, frame: Frame, identity: Identity, device: Device) -> None:
@@ -327,12 +380,7 @@ class Connection:
         self._greet(renewed, device, frame)
 
     def _greet(self, identity: Identity, device: Device, frame: Frame) -> None:
-        data: dict[str, Any] = {
-            "userId": identity.user_id,
-            "room": self._registry.room(identity.user_id).name,
-            "deviceId": device.ref.device_id,
-            "expiresAt": _milliseconds(identity.expires_at),
-        }
+        data = greeting(identity, self._registry.room(identity.user_id), device)
         self._outbox.offer(messages.encode("authenticated", data, frame.id))
 
     def _refuse(self, error: AudiostreamError, frame: Frame) -> None:
@@ -341,30 +389,29 @@ class Connection:
             frame_id = frame.id
         self._outbox.offer(messages.encode_error(error, frame.event or None, frame_id))
 
-    def _watch_expiry(self, identity: Identity) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers = []
-        left = self._tokens.time_left(identity, self._clock())
-        if left is None:
-            return
-        loop = asyncio.get_running_loop()
-        notice = messages.encode("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
-        self._timers = [
-            loop.call_later(max(0.0, left - EXPIRY_NOTICE), self._outbox.offer, notice),
-            loop.call_later(left, self._expire),
-        ]
-
     def _expire(self) -> None:
         self.close_soon(TOKEN_REFUSED, "the token has expired")
+
+
+def greeting(identity: Identity, room: Room, device: Device) -> dict[str, Any]:
+    """What ``authenticated`` tells a device."""
+    return {
+        "userId": identity.user_id,
+        "room": room.name,
+        "deviceId": device.ref.device_id,
+        "expiresAt": _milliseconds(identity.expires_at),
+    }
 
 
 def _milliseconds(moment: float | None) -> int | None:
     return None if moment is None else int(moment * 1000)
 
 
-def _check_origin(request: web.Request) -> None:
-    """Browsers name the page's origin, and CORS does not guard WebSockets (RFC 6455 §10.2)."""
+def check_origin(request: web.Request) -> None:
+    """Raises ``Forbidden`` for a page of a foreign origin.
+
+    Browsers name the page's origin, and CORS does not guard WebSockets (RFC 6455 §10.2).
+    """
     origin = request.headers.get("Origin")
     allowed = request.app[SETTINGS].cors_origins
     if origin is None or "*" in allowed or origin.lower() in allowed:

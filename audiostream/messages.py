@@ -152,7 +152,7 @@ def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     content = parse_object(text, max_depth)
     frame_id = _frame_id(content.get("id"))
     try:
-        return Frame(_event(content), _data(content), frame_id)
+        return Frame(_event(content), frame_data(content.get("data")), frame_id)
     except InvalidMessage as error:
         error.frame_id = frame_id
         raise
@@ -164,15 +164,35 @@ def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     Of a repeated key the last value counts (RFC 8259 §4 leaves it open). Raises
     ``InvalidMessage``.
     """
+    content = parse_value(text, max_depth)
+    if not isinstance(content, dict):
+        raise InvalidMessage("a JSON object is expected")
+    return content
+
+
+def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
+    """The same, for any JSON value. Raises ``InvalidMessage``."""
     try:
         content = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise InvalidMessage("this is not valid JSON") from None
     if text.count("{") + text.count("[") > max_depth and _is_deeper(content, max_depth):
         raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
-    if not isinstance(content, dict):
-        raise InvalidMessage("a JSON object is expected")
     return content
+
+
+def to_text(content: Any) -> str:
+    """JSON without blanks and in pure ASCII, so that any string survives the way."""
+    return _ENCODER.encode(content)
+
+
+def frame_data(data: Any) -> dict[str, Any]:
+    """What came with an event: an object, or nothing. Raises ``InvalidMessage``."""
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise InvalidMessage('"data" must be an object')
+    return data
 
 
 def command(event: str, data: JsonObject) -> Command:
@@ -215,12 +235,12 @@ def authenticate(data: JsonObject) -> Authenticate:
 
 
 def encode(event: str, data: JsonObject, frame_id: FrameId | None = None) -> str:
-    """One text frame for a client. Pure ASCII, so that any string survives the way."""
+    """One text frame for a client."""
     frame: dict[str, Any] = {"event": event}
     if frame_id is not None:
         frame["id"] = frame_id
     frame["data"] = data
-    return _ENCODER.encode(frame)
+    return to_text(frame)
 
 
 def encode_error(
@@ -307,15 +327,6 @@ def _event(content: JsonObject) -> str:
     if not isinstance(event, str) or not event:
         raise InvalidMessage('a frame needs "event", a non-empty string')
     return event
-
-
-def _data(content: JsonObject) -> JsonObject:
-    data = content.get("data")
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise InvalidMessage('"data" must be an object')
-    return data
 
 
 def _frame_id(value: Any) -> FrameId | None:

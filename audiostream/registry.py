@@ -123,12 +123,17 @@ class Room:
 
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
-    ) -> None:
-        """Tell a device who is connected and what each does; from now on again, if it watches."""
+    ) -> dict[str, Any]:
+        """Tell a device who is connected and what each does; from now on again, if it watches.
+
+        Answers what it is told.
+        """
         self._watchers += request.watch - device.is_watching
         device.is_watching = request.watch
         self._watched = self._doings()
-        device.outbox.offer(encode("devices", self._device_list(), frame_id))
+        data = self._device_list()
+        device.outbox.offer(encode("devices", data, frame_id))
+        return data
 
     def perform(
         self, command: Command, device: Device | None = None, frame_id: FrameId | None = None

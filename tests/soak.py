@@ -140,7 +140,7 @@ class Device:
             await line.close()
         else:
             connection = line.get_extra_info("socket")
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # closed meanwhile, it has none
                 connection.shutdown(socket.SHUT_RDWR)
 
     def move(self, position: float, *, playing: bool) -> None:

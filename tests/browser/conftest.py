@@ -1,9 +1,11 @@
-"""Headless Chromium on the real server process, playing the sample music."""
+"""Headless Chromium on the real server process, playing the sample music; and npm's packages."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from playwright.async_api import Browser, Page, async_playwright
 from ..conftest import Launch, ServerProcess
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SAMPLES = Path(__file__).parent.parent.parent / "sample_media"
+HERE = Path(__file__).parent
+SAMPLES = HERE.parent.parent / "sample_media"
+NPM_INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--silent")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,6 +40,37 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The packages of package.json, installed beside it."""
+    wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]
+    if any(_installed(name) != version for name, version in wanted.items()):
+        npm = program("npm")
+        done = subprocess.run([npm, *NPM_INSTALL], cwd=HERE, capture_output=True, text=True)
+        if done.returncode:
+            assert "CI" not in os.environ, done.stderr
+            pytest.skip("npm could not install: is there a network?")
+    return HERE / "node_modules"
+
+
+def program(name: str) -> str:
+    """Where a program is. Skips the test without it, except in CI, which has to install it."""
+    path = shutil.which(name)
+    if path is None:
+        assert "CI" not in os.environ, f"CI has to install {name}"
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def _installed(name: str) -> str | None:
+    try:
+        package = json.loads((HERE / "node_modules" / name / "package.json").read_text())
+    except FileNotFoundError:
+        return None
+    version: str = package["version"]
+    return version
 
 
 @pytest.fixture

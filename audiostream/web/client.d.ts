@@ -1,0 +1,220 @@
+/**
+ * The types of client.js: what is there of socket.io-client 4's interface, and the server's
+ * commands and events.
+ *
+ * Positions and durations are in seconds, `updatedAt`, `serverTime` and `expiresAt` in epoch
+ * milliseconds.
+ */
+
+export interface Track {
+  id: string;
+  title: string;
+  artist?: string;
+  album?: string;
+  duration?: number;
+  ownerId?: string;
+  /** A path with a ticket: good for `<audio>` without any other proof. */
+  streamUrl: string;
+}
+
+/** The user's playback; nothing played yet is `trackId: null`. */
+export interface State {
+  trackId: string | null;
+  currentTime: number;
+  isPlaying: boolean;
+  duration?: number;
+  playbackRate: number;
+  /** Grows by one at every accepted change. */
+  rev: number;
+  /** The `Socket.id` of the device that leads. */
+  deviceId: string | null;
+  updatedAt: number;
+  serverTime: number;
+}
+
+export type TrackState = State & { track?: Track };
+export type TrackPlaying = State & { trackId: string; track: Track };
+
+export interface Refusal {
+  code:
+    | "invalid_message"
+    | "unknown_event"
+    | "track_not_found"
+    | "conflict"
+    | "rate_limited"
+    | "unauthorized"
+    | "internal";
+  message: string;
+  event: string | null;
+  /** Only with `conflict`. */
+  state?: State;
+}
+
+interface Target {
+  trackId: string;
+  currentTime?: number;
+  /** Refused with `conflict` if this is not the current rev. */
+  ifRev?: number;
+  /** Ignored: the identity is the token's. */
+  userId?: string;
+}
+
+export interface PlayTrack extends Target {
+  /** Another track than the current one starts where this user last left it. */
+  resume?: boolean;
+}
+
+export interface PauseTrack extends Target {}
+
+export interface UpdateStreaming extends Target {
+  currentTime: number;
+  isPlaying: boolean;
+  playbackRate?: number;
+}
+
+export interface Devices {
+  devices: {
+    deviceId: string;
+    deviceName: string | null;
+    isActive: boolean;
+    trackId: string | null;
+    currentTime: number;
+    isPlaying: boolean;
+  }[];
+}
+
+/** What an acknowledgement gets: the data of the frame that answers. */
+export type Answer = State | TrackState | TrackPlaying | Devices | Refusal;
+
+/** A command's data, `undefined` where it has none. */
+export interface Commands {
+  playTrack: PlayTrack;
+  pauseTrack: PauseTrack;
+  /** Never buffered: one that is emitted while the line is down is dropped. */
+  updateStreaming: UpdateStreaming;
+  getCurrentState: undefined;
+  /** With `watch`, `devices` comes again whenever one of them changes. */
+  getDevices: { watch?: boolean } | undefined;
+}
+
+export interface ServerEvents {
+  trackPlaying: (state: TrackPlaying) => void;
+  trackPaused: (state: State) => void;
+  trackUpdated: (state: State) => void;
+  trackState: (state: TrackState) => void;
+  devices: (answer: Devices) => void;
+  error: (refusal: Refusal) => void;
+  /** 60 s before the token's end; what `auth` gives now is sent if it is another token. */
+  tokenExpiring: (notice: { expiresAt: number }) => void;
+}
+
+export type DisconnectReason =
+  | "io client disconnect"
+  /** The token has expired or was revoked; unlike socket.io's, this one is followed by a retry. */
+  | "io server disconnect"
+  | "ping timeout"
+  | "transport close";
+
+export interface SocketEvents extends ServerEvents {
+  connect: () => void;
+  /** With `data` where the server refused the token; then nothing is tried again by itself. */
+  connect_error: (error: Error & { data?: Refusal }) => void;
+  disconnect: (reason: DisconnectReason) => void;
+}
+
+export interface ManagerEvents {
+  open: () => void;
+  close: (reason: DisconnectReason) => void;
+  error: (error: Error) => void;
+  reconnect: (attempt: number) => void;
+  reconnect_attempt: (attempt: number) => void;
+  reconnect_error: (error: Error) => void;
+  reconnect_failed: () => void;
+}
+
+export interface Auth {
+  /** With or without "Bearer ". */
+  token?: string;
+  deviceId?: string;
+  deviceName?: string;
+}
+
+/** An object, or a function that is asked before every connection and when a token expires. */
+export type AuthSource = Auth | ((give: (auth: Auth) => void) => void);
+
+export interface Options {
+  auth?: AuthSource;
+  /** `token` is taken where `auth` has none. */
+  query?: Record<string, string>;
+  autoConnect?: boolean;
+  reconnection?: boolean;
+  reconnectionAttempts?: number;
+  /** Milliseconds before the first attempt to come back, doubled at each further one. */
+  reconnectionDelay?: number;
+  reconnectionDelayMax?: number;
+  /** 0 to 1: by how much of itself a delay may be shorter. */
+  randomizationFactor?: number;
+  /** Milliseconds until the server has greeted. */
+  timeout?: number;
+  /** Milliseconds for acknowledgements that set none of their own. */
+  ackTimeout?: number;
+  /** socket.io's other options are accepted and mean nothing here. */
+  [other: string]: unknown;
+}
+
+type Listener = (...args: any[]) => void;
+type Events = { [event: string]: any };
+type Rest<C> = undefined extends C ? [data?: C] : [data: C];
+type Acknowledgement = (answer: Answer) => void;
+type AcknowledgementOrError = (error: Error | null, answer: Answer) => void;
+
+declare class Emitter<E extends Events> {
+  on<K extends keyof E & string>(event: K, listener: E[K]): this;
+  once<K extends keyof E & string>(event: K, listener: E[K]): this;
+  off<K extends keyof E & string>(event?: K, listener?: E[K]): this;
+  listeners(event: keyof E & string): Listener[];
+  hasListeners(event: keyof E & string): boolean;
+}
+
+/** `emit` and its acknowledgement, which after `timeout()` gets an error first. */
+interface Emitting<Ack, Self> {
+  emit<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Self;
+  emit<K extends keyof Commands>(event: K, ...args: [...Rest<Commands[K]>, Ack]): Self;
+  emit(event: "getCurrentState" | "getDevices", acknowledgement: Ack): Self;
+  emitWithAck<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Promise<Answer>;
+}
+
+export interface Socket extends Emitting<Acknowledgement, Socket> {}
+
+export declare class Socket extends Emitter<SocketEvents> {
+  readonly io: Manager;
+  readonly connected: boolean;
+  readonly disconnected: boolean;
+  readonly active: boolean;
+  readonly recovered: boolean;
+  readonly id: string | undefined;
+  auth: AuthSource | undefined;
+  connect(): this;
+  open(): this;
+  disconnect(): this;
+  close(): this;
+  readonly volatile: this;
+  timeout(milliseconds: number): Emitting<AcknowledgementOrError, Socket>;
+  onAny(listener: (event: keyof ServerEvents, data: any) => void): this;
+  offAny(listener?: (event: keyof ServerEvents, data: any) => void): this;
+  listenersAny(): Listener[];
+}
+
+export declare class Manager extends Emitter<ManagerEvents> {
+  constructor(url?: string, options?: Options);
+  constructor(options?: Options);
+  readonly opts: Options;
+  open(): this;
+  socket(namespace?: "/", options?: Pick<Options, "auth">): Socket;
+}
+
+/** @param url where the server is mounted; without it, the root of the page's origin */
+export declare function io(url?: string, options?: Options): Socket;
+export declare function io(options?: Options): Socket;
+export { io as connect };
+export default io;

@@ -2,6 +2,7 @@
 # make test   lint, types and all tests
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
+# make bench  beside nginx, Node and others, under five minutes (ROUNDS; tests/bench/README.md)
 # make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
 
 PYTHON ?= python3
@@ -12,10 +13,12 @@ CORE := allowance errors library messages playback registry settings store token
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
+ROUNDS ?= 5
+YARDSTICKS := tests/bench/yardsticks
 comma := ,
 empty :=
 
-.PHONY: run test lint format fuzz soak clean
+.PHONY: run test lint format fuzz soak bench clean
 
 run: $(VENV)/run.stamp .jwt-secret
 	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
@@ -45,7 +48,14 @@ fuzz: $(VENV)/test.stamp
 soak: $(VENV)/test.stamp
 	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --users $(SOAK_USERS)
 
+bench: $(VENV)/test.stamp
+	@$(PIP) install python-socketio || echo "no python-socketio: its rows are skipped"
+	@npm install --prefix $(YARDSTICKS) --no-package-lock --no-audit --no-fund --silent || \
+		echo "no npm, or no socket.io from it: its rows are skipped"
+	$(BIN)/python -m tests.bench --rounds $(ROUNDS) --out tests/bench
+
 clean:
+	rm -rf $(YARDSTICKS)/node_modules
 	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,0 +1,327 @@
+"""The load generator: many connections, one thread, as little work as a byte allows.
+
+Here: connections whose questions are made before the clock starts, and loops that keep a number
+of them open and count the answers. Bodies are read into one buffer and forgotten, frames are
+counted by their lengths: one core of this keeps a server's core busy. Not here: what is asked.
+
+Times are in seconds of ``time.perf_counter``.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from .servers import PATIENCE, Server, Times, times, token
+
+_SINK = bytearray(1 << 20)
+_BATCH = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a window of ``seconds`` brought: ``done`` answers, and the processor's time of both."""
+
+    done: float
+    seconds: float
+    server: Times
+    generator: Times
+
+    @property
+    def rate(self) -> float:
+        return self.done / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of the server's processor for each answer."""
+        return self.server.ran / max(self.done, 1e-9) * 1e6
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether others had a good part of a core that one of the two could have used.
+
+        Threads of one server wait for each other too, but then it has the whole core.
+        """
+        kept = 0.1 * self.seconds
+        has_all = self.server.ran > 0.9 * self.seconds
+        return self.generator.waited > kept or (self.server.waited > kept and not has_all)
+
+
+def clocked(server: Server, run: Callable[[], float]) -> Load:
+    """Run something that answers how much was done, and look at the clocks around it."""
+    ours, theirs, began = times("self"), server.times(), time.perf_counter()
+    done = run()
+    seconds = time.perf_counter() - began
+    return Load(done, seconds, server.times() - theirs, times("self") - ours)
+
+
+@dataclass(eq=False, slots=True)
+class Download:
+    """A connection that asks for the same bytes again and again."""
+
+    line: socket.socket
+    request: bytes
+    length: int
+    missing: int = 0
+    due: float = 0.0
+
+    @classmethod
+    def open(cls, server: Server, path: str, first: int, count: int | None) -> Download:
+        """Ask once, and look at the whole answer. ``count`` bytes from ``first`` on, or all."""
+        each = cls(_connected(server), _request(path, first, count), 0)
+        each.line.sendall(each.request)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head = each.line.recv(4096, socket.MSG_PEEK)
+        head = head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        status = b"200" if count is None else b"206"
+        fields = dict(field.split(b": ", 1) for field in head.lower().split(b"\r\n")[1:-2])
+        length = int(fields[b"content-length"])
+        if head.split(b" ", 2)[1] != status or length != (count or length):
+            raise RuntimeError(f"{server.name} answered {head!r}")
+        each.length = each.missing = len(head) + length
+        while each.missing:
+            each.take()
+        each.line.setblocking(False)
+        return each
+
+    def another(self, server: Server, path: str, first: int, count: int | None) -> Download:
+        """One more, whose answers are as long as those of this one."""
+        line = _connected(server)
+        line.setblocking(False)
+        return Download(line, _request(path, first, count), self.length)
+
+    def ask(self) -> None:
+        self.missing = self.length
+        self.line.send(self.request)
+
+    def take(self) -> int:
+        """Read what has come; answer how much it was. Raises ``ConnectionError``."""
+        count = self.line.recv_into(_SINK, min(self.missing, len(_SINK)))
+        if not count:
+            raise ConnectionError("the server closed a connection")
+        self.missing -= count
+        return count
+
+
+def _connected(server: Server) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return line
+
+
+def _request(path: str, first: int, count: int | None) -> bytes:
+    asked = "" if count is None else f"Range: bytes={first}-{first + count - 1}\r\n"
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{asked}\r\n".encode()
+
+
+def download(downloads: Sequence[Download], seconds: float) -> float:
+    """Keep one request open on each connection; answer how many answers' bytes came."""
+    poll = select.epoll()
+    by_file = {each.line.fileno(): each for each in downloads}
+    for file, each in by_file.items():
+        poll.register(file, select.EPOLLIN)
+        each.ask()
+    taken, clock = 0, time.perf_counter
+    end = clock() + seconds
+    while clock() < end:
+        for file, _ in poll.poll(0.1):
+            each = by_file[file]
+            taken += each.take()
+            if not each.missing:
+                each.ask()
+    poll.close()
+    return taken / downloads[0].length
+
+
+@dataclass(eq=False, slots=True)
+class Frames:
+    """A WebSocket connection on which whole text frames are counted."""
+
+    line: socket.socket
+    rest: bytes = b""
+    due: deque[float] = field(default_factory=deque)
+
+    @classmethod
+    def open(cls, server: Server, path: str, user: str) -> Frames:
+        line = _connected(server)
+        line.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"Authorization: Bearer {token(user)}\r\n\r\n".encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = line.recv(4096)
+            if not piece:
+                raise ConnectionError(f"{server.name} closed a handshake")
+            head += piece
+        head, _, rest = head.partition(b"\r\n\r\n")
+        if b" 101 " not in head:
+            raise RuntimeError(f"{server.name} answered {head!r}")
+        return cls(line, rest)
+
+    def send(self, frames: bytes) -> None:
+        """Send, and wait where the server does not take it at once."""
+        sent = self.line.send(frames)
+        if sent < len(frames):
+            self.line.setblocking(True)
+            self.line.sendall(frames[sent:])
+            self.line.setblocking(False)
+
+    def take(self) -> int:
+        """Read what has come; answer the number of text frames that are whole with it."""
+        piece = self.line.recv(_BATCH)
+        if not piece:
+            raise ConnectionError("the server closed a connection")
+        data = self.rest + piece if self.rest else piece
+        count = begin = 0
+        length = len(data)
+        while begin + 2 <= length:
+            size, head = data[begin + 1], 2
+            if size == 126:
+                if begin + 4 > length:
+                    break
+                size, head = (data[begin + 2] << 8) | data[begin + 3], 4
+            elif size == 127:
+                if begin + 10 > length:
+                    break
+                size, head = int.from_bytes(data[begin + 2 : begin + 10]), 10
+            if begin + head + size > length:
+                break
+            count += data[begin] == 0x81
+            begin += head + size
+        self.rest = data[begin:]
+        return count
+
+    def forget(self) -> None:
+        """Read whatever has come, and count nothing."""
+        self.line.setblocking(False)
+        with suppress(BlockingIOError):
+            while self.line.recv(len(_SINK)):
+                pass
+
+    def wait_for(self, count: int) -> None:
+        """Wait until ``count`` frames have come."""
+        self.line.setblocking(True)
+        self.line.settimeout(PATIENCE)
+        while count > 0:
+            count -= self.take()
+
+
+def text_frame(text: str) -> bytes:
+    """A client's text frame; its mask is of zeros (RFC 6455 §5.2 and 5.3)."""
+    payload = text.encode()
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
+    return b"\x81" + length + bytes(4) + payload
+
+
+def converse(
+    rooms: Sequence[Sequence[Frames]], question: bytes, answers: int, window: int, seconds: float
+) -> float:
+    """Let the first connection of each room keep ``window`` questions open; answer how many were
+    answered. Each question is answered by ``answers`` frames on the connections of its room.
+    """
+    poll = select.epoll()
+    by_file, heard = {}, [0] * len(rooms)
+    for number, room in enumerate(rooms):
+        for each in room:
+            each.line.setblocking(False)
+            by_file[each.line.fileno()] = (each, number, room[0])
+            poll.register(each.line.fileno(), select.EPOLLIN)
+    questions = [question * count for count in range(window + 1)]
+    for room in rooms:
+        room[0].send(questions[window])
+    done, clock = 0, time.perf_counter
+    end = clock() + seconds
+    while clock() < end:
+        for file, _ in poll.poll(0.1):
+            each, number, first = by_file[file]
+            heard[number] += each.take()
+            if heard[number] >= answers:
+                count, heard[number] = divmod(heard[number], answers)
+                done += count
+                first.send(questions[count])
+    poll.close()
+    for number, room in enumerate(rooms):  # what is still under way belongs to no later window
+        _drain(room, window * answers - heard[number])
+    return done
+
+
+def _drain(room: Sequence[Frames], missing: int) -> None:
+    patience = time.monotonic() + PATIENCE
+    while missing > 0:
+        readable, _, _ = select.select([each.line for each in room], [], [], PATIENCE)
+        missing -= sum(each.take() for each in room if each.line in readable)
+        if time.monotonic() > patience:
+            raise TimeoutError(f"{missing} answers have not come")
+
+
+def in_turn(lines: Sequence[Frames], question: bytes, open_at_once: int, count: int) -> float:
+    """Ask ``count`` questions, each on the next connection; one frame answers each."""
+    poll = select.epoll()
+    by_file = {each.line.fileno(): each for each in lines}
+    for file, each in by_file.items():
+        each.line.setblocking(False)
+        poll.register(file, select.EPOLLIN)
+    asked = done = 0
+    while done < count:
+        while asked < count and asked - done < open_at_once:
+            lines[asked % len(lines)].send(question)
+            asked += 1
+        events = poll.poll(PATIENCE)
+        if not events:
+            raise TimeoutError(f"{count - done} answers have not come")
+        done += sum(by_file[file].take() for file, _ in events)
+    poll.close()
+    return done
+
+
+def paced(
+    lines: Sequence[Frames], question: bytes, answers: int, rate: float, seconds: float
+) -> list[float]:
+    """Ask ``rate`` questions a second, whatever the answers do; answer each one's latency.
+
+    A question counts from the moment at which it was due, so that a stall is seen by all that
+    were due in it.
+    """
+    poll = select.epoll()
+    by_file = {each.line.fileno(): (each, [0]) for each in lines}
+    for file, (each, _) in by_file.items():
+        each.line.setblocking(False)
+        poll.register(file, select.EPOLLIN)
+    latencies: list[float] = []
+    clock, asked, total = time.perf_counter, 0, int(rate * seconds)
+    began = clock()
+    patience = began + seconds + PATIENCE
+    while len(latencies) < total:
+        now = clock()
+        if now > patience:
+            raise TimeoutError(f"{total - len(latencies)} answers have not come")
+        while asked < total and began + asked / rate <= now:
+            each = lines[asked % len(lines)]
+            each.due.append(began + asked / rate)
+            each.send(question)
+            asked += 1
+        for file, _ in poll.poll(0):
+            each, heard = by_file[file]
+            heard[0] += each.take()
+            now = clock()
+            while heard[0] >= answers:
+                heard[0] -= answers
+                latencies.append(now - each.due.popleft())
+    poll.close()
+    return latencies
+
+
+def closing(stack: ExitStack, lines: Sequence[Download] | Sequence[Frames]) -> None:
+    """Close the connections at the end of the stack."""
+    for each in lines:
+        stack.callback(each.line.close)

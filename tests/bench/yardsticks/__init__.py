@@ -1,0 +1,1 @@
+"""What the server is held against: small servers, each the plainest of its kind."""

@@ -275,20 +275,27 @@ def view(state: State, now: float) -> StateView:
     )
 
 
-def tell(listener: Listener, before: State, after: State, now: float) -> Listener:
-    """What the rules know of a device once it is told ``after``; the state had been ``before``."""
-    told = _sighting(after, now)
+def tell(listener: Listener, former: Sighting | None, told: Sighting | None) -> Listener:
+    """What the rules know of a device once it is told ``told``; the state had been ``former``.
+
+    Both as ``sighting`` makes them, at the moment of the telling.
+    """
     if told is None:
         return listener
-    last = (listener.told, listener.reported)
-    lately = tuple(s for s in listener.recent if s in last or now - s.at <= SETTLE_TIME)
-    former = _sighting(before, now)
-    recent = (*lately, *((former,) if former else ()), told)[-RECENT_STATES:]
+    last, reported = listener.told, listener.reported
+    lately = [
+        seen
+        for seen in listener.recent
+        if told.at - seen.at <= SETTLE_TIME or seen is last or seen is reported
+    ]
+    if former is not None:
+        lately.append(former)
+    lately.append(told)
     return Listener(
         told=told,
-        recent=recent,
-        is_sounding=listener.is_sounding and after.is_playing,
-        told_before_at=listener.told.at if listener.told else None,
+        recent=tuple(lately[-RECENT_STATES:]),
+        is_sounding=listener.is_sounding and told.is_playing,
+        told_before_at=last.at if last else None,
     )
 
 
@@ -446,7 +453,7 @@ def _brings_back(state: State, report: Sighting, tolerance: float) -> bool:
     """Whether the report is of a frozen playback's player that has returned or gone on."""
     if state.frozen_at is None:
         return False
-    frozen = _sighting(state, state.frozen_at)
+    frozen = sighting(state, state.frozen_at)
     return frozen is not None and (
         frozen.explains(report, tolerance)
         or (report.is_playing and _agrees(state, report, tolerance))
@@ -458,12 +465,15 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
         recent = tuple(seen for seen in recent if seen is not previous)
-    return replace(
-        listener,
+    return Listener(  # in full: it is made for every report, and replace() costs twice as much
+        told=listener.told,
         reported=report,
         recent=(*recent, report)[-RECENT_STATES:],
+        in_step=listener.in_step,
         is_sounding=report.is_playing,
+        told_before_at=listener.told_before_at,
         is_ignored=False,
+        reminders=listener.reminders,
     )
 
 
@@ -543,7 +553,8 @@ def _anchor(state: State, report: Sighting, duration: float | None) -> State:
     )
 
 
-def _sighting(state: State, now: float) -> Sighting | None:
+def sighting(state: State, now: float) -> Sighting | None:
+    """How the playback looks at a moment; None where there is no track."""
     if state.track_id is None:
         return None
     position = state.position_at(now)

@@ -237,16 +237,19 @@ class Room:
     ) -> None:
         if not hearers and frame_id is None:
             return
-        data = self._payload(event, now)
-        text = encode(event, data)
-        for device in hearers:
-            device.listener = playback.tell(device.listener, before, self.state, now)
-            if device is not sender or frame_id is None:
-                device.outbox.offer(text)
-        if sender is not None and frame_id is not None:
-            if sender not in hearers:
+        answered = sender if frame_id is not None else None
+        if hearers:
+            data = self._payload(event, now)
+            former, told = playback.sighting(before, now), playback.sighting(self.state, now)
+            text = None if hearers == (answered,) else encode(event, data)
+            for device in hearers:
+                device.listener = playback.tell(device.listener, former, told)
+                if text is not None and device is not answered:
+                    device.outbox.offer(text)
+        if answered is not None:
+            if answered not in hearers:
                 event, data = "trackState", self._payload("trackState", now)
-            sender.outbox.offer(encode(event, data, frame_id))
+            answered.outbox.offer(encode(event, data, frame_id))
 
     def _tell_watchers(self) -> None:
         """Tell those who watch the devices, if there is something new to see."""

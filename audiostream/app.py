@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import importlib.util
 import logging
+import sqlite3
 import sys
 import threading
 import time
@@ -17,13 +18,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp_cors
 from aiohttp import web
 
-from . import gateway, rest, streaming
+from . import covers, gateway, rest, streaming
+from .descriptors import Descriptors
 from .keeper import Keeper
 from .keys import (
     CATALOGUE,
@@ -41,7 +44,7 @@ from .keys import (
 from .library import Library, ScanProgress
 from .registry import Registry
 from .settings import Settings
-from .store import Store
+from .store import ScanCache, Store
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CATALOGUE] = catalogue
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
+    app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
     app[gateway.CONNECTIONS] = set()
     app[RESCAN] = asyncio.Event()
     app[STREAMS] = Counter()
@@ -116,6 +120,7 @@ def _add_routes(app: web.Application) -> None:
                 web.get(f"{base}/tracks", rest.list_tracks),
                 web.get(f"{base}/tracks/current-state", rest.current_state),
                 web.get(f"{base}/tracks/{{id}}", rest.get_track),
+                web.get(f"{base}/tracks/cover/{{id}}", covers.cover),
                 web.post(f"{base}/tracks/play/{{id}}", rest.play),
                 web.post(f"{base}/tracks/pause/{{id}}", rest.pause),
                 web.post(f"{base}/tracks/update-state/{{id}}", rest.update_state),
@@ -217,6 +222,7 @@ def _file(path: Path) -> web.FileResponse:
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
+    app[streaming.DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
 
@@ -251,12 +257,14 @@ async def _settling(app: web.Application) -> AsyncIterator[None]:
 
 async def _scans(app: web.Application) -> AsyncIterator[None]:
     stop = threading.Event()
+    cache = ScanCache(app[SETTINGS].state, app[SETTINGS].media.resolve())
+    await asyncio.to_thread(_restore, app[LIBRARY], cache)
 
     async def scan() -> None:
         while True:
             app[RESCAN].clear()
             try:
-                await asyncio.to_thread(_scan, app[LIBRARY], stop)
+                await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
             except Exception:
                 _log.exception("the scan failed; what was known of the media folder stays")
             await app[RESCAN].wait()
@@ -266,12 +274,26 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         stop.set()
 
 
-def _scan(library: Library, stop: threading.Event) -> None:
+def _restore(library: Library, cache: ScanCache) -> None:
+    """Lists are complete from the first request on; what has changed since, the scan finds."""
+    try:
+        library.restore(cache.load())
+    except ValueError:
+        _log.warning("what was kept of the last scan is damaged; it is made anew")
+        cache.distrust()
+
+
+def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> None:
     line = ProgressLine()
     report = library.scan(line, stop)
     line.clear()
-    if not stop.is_set():
-        _log.info("the library has %d tracks (scanned in %.1f s)", report.tracks, report.elapsed)
+    if stop.is_set():
+        return
+    _log.info("the library has %d tracks (scanned in %.1f s)", report.tracks, report.elapsed)
+    try:
+        cache.save(library.rows())
+    except (OSError, sqlite3.Error) as error:
+        _log.warning("cannot keep what the scan found (%s); the next start scans anew", error)
 
 
 @asynccontextmanager

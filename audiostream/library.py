@@ -1,7 +1,8 @@
 """The tracks: found in a media folder, named by its ``tracks.json``, each with its owner.
 
 Here: scanning, ids, titles, who may play what, and that a track's path never leaves the folder.
-Not here: sending a file (``streaming``), tickets (``tokens``), threads: ``scan`` blocks, and the
+Not here: sending a file (``streaming``), tickets (``tokens``), keeping what a scan found
+(``store``), threads: ``scan`` blocks, and the
 caller gives it a thread of its own.
 
 Readers on other threads see one whole catalogue or the next, never half of one. What cannot be
@@ -19,11 +20,11 @@ import threading
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import LibraryError, TrackNotFound
 
@@ -37,6 +38,10 @@ MAX_ID_LENGTH = 128
 MAX_REPORTED = 50
 """Lines of the log that one scan may spend on what it left out."""
 
+Row: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
+"""A file as it can be kept: path in the folder, mtime in nanoseconds, size, and its tags."""
+_NEVER = -1
+"""The mtime of a file that said nothing of itself: perhaps it could not be read, so ask again."""
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
 _USERS = "users"
 _NUMBER = re.compile("[0-9]+")
@@ -158,6 +163,37 @@ class Library:
             if track.playable_by(user_id) and all(word in words for word in wanted)
         ]
 
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Publish what a scan of an earlier process found, as far as nothing is known yet. Blocks.
+
+        No audio file is looked at: that is for the next scan, which reads the tags of those alone
+        that have changed. Whose they are is decided anew. Raises ``ValueError`` for what no scan
+        has found.
+        """
+        with self._scanning:
+            sound = [(_known(row), row[0]) for row in rows]
+            known = {self._root / name: found for found, name in sound}
+            if self.ready or not known:
+                return
+            self._tags, manifest = known, self._read_manifest()
+            tracks: dict[str, Track] = {}
+            for entry in manifest.entries:
+                tracks.setdefault(entry.id, _completed(entry, self._known_tags(entry.path)))
+            for path in known.keys() - manifest.claimed:
+                track = self._track_of(path, manifest, [])
+                if track is not None:
+                    tracks.setdefault(track.id, _completed(track, self._known_tags(path)))
+            self._publish(tracks)
+            self.ready = True
+
+    def rows(self) -> list[Row]:
+        """What the last scan found, for ``restore``."""
+        return [
+            (name, mtime_ns if tags != Tags() else _NEVER, size, *_fields(tags))
+            for path, (mtime_ns, size, tags) in self._tags.items()
+            if not _CONTROLS.search(name := self._name(path))
+        ]
+
     def scan(
         self,
         on_progress: Callable[[ScanProgress], None] | None = None,
@@ -216,9 +252,9 @@ class Library:
             yield _completed(entry, self._tags_of(entry.path, tags))
         for path, status in _audio_files(self._root, left_out, stop):
             if path not in manifest.claimed:
-                track = self._track_of(path, status, manifest, tags, left_out)
+                track = self._track_of(path, manifest, left_out)
                 if track is not None:
-                    yield track
+                    yield _completed(track, self._tags_of(path, tags, status))
 
     def _publish(self, tracks: dict[str, Track]) -> None:
         if tracks != self._catalogue.by_id:
@@ -244,9 +280,7 @@ class Library:
     def _track_of(
         self,
         path: Path,
-        status: os.stat_result,
         manifest: Manifest,
-        tags: dict[Path, tuple[int, int, Tags]],
         left_out: list[str],
     ) -> Track | None:
         relative = self._name(path)
@@ -265,13 +299,12 @@ class Library:
         if owner_id is None and _spelling(relative) in manifest.spellings:
             left_out.append(f"{relative}: {MANIFEST} has its name in another spelling; rename it")
             return None
-        track = Track(
+        return Track(
             id=str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative))),
             path=path,
             title="",
             owner_id=owner_id,
         )
-        return _completed(track, self._tags_of(path, tags, status))
 
     def _tags_of(
         self,
@@ -290,8 +323,37 @@ class Library:
         tags[path] = known
         return known[2]
 
+    def _known_tags(self, path: Path) -> Tags:
+        known = self._tags.get(path)
+        return Tags() if known is None else known[2]
+
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
+
+
+def _fields(tags: Tags) -> tuple[str | None, str | None, str | None, float | None]:
+    return tags.title, tags.artist, tags.album, tags.duration
+
+
+def _known(row: Row) -> tuple[int, int, Tags]:
+    """A row as a scan would have made it. Raises ``ValueError`` for any other."""
+    name, mtime_ns, size, title, artist, album, duration = row
+    texts = (title, artist, album)
+    if not (
+        isinstance(name, str)
+        and os.path.normpath(name) == name
+        and not name.startswith(("/", ".."))
+        and not _CONTROLS.search(name)
+        and isinstance(mtime_ns, int)
+        and isinstance(size, int)
+        and all(
+            text is None or (isinstance(text, str) and _cleaned(text) == text) for text in texts
+        )
+        and (duration is None or (isinstance(duration, float) and _duration(duration) == duration))
+    ):
+        raise ValueError("no scan has found this")
+    tags = Tags(title, artist, album, duration)
+    return mtime_ns, size, tags
 
 
 def _audio_files(

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import re
+import time
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -28,9 +29,17 @@ _PROOFS = re.compile(
     re.IGNORECASE,
 )
 
+_now = time.time
+_ACCESS = '%s "%s %s" %d %d bytes %.3f s'
+# Where none of these is, there is no proof: far cheaper to see, line by line, than by the pattern.
+_MARKS = ("eyj", "bearer", "token=", "ticket=", "session=")
+
 
 def redact(text: str) -> str:
     """Text without the tokens, tickets and cookies in it."""
+    folded = text.casefold()
+    if not any(mark in folded for mark in _MARKS):
+        return text
     return _PROOFS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
 
 
@@ -71,9 +80,18 @@ class PlainFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._second, self._written = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Local time to the millisecond; what all lines of one second share is written once."""
+        second = int(record.created)
+        if second != self._second:
+            self._written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._second = second
+        return f"{self._written},{int(record.msecs):03}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -97,9 +115,13 @@ class JsonFormatter(logging.Formatter):
 class AccessLogger(AbstractAccessLogger):
     """One line a request, without the query string: that is where tokens and tickets travel."""
 
+    def __init__(self, logger: logging.Logger, log_format: str) -> None:
+        super().__init__(logger, log_format)
+        line = logging.LogRecord(logger.name, logging.INFO, __file__, 0, _ACCESS, (), None)
+        self._alike = vars(line)
+
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        self.logger.info(
-            '%s "%s %s" %d %d bytes %.3f s',
+        words = (
             request.remote,
             request.method,
             request.rel_url.raw_path,
@@ -107,6 +129,11 @@ class AccessLogger(AbstractAccessLogger):
             response.body_length,
             time,
         )
+        # To find out anew which line of which thread speaks costs more than all else here.
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        now = _now()
+        vars(record).update(self._alike, args=words, created=now, msecs=now % 1 * 1000)
+        self.logger.handle(record)
 
     @property
     def enabled(self) -> bool:

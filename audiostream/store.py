@@ -1,7 +1,8 @@
-"""The state file: playback that survives a restart, in SQLite.
+"""The state file: playback that survives a restart, and what the last scan found, in SQLite.
 
 Here: the file, its schema, reading and writing it; every method blocks. Not here: when to write
-and on which thread (``keeper``), what a state means (``playback``).
+and on which thread (``keeper``, ``app``), what a state means (``playback``) or a file's tags
+(``library``).
 
 One process writes a file: the server holds a lock beside it. ``python -m audiostream revoke`` is
 the exception; what it adds is noticed by ``revocations``. A file that is damaged, newer or not
@@ -17,12 +18,12 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias
 
 from .errors import StoreError
 from .playback import DeviceRef, Left, State
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x61756469
 POSITIONS_KEPT = 20
 """How many positions are kept per user and track."""
@@ -50,8 +51,24 @@ CREATE TABLE revoked (
     at REAL NOT NULL
 ) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
 """
+_SCANNED = """
+CREATE TABLE IF NOT EXISTS scanned (
+    folder TEXT NOT NULL,
+    path TEXT NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    title TEXT,
+    artist TEXT,
+    album TEXT,
+    duration REAL,
+    PRIMARY KEY (folder, path)
+) WITHOUT ROWID;
+"""
+"""What came with schema 2."""
+
+ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
+"""A file's path, mtime in nanoseconds, size; its tags: title, artist, album, duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +216,62 @@ def revoke(path: Path, user_id: str, at: float) -> None:
         raise StoreError(f"the state file cannot be used ({error}). {_ADVICE}") from None
 
 
+class ScanCache:
+    """What the last scan of a folder found, in the state file; nothing where there is none.
+
+    It can be had again from the folder, so a cache in disorder is dropped and written anew.
+    """
+
+    def __init__(self, path: Path | None, folder: Path) -> None:
+        self._path = path
+        self._folder = str(folder)
+        self._saved: set[ScanRow] | None = None
+
+    def load(self) -> list[ScanRow]:
+        """All rows, not yet looked at; none where they cannot be read."""
+        if self._path is None:
+            return []
+        try:
+            with closing(_connect(self._path)) as db:
+                rows = db.execute(
+                    "SELECT path, mtime_ns, size, title, artist, album, duration"
+                    " FROM scanned WHERE folder = ? ORDER BY path",
+                    (self._folder,),
+                ).fetchall()
+        except (OSError, sqlite3.Error):
+            return []
+        self._saved = set(rows)
+        return rows
+
+    def distrust(self) -> None:
+        """Write all of it anew when it is saved next."""
+        self._saved = None
+
+    def save(self, rows: Iterable[ScanRow]) -> None:
+        """Keep these rows and no others; writes only what differs. Raises ``sqlite3.Error``."""
+        if self._path is None:
+            return
+        now, before = set(rows), self._saved
+        gone = {row[0] for row in before or ()} - {row[0] for row in now}
+        fresh = now - (before or set())
+        if before is not None and not gone and not fresh:
+            return
+        with closing(_connect(self._path)) as db, db:
+            if before is None:
+                db.execute("DROP TABLE IF EXISTS scanned")
+                db.execute(_SCANNED)
+            db.execute("DELETE FROM scanned WHERE folder != ?", (self._folder,))
+            db.executemany(
+                "DELETE FROM scanned WHERE folder = ? AND path = ?",
+                ((self._folder, path) for path in gone),
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO scanned VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((self._folder, *row) for row in fresh),
+            )
+        self._saved = now
+
+
 _ADVICE = "Name another with --state FILE, or --state :memory: to keep nothing."
 
 
@@ -246,7 +319,10 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version < SCHEMA_VERSION:
-            db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            steps = _SCHEMA + _SCANNED if version < 1 else _SCANNED
+            db.executescript(
+                f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
     except sqlite3.Error:
         db.close()
         raise

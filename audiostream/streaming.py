@@ -29,16 +29,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 from aiohttp.typedefs import LooseHeaders
 
+from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
 from .tokens import Identity, bearer_token
+
+DESCRIPTORS = web.AppKey("audiostream_descriptors", Descriptors)
 
 LOG = logging.getLogger(__name__)
 
@@ -80,6 +85,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         track.path,
         executor=request.app[FILES],
         headers={"Vary": "Origin"},
+        descriptors=request.app[DESCRIPTORS],
         stall_timeout=limits.stall_timeout,
         on_end=ended,
     )
@@ -92,26 +98,27 @@ def _listener(request: web.Request, track_id: str) -> str | None:
     """
     tokens, now = request.app[TOKENS], request.app[CLOCK]()
 
-    def by_header(header: str) -> Identity:
-        return tokens.verify(bearer_token(header) or "", now)
+    def by_header() -> Identity | None:
+        header = request.headers.get("Authorization")
+        return None if header is None else tokens.verify(bearer_token(header) or "", now)
 
-    def by_ticket(ticket: str) -> Identity:
-        return tokens.verify_ticket(ticket, track_id, now)
+    def by_ticket() -> Identity | None:
+        ticket = request.query.get("ticket")
+        return None if ticket is None else tokens.verify_ticket(ticket, track_id, now)
 
-    def by_cookie(value: str) -> Identity:
-        return tokens.verify_session(value, now)
+    def by_cookie() -> Identity | None:
+        value = request.cookies.get(SESSION_COOKIE)
+        return None if value is None else tokens.verify_session(value, now)
 
     refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-    for verify, proof in (
-        (by_header, request.headers.get("Authorization")),
-        (by_ticket, request.query.get("ticket")),
-        (by_cookie, request.cookies.get(SESSION_COOKIE)),
-    ):
-        if proof is not None:
-            try:
-                return verify(proof).user_id
-            except Unauthorized as error:
-                refusal = error
+    for look in (by_header, by_ticket, by_cookie):
+        try:
+            identity = look()
+        except Unauthorized as error:
+            refusal = error
+        else:
+            if identity is not None:
+                return identity.user_id
     if request.app[SETTINGS].public_streams:
         return None
     raise refusal
@@ -180,7 +187,12 @@ class Validators:
     @property
     def last_modified(self) -> str:
         """``mtime`` as an HTTP-date (section 5.6.7)."""
-        return formatdate(self.mtime, usegmt=True)
+        return _http_date(self.mtime)
+
+
+@lru_cache(maxsize=256)
+def _http_date(moment: int) -> str:
+    return formatdate(moment, usegmt=True)
 
 
 # The rules, pure
@@ -274,7 +286,7 @@ def _entity_tags(field: str) -> set[str]:
 
 def _parse_date(text: str | None) -> int | None:
     """Read any of the three forms of an HTTP-date; None if it is not one."""
-    for form in _DATE_FORMS:
+    for form in _DATE_FORMS if text else ():
         with suppress(ValueError):
             return int(datetime.strptime(text or "", form).replace(tzinfo=UTC).timestamp())
     return None
@@ -285,6 +297,17 @@ def _position(digits: str) -> int | None:
         return None
     significant = digits.lstrip("0")
     return int(significant or "0") if len(significant) <= 18 else _BEYOND_ANY_FILE
+
+
+def _positions(decision: Decision, size: int) -> range:
+    """Of the bytes that an answer is made of."""
+    match decision:
+        case WholeFile():
+            return range(size)
+        case Part(start, stop):
+            return range(start, stop)
+        case _:
+            return range(0)
 
 
 def _part(start: int, stop: int) -> Part | Unsatisfiable:
@@ -304,6 +327,13 @@ _CONDITIONAL_FIELDS = (
 
 _CHUNK = 256 * 1024  # bytes
 
+# Bytes. Up to here one read and one write are cheaper than setting sendfile up; beyond, copying
+# costs more than it saves, and what a slow client leaves in memory is more than a socket's buffer.
+_SMALL = 128 * 1024
+
+# Linux alone can be asked to read what is in memory and nothing else.
+_FROM_MEMORY: int | None = getattr(os, "RWF_NOWAIT", None)
+
 _TCP_INFO_SIZE, _BYTES_ACKED_AT, _BYTES_ACKED = 256, 120, struct.Struct("=Q")
 
 # A path that leads to no file of ours. All other failures to open are the server's trouble.
@@ -321,13 +351,14 @@ _NOT_A_FILE = frozenset(
 )
 
 
-class AudioFileResponse(web.FileResponse):
-    """One audio file, whole or in part, sent by ``sendfile``.
+class AudioFileResponse(web.StreamResponse):
+    """One audio file, whole or in part: little from memory, more by ``sendfile``.
 
     ``path`` is absolute and free of symbolic links; anything but a regular file found there is
     answered with 404 ``track_not_found``, and a server short of descriptors with 503. Files are
-    opened and closed in ``executor``, and read there where ``sendfile`` is not to be had.
-    ``headers`` are sent beside the response's own; they may replace Content-Type and Cache-Control.
+    opened and closed in ``executor``, and read there where neither memory nor ``sendfile`` has the
+    bytes; those in ``descriptors`` are open already, and go back there. ``headers`` are sent
+    beside the response's own; they may replace Content-Type and Cache-Control.
 
     A body that cannot be completed cuts the connection: the client sees a short read and can
     resume, and nothing else is ever written where the missing bytes belong.
@@ -338,13 +369,16 @@ class AudioFileResponse(web.FileResponse):
         path: Path,
         *,
         executor: Executor,
+        descriptors: Descriptors | None = None,
         headers: LooseHeaders | None = None,
         stall_timeout: float | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(path, headers=headers)
+        super().__init__(headers=headers)
         self.headers["X-Content-Type-Options"] = "nosniff"
+        self._path = os.fspath(path)
         self._executor = executor
+        self._descriptors = descriptors
         self._stall_timeout = stall_timeout
         self._on_end = on_end
 
@@ -365,34 +399,34 @@ class AudioFileResponse(web.FileResponse):
             self._on_end()
 
     async def _prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        opened = None if self._descriptors is None else self._descriptors.take(self._path)
+        if opened is None:
+            try:
+                opened = await self._open()
+            except OSError as error:
+                return await self._refuse(request, error)
         try:
-            file, status = await self._open()
-        except OSError as error:
-            return await self._refuse(request, error)
-        try:
-            return await self._answer(request, file, status)
+            return await self._answer(request, opened)
         finally:
-            self._close(file)
+            if self._descriptors is None:
+                close_in(self._executor, opened.file)
+            else:
+                self._descriptors.give(opened)
 
-    async def _open(self) -> tuple[io.FileIO, os.stat_result]:
-        job = self._executor.submit(_open_regular, os.fspath(self._path))
+    async def _open(self) -> OpenFile:
+        now = time.monotonic()
+        job = self._executor.submit(_open_regular, self._path)
         try:
-            return await asyncio.wrap_future(job)
+            file, status = await asyncio.wrap_future(job)
         except asyncio.CancelledError:
             # The thread cannot be stopped, and what it opens from here on has no other owner.
             job.add_done_callback(self._close_unclaimed)
             raise
+        return OpenFile(self._path, file, status, now)
 
     def _close_unclaimed(self, job: Future[tuple[io.FileIO, os.stat_result]]) -> None:
         if not job.cancelled() and job.exception() is None:
-            self._close(job.result()[0])
-
-    def _close(self, file: io.FileIO) -> None:
-        # Nobody waits for it: closing a file on a slow disk would hold up the next request.
-        try:
-            self._executor.submit(file.close)
-        except RuntimeError:  # The executor has been shut down.
-            file.close()
+            close_in(self._executor, job.result()[0])
 
     async def _refuse(
         self, request: web.BaseRequest, error: OSError
@@ -401,7 +435,7 @@ class AudioFileResponse(web.FileResponse):
             self.set_status(404)
             body = _error_body(TrackNotFound.code, "no such track")
         else:
-            LOG.warning("cannot open %r: %s", str(self._path), error.strerror)
+            LOG.warning("cannot open %r: %s", self._path, error.strerror)
             self.set_status(503)
             self.headers["Retry-After"] = "1"
             body = _error_body(AudiostreamError.code, "the server is busy, try again")
@@ -413,39 +447,82 @@ class AudioFileResponse(web.FileResponse):
         return writer
 
     async def _answer(
-        self, request: web.BaseRequest, file: io.FileIO, status: os.stat_result
+        self, request: web.BaseRequest, opened: OpenFile
     ) -> AbstractStreamWriter | None:
         now = time.time()
-        validators, size = Validators.of(status, now), status.st_size
+        validators, size = Validators.of(opened.status, now), opened.status.st_size
         decision = decide(request.method, _conditional_fields(request), validators, size, now)
-        body = self._describe(decision, validators, size)
+        body, data = _positions(decision, size), None
+        if request.method != "HEAD" and 0 < len(body) <= _SMALL:
+            try:
+                data = await self._read(opened.file, body)
+            except OSError as error:
+                return await self._refuse(request, error)
+        self._describe(decision, validators, body, size)
+        if data is not None:
+            return await self._send_data(request, data, len(body))
         writer = await self._send_headers(request)
         if body and request.method != "HEAD":
-            await self._send_body(request, file, body)
+            await self._send_body(request, opened.file, body)
         return writer
 
-    def _describe(self, decision: Decision, validators: Validators, size: int) -> range:
-        """Set status and headers; return the positions of the bytes to send."""
+    def _describe(self, decision: Decision, validators: Validators, body: range, size: int) -> None:
+        """Set status and headers."""
         self.set_status(decision.status)
-        body = range(size) if isinstance(decision, WholeFile) else range(0)
+        headers = self.headers
         if isinstance(decision, Part):
-            body = range(decision.start, decision.stop)
-            self.headers["Content-Range"] = f"bytes {body.start}-{body.stop - 1}/{size}"
+            headers["Content-Range"] = f"bytes {body.start}-{body.stop - 1}/{size}"
         elif isinstance(decision, Unsatisfiable):
-            self.headers["Content-Range"] = f"bytes */{size}"
-        self.headers["ETag"] = validators.etag
-        self.headers["Last-Modified"] = validators.last_modified
-        self.headers["Accept-Ranges"] = "bytes"
-        self.headers.setdefault("Cache-Control", "private, no-cache")
-        if isinstance(decision, WholeFile | Part):
-            media_type = AUDIO_TYPES.get(self._path.suffix.lower(), "application/octet-stream")
-            self.headers.setdefault("Content-Type", media_type)
+            headers["Content-Range"] = f"bytes */{size}"
+        headers["ETag"] = validators.etag
+        headers["Last-Modified"] = validators.last_modified
+        headers["Accept-Ranges"] = "bytes"
+        headers.setdefault("Cache-Control", "private, no-cache")
+        if isinstance(decision, (WholeFile, Part)):
+            headers.setdefault("Content-Type", _media_type(self._path))
         self.content_length = len(body)
-        return body
 
     async def _send_headers(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        # Past FileResponse, which would choose and open a file of its own.
-        return await super(web.FileResponse, self).prepare(request)
+        return await super().prepare(request)
+
+    async def _read(self, file: io.FileIO, body: range) -> bytes | bytearray:
+        """These bytes of a file, fewer if it ends before. Waits for a thread if the disk has to."""
+        data = _in_memory(file, body)
+        if data is not None:
+            return data
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, _read_all, file, body)
+
+    async def _send_data(
+        self, request: web.BaseRequest, data: bytes | bytearray, promised: int
+    ) -> AbstractStreamWriter | None:
+        """Headers and body in one write."""
+        transport = request.transport
+        self._send_headers_immediately = False
+        writer = await self._send_headers(request)
+        if transport is None or writer is None:
+            raise ConnectionResetError("the client has gone")
+        await cast(StreamWriter, writer).write(data, drain=False)
+        if transport.get_write_buffer_size():
+            await self._wait_until_taken(transport, writer)
+        if len(data) < promised:
+            transport.abort()
+        await self.write_eof()
+        if len(data) < promised:
+            self._complain_of_end(promised - len(data))
+        return writer
+
+    async def _wait_until_taken(
+        self, transport: asyncio.WriteTransport, writer: AbstractStreamWriter
+    ) -> None:
+        """Wait until the system has all that was written; a client that takes nothing is cut."""
+        watch = asyncio.create_task(_cut_when_stalled(transport, self._stall_timeout))
+        transport.set_write_buffer_limits(high=0)
+        try:
+            await writer.drain()
+        finally:
+            watch.cancel()
+            transport.set_write_buffer_limits()
 
     async def _send_body(self, request: web.BaseRequest, file: io.FileIO, body: range) -> None:
         transport, writer = request.transport, request.writer
@@ -459,7 +536,7 @@ class AudioFileResponse(web.FileResponse):
             raise
         except Exception as error:
             # The status line is out: a lost connection is all that aiohttp may still hear of.
-            LOG.warning("stopped sending %r: %r", str(self._path), error)
+            LOG.warning("stopped sending %r: %r", self._path, error)
             raise ConnectionResetError("the body could not be sent") from error
         finally:
             watch.cancel()
@@ -470,8 +547,11 @@ class AudioFileResponse(web.FileResponse):
                 transport.abort()
             await self.write_eof()  # Writes nothing: it closes the books for the access log.
         if missing > 0:
-            LOG.warning("%r ended %d bytes early", str(self._path), missing)
-            raise ConnectionResetError("the file ended early")
+            self._complain_of_end(missing)
+
+    def _complain_of_end(self, missing: int) -> None:
+        LOG.warning("%r ended %d bytes early", self._path, missing)
+        raise ConnectionResetError("the file ended early")
 
     async def _send_bytes(
         self, transport: asyncio.WriteTransport, file: io.FileIO, body: range
@@ -496,6 +576,36 @@ class AudioFileResponse(web.FileResponse):
                 break
             await self.write(chunk)
             position += len(chunk)
+
+
+def close_in(executor: Executor, file: io.FileIO) -> None:
+    """Close a file, in a thread: on a slow disk that would hold up the next request."""
+    try:
+        executor.submit(file.close)
+    except RuntimeError:  # The executor has been shut down.
+        file.close()
+
+
+def _in_memory(file: io.FileIO, body: range) -> bytearray | None:
+    """These bytes of a file if the system has them all in memory, or None. Never waits."""
+    if _FROM_MEMORY is None:
+        return None
+    data = bytearray(len(body))
+    try:
+        count = os.preadv(file.fileno(), [data], body.start, _FROM_MEMORY)
+    except OSError:  # Not in memory, or a file system that does not tell.
+        return None
+    return data if count == len(body) else None
+
+
+def _read_all(file: io.FileIO, body: range) -> bytes:
+    pieces, position = [], body.start
+    while position < body.stop and (
+        piece := os.pread(file.fileno(), body.stop - position, position)
+    ):
+        pieces.append(piece)
+        position += len(piece)
+    return b"".join(pieces)
 
 
 async def _cut_when_stalled(transport: asyncio.WriteTransport, patience: float | None) -> None:
@@ -553,6 +663,11 @@ def _conditional_fields(request: web.BaseRequest) -> dict[str, str]:
     return {
         name: ", ".join(headers.getall(name)) for name in _CONDITIONAL_FIELDS if name in headers
     }
+
+
+@lru_cache(maxsize=1024)
+def _media_type(path: str) -> str:
+    return AUDIO_TYPES.get(os.path.splitext(path)[1].lower(), "application/octet-stream")
 
 
 def _error_body(code: str, message: str) -> bytes:

@@ -16,6 +16,8 @@ MAY_IMPORT = {
     "__main__": {"__init__", "app", "errors", "keys", "logs", "settings", "store", "systemd"},
     "allowance": set(),
     "app": {
+        "covers",
+        "descriptors",
         "gateway",
         "keeper",
         "keys",
@@ -28,6 +30,8 @@ MAY_IMPORT = {
         "streaming",
         "tokens",
     },
+    "covers": {"keys", "library", "streaming"},
+    "descriptors": set(),
     "errors": set(),
     "gateway": {"allowance", "errors", "keys", "messages", "registry", "settings", "tokens"},
     "keeper": {"errors", "registry", "store"},
@@ -40,9 +44,9 @@ MAY_IMPORT = {
     "rest": {"errors", "keys", "library", "messages", "registry", "tokens"},
     "settings": {"errors"},
     "store": {"errors", "playback"},
-    "systemd": set(),
     "socketio_gateway": {"errors", "gateway", "keys", "messages", "registry", "tokens"},
-    "streaming": {"errors", "keys", "library", "tokens"},
+    "systemd": set(),
+    "streaming": {"descriptors", "errors", "keys", "library", "tokens"},
     "tokens": {"errors"},
 }
 CORE = {
@@ -61,6 +65,7 @@ OUTSIDE = {
     "tokens": {"jwt"},
     "library": {"tinytag"},
     "app": {"aiohttp", "aiohttp_cors"},
+    "covers": {"aiohttp", "tinytag"},
     "socketio_gateway": {"aiohttp", "engineio", "socketio"},
 }
 """The only modules that import anything outside the standard library, apart from aiohttp."""

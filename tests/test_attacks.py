@@ -31,6 +31,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from audiostream import Settings, create_app, gateway
 from audiostream.app import tokens_of
+from audiostream.descriptors import TRUSTED_FOR
 from audiostream.tokens import Identity
 
 from .attacks import (
@@ -942,6 +943,7 @@ class TestFiles:
                 self.make(kind, media / f"{kind}.wav", treasure)
             shutil.move(media / "album", treasure.parent / "album")
             (media / "album").symlink_to(treasure.parent / "album")
+            await asyncio.sleep(TRUSTED_FOR)  # of a folder above an open file that moved
             after = await self.essences(target, token(), tracks)
         assert after == dict.fromkeys(tracks, self.NOT_THERE)
 
@@ -1253,7 +1255,7 @@ def routes(settings: Settings) -> list[tuple[str, str]]:
     return [
         (route.method, route.resource.canonical)
         for route in create_app(settings).router.routes()
-        if route.resource is not None
+        if route.resource is not None and route.method != "*"  # Socket.IO has its own tests
     ]
 
 

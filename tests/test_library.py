@@ -664,3 +664,116 @@ class TestPublishing:
         assert len(Library(folder).scan().left_out) == 5
         assert caplog.text.count("left out users/") == 2
         assert "and 3 more left out" in caplog.text
+
+
+class TestARestart:
+    """What one library found, another of the same folder begins with."""
+
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The names of the files whose tags were read, in order."""
+        names: list[str] = []
+        reading = library_module._read_tags
+
+        def noted(path: Path) -> Any:
+            names.append(path.name)
+            return reading(path)
+
+        monkeypatch.setattr(library_module, "_read_tags", noted)
+        return names
+
+    def restarted(self, folder: Path, before: Library) -> Library:
+        library = Library(folder)
+        library.restore(before.rows())
+        return library
+
+    def test_lists_are_complete_before_anything_is_read(
+        self, folder: Path, read: list[str]
+    ) -> None:
+        put(folder, *(f"album/{number}.wav" for number in range(20)), "users/ada/hers.wav")
+        manifest(folder, {"id": "named", "audioUrl": "album/3.wav", "title": "Three"})
+        before = scanned(folder)
+        read.clear()
+        library = self.restarted(folder, before)
+        assert library.tracks_for("ada") == before.tracks_for("ada")
+        assert library.tracks_for(None) == before.tracks_for(None)
+        assert library.find("named", None).duration == 0.1
+        assert read == []
+
+    def test_the_scan_reads_only_what_has_changed(self, folder: Path, read: list[str]) -> None:
+        put(folder, "same.wav", "longer.wav", "touched.wav", "gone.wav")
+        library = self.restarted(folder, scanned(folder))
+        write_wav(folder / "longer.wav", 0.2)
+        os.utime(folder / "touched.wav", (1, 1))
+        (folder / "gone.wav").unlink()
+        put(folder, "new.wav")
+        read.clear()
+        report = library.scan()
+        assert sorted(read) == ["longer.wav", "new.wav", "touched.wav"]
+        assert (report.tracks, report.added, report.removed) == (4, 1, 1)
+        assert titles(library) == ["longer", "new", "same", "touched"]
+
+    def test_a_file_that_said_nothing_is_asked_again(self, folder: Path, read: list[str]) -> None:
+        (folder / "broken.mp3").write_bytes(b"no audio")
+        before = scanned(folder)
+        read.clear()
+        library = self.restarted(folder, before)
+        assert titles(library) == ["broken"]
+        library.scan()
+        assert read == ["broken.mp3"]
+
+    def test_the_restored_list_stays_whole_during_the_scan(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        put(folder, *(f"{number}.wav" for number in range(5)))
+        library = self.restarted(folder, scanned(folder))
+        seen = set()
+        library.scan(lambda _: seen.add(len(titles(library))))
+        assert seen == {5}
+
+    def test_who_may_play_what_is_as_it_is_written_now(self, folder: Path) -> None:
+        put(folder, "a.wav", "b.wav")
+        before = scanned(folder)
+        manifest(folder, {"id": "a", "audioUrl": "a.wav", "ownerId": "ada"})
+        library = self.restarted(folder, before)
+        assert titles(library, "bob") == ["b"]
+        assert titles(library, "ada") == ["a", "b"]
+        (folder / "tracks.json").write_text("{")
+        assert titles(self.restarted(folder, before), "ada") == []
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            ("../out.wav", 1, 1, None, None, None, 1.0),
+            ("/etc/passwd", 1, 1, None, None, None, 1.0),
+            ("a/./b.wav", 1, 1, None, None, None, 1.0),
+            ("a\n.wav", 1, 1, None, None, None, 1.0),
+            (b"a.wav", 1, 1, None, None, None, 1.0),
+            ("a.wav", "x", 1, None, None, None, 1.0),
+            ("a.wav", 1, None, None, None, None, 1.0),
+            ("a.wav", 1, 1, 5, None, None, 1.0),
+            ("a.wav", 1, 1, "a\nb", None, None, 1.0),
+            ("a.wav", 1, 1, None, None, None, -1.0),
+            ("a.wav", 1, 1, None, None, None, "1"),
+            ("a.wav",),
+        ],
+    )
+    def test_what_no_scan_has_found_is_refused_whole(self, folder: Path, row: Any) -> None:
+        put(folder, "fine.wav")
+        good = scanned(folder).rows()
+        library = Library(folder)
+        with pytest.raises(ValueError, match=r"."):
+            library.restore([*good, row])
+        assert titles(library) == []
+        library.scan()
+        assert titles(library) == ["fine"]
+
+    def test_what_is_known_already_stays(self, folder: Path) -> None:
+        put(folder, "a.wav")
+        library = scanned(folder)
+        library.restore([("b.wav", 1, 1, None, None, None, 1.0)])
+        assert titles(library) == ["a"]
+        empty = Library(folder)
+        empty.restore([])
+        assert not empty.ready

@@ -13,7 +13,15 @@ import pytest
 from audiostream import store as store_module
 from audiostream.errors import StoreError
 from audiostream.playback import DeviceRef, Left, State
-from audiostream.store import POSITIONS_KEPT, Saved, Store, Unsaved, revoke
+from audiostream.store import (
+    POSITIONS_KEPT,
+    Saved,
+    ScanCache,
+    ScanRow,
+    Store,
+    Unsaved,
+    revoke,
+)
 
 PLAYING = State(
     "song", 60.0, 10.0, 100.0, True, 1.5, 7, updated_at=99.0, active_device=DeviceRef(3, "phone")
@@ -201,3 +209,130 @@ class TestRevocations:
             revoke(path, "ada", 5.0)
         with pytest.raises(StoreError, match="cannot be used"):
             revoke(path / "below", "ada", 5.0)
+
+
+SCHEMA_1 = """
+CREATE TABLE playback (
+    user_id TEXT PRIMARY KEY,
+    track_id TEXT NOT NULL,
+    position REAL NOT NULL,
+    is_playing INTEGER NOT NULL,
+    playback_rate REAL NOT NULL,
+    rev INTEGER NOT NULL,
+    updated_at REAL NOT NULL,
+    device_id TEXT
+) WITHOUT ROWID;
+CREATE TABLE position (
+    user_id TEXT NOT NULL,
+    track_id TEXT NOT NULL,
+    left_at REAL NOT NULL,
+    position REAL NOT NULL,
+    PRIMARY KEY (user_id, track_id, left_at)
+) WITHOUT ROWID;
+CREATE TABLE revoked (
+    user_id TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+PRAGMA application_id = 1635083369;
+PRAGMA user_version = 1;
+INSERT INTO playback VALUES ('ada', 'song', 10.0, 0, 1.0, 7, 99.0, 'phone');
+INSERT INTO position VALUES ('ada', 'song', 99.0, 10.0);
+INSERT INTO revoked VALUES ('bob', 5.0);
+"""
+
+
+class TestAFileOfSchema1:
+    def test_everything_in_it_stays(self, path: Path) -> None:
+        path.parent.mkdir()
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(SCHEMA_1)
+        for _ in range(2):
+            with closing(Store(path)) as store:
+                assert store.load("ada").state.rev == 7
+                assert store.load("ada").positions == {"song": 10.0}
+                assert store.revocations() == {"bob": 5.0}
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("SELECT count(*) FROM scanned").fetchone() == (0,)
+
+
+ROWS: list[ScanRow] = [
+    ("a/one.mp3", 10**18, 5, "One", None, "Album", 1.5),
+    ("two.wav", -1, 6, None, None, None, None),
+]
+
+
+class TestWhatAScanFound:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "media"
+
+    def kept(self, path: Path, folder: Path, rows: list[ScanRow] = ROWS) -> None:
+        cache = ScanCache(path, folder)
+        cache.load()
+        cache.save(rows)
+
+    @pytest.mark.usefixtures("store")
+    def test_it_survives_a_restart(self, path: Path, folder: Path) -> None:
+        self.kept(path, folder)
+        assert ScanCache(path, folder).load() == ROWS
+
+    @pytest.mark.usefixtures("store")
+    def test_the_next_scan_takes_its_place(self, path: Path, folder: Path) -> None:
+        cache = ScanCache(path, folder)
+        assert cache.load() == []
+        changed: ScanRow = ("a/one.mp3", 10**18, 7, "One", None, None, 2.0)
+        for rows in (ROWS, [changed], [changed], [*ROWS[1:], changed], []):
+            cache.save(rows)
+            assert ScanCache(path, folder).load() == sorted(rows)
+
+    def test_what_is_already_kept_is_not_written_again(
+        self, store: Store, path: Path, folder: Path
+    ) -> None:
+        self.kept(path, folder)
+        store.revocations()
+        self.kept(path, folder)
+        assert store.revocations() is None
+
+    @pytest.mark.usefixtures("store")
+    def test_of_another_folder_nothing_is_known(self, path: Path, folder: Path) -> None:
+        self.kept(path, folder)
+        self.kept(path, folder / "other", ROWS[:1])
+        assert ScanCache(path, folder / "other").load() == ROWS[:1]
+        assert ScanCache(path, folder).load() == []
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "DROP TABLE scanned",
+            "ALTER TABLE scanned DROP COLUMN size",
+            "UPDATE scanned SET title = CAST(x'ff' AS TEXT)",
+        ],
+    )
+    def test_in_disorder_it_is_nothing_and_is_made_anew(
+        self, store: Store, path: Path, folder: Path, damage: str
+    ) -> None:
+        save(store, PLAYING)
+        self.kept(path, folder)
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(damage)
+        assert ScanCache(path, folder).load() == []
+        self.kept(path, folder)
+        assert ScanCache(path, folder).load() == ROWS
+        assert store.load("ada").state.rev == 8
+
+    @pytest.mark.usefixtures("store")
+    def test_one_that_is_distrusted_is_written_anew(self, path: Path, folder: Path) -> None:
+        self.kept(path, folder)
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE scanned SET mtime_ns = 'yesterday'")
+        cache = ScanCache(path, folder)
+        cache.load()
+        cache.distrust()
+        cache.save(ROWS)
+        assert ScanCache(path, folder).load() == ROWS
+
+    def test_without_a_file_nothing_is_kept(self, folder: Path) -> None:
+        cache = ScanCache(None, folder)
+        cache.save(ROWS)
+        assert cache.load() == []

@@ -9,10 +9,12 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,6 +27,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from audiostream import streaming
+from audiostream.descriptors import Descriptors
 from audiostream.streaming import (
     AUDIO_TYPES,
     AudioFileResponse,
@@ -36,6 +40,7 @@ from audiostream.streaming import (
     Validators,
     WholeFile,
     choose_range,
+    close_in,
     decide,
     if_range_holds,
 )
@@ -384,12 +389,20 @@ async def start(executor: ThreadPoolExecutor) -> AsyncIterator[Start]:
         path: Path,
         *,
         executor: Executor = executor,
+        descriptors: Descriptors | None = None,
+        stall_timeout: float | None = None,
         headers: dict[str, str] | None = None,
         middlewares: tuple[Any, ...] = (),
         prepared: Callable[[web.Request, web.StreamResponse], Awaitable[None]] | None = None,
     ) -> Server:
         async def stream(request: web.Request) -> web.StreamResponse:
-            return AudioFileResponse(path, executor=executor, headers=headers)
+            return AudioFileResponse(
+                path,
+                executor=executor,
+                descriptors=descriptors,
+                headers=headers,
+                stall_timeout=stall_timeout,
+            )
 
         class AccessLog(AbstractAccessLogger):
             def log(
@@ -1036,3 +1049,151 @@ async def test_a_request_cancelled_just_as_its_file_was_opened(track: Path, limi
     await asyncio.wait([task])
     assert task.cancelled()
     assert descriptors_of(os.stat(track)) == 0
+
+
+# Files that wait open for the next request, and little answers from memory
+
+
+class StoppedClock:
+    """Seconds that pass when a test says so: a descriptor is trusted until then."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def descriptors(executor: ThreadPoolExecutor) -> AsyncIterator[Descriptors]:
+    pool = Descriptors(partial(close_in, executor), clock=StoppedClock())
+    yield pool
+    pool.shut()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that were opened, in order."""
+    paths: list[str] = []
+    open_regular = streaming._open_regular
+
+    def noted(path: str) -> Any:
+        paths.append(path)
+        return open_regular(path)
+
+    monkeypatch.setattr(streaming, "_open_regular", noted)
+    return paths
+
+
+@pytest.fixture(params=["memory", "disk"])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test with all in memory, and again as if nothing were."""
+    if request.param == "disk":
+        monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+
+
+@pytest.mark.usefixtures("small")
+async def test_a_file_that_was_just_asked_for_is_not_opened_again(
+    start: Start, descriptors: Descriptors, track: Path, opened: list[str]
+) -> None:
+    server = await start(track, descriptors=descriptors)
+    for first in range(0, 1000, 100):
+        answer = await server.ask(Range=f"bytes={first}-{first + 99}")
+        assert (answer.status, answer.body) == (206, CONTENT[first : first + 100])
+    assert (await server.ask("HEAD")).status == 200
+    assert (await server.ask(Range="bytes=9999-")).status == 416
+    assert opened == [str(track)]
+    assert descriptors_of(os.stat(track)) == 1
+
+
+@pytest.mark.usefixtures("each_way")
+async def test_many_at_once_get_each_their_bytes(
+    start: Start, descriptors: Descriptors, media: Path, opened: list[str]
+) -> None:
+    path, content = media / "long.flac", os.urandom(3 * 1024 * 1024)
+    path.write_bytes(content)
+    server = await start(path, descriptors=descriptors)
+    starts = range(0, len(content), 300_000)
+    answers = await asyncio.gather(*(server.ask(Range=f"bytes={first}-") for first in starts))
+    assert [answer.body for answer in answers] == [content[first:] for first in starts]
+    before = len(opened)
+    assert (await server.ask()).body == content
+    assert len(opened) == before
+
+
+def replace(path: Path) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(CONTENT[::-1])
+    new.replace(path)
+
+
+async def test_what_is_at_the_path_now_is_what_is_sent(
+    start: Start, descriptors: Descriptors, track: Path
+) -> None:
+    server = await start(track, descriptors=descriptors)
+    first = await server.ask()
+    replace(track)
+    second = await server.ask()
+    assert second.body == CONTENT[::-1]
+    assert second.headers["ETag"] != first.headers["ETag"]
+    os.truncate(track, 10)
+    assert (await server.ask()).body == CONTENT[::-1][:10]
+    os.unlink(track)
+    assert (await server.ask()).status == 404
+    replace(track)
+    assert (await server.ask()).body == CONTENT[::-1]
+    os.unlink(track)
+    os.symlink(__file__, track)
+    assert (await server.ask()).status == 404
+
+
+async def test_a_disk_that_fails_before_anything_is_sent_is_an_answer(
+    start: Start, track: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+    monkeypatch.setattr(streaming, "_read_all", broken)
+    answer = await (await start(track)).ask(Range="bytes=0-9")
+    assert (answer.status, answer.error) == (503, "internal")
+    assert not answer.headers.keys() & {"ETag", "Content-Range", "Last-Modified"}
+
+
+async def test_a_small_file_that_shrinks_meanwhile_cuts_the_connection(
+    start: Start, track: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_all = streaming._read_all
+
+    def late(file: Any, body: range) -> bytes:
+        os.truncate(track, 100)
+        return read_all(file, body)
+
+    monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+    monkeypatch.setattr(streaming, "_read_all", late)
+    server = await start(track)
+    connection = await server.connect()
+    for _ in range(2):
+        connection.send("GET /track HTTP/1.1", "Host: x", "Range: bytes=50-")
+    received = await connection.read_to_end()
+    assert received.count(b"HTTP/1.1") <= 1
+    assert received.partition(b"\r\n\r\n")[2] in (b"", CONTENT[50:100])
+    assert [text.partition("ended ")[2] for text in complaints(caplog)] == ["924 bytes early"]
+    connection.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the system does not tell")
+async def test_a_client_that_takes_no_small_answers_is_cut(
+    start: Start, long_track: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = await start(long_track, stall_timeout=0.2)
+    connection = await server.connect()
+    connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    for _ in range(400):
+        connection.send("GET /track HTTP/1.1", "Host: x", "Range: bytes=0-99999")
+    async with asyncio.timeout(20):
+        while "stopped taking bytes" not in caplog.text:
+            await asyncio.sleep(0.05)
+    connection.close()
+    assert server.finished.qsize() < 400

@@ -273,3 +273,65 @@ class TestBearer:
     def test_another(self, header: str) -> None:
         with pytest.raises(Unauthorized, match="Bearer TOKEN"):
             bearer_token(header)
+
+
+class TestATokenThatComesAgain:
+    """The answer is what it would be for one never seen before, whatever the time has done."""
+
+    CLAIMS = (
+        {"sub": "ada"},
+        {"sub": 7, "iat": int(NOW)},
+        {"sub": "ada", "exp": int(NOW) + 60, "role": "x" * 100},
+        {"sub": "ada", "nbf": int(NOW) - 60, "exp": int(NOW) + 60},
+        {"uid": "ada"},
+    )
+
+    @given(
+        st.sampled_from(CLAIMS),
+        st.lists(st.tuples(st.floats(-200, 200), st.booleans()), max_size=8),
+    )
+    def test_as_time_passes_and_users_are_revoked(
+        self, claims: dict[str, Any], steps: list[tuple[float, bool]]
+    ) -> None:
+        token, used = signed(claims), Tokens(SECRET)
+        for after, is_revoked in steps:
+            now, fresh = NOW + after, Tokens(SECRET)
+            if is_revoked:
+                used.revoked = {"ada": NOW - 10, "7": now}
+            fresh.revoked = used.revoked
+            assert answer(used, token, now) == answer(fresh, token, now)
+
+    @pytest.mark.parametrize("after", [LEEWAY - 1, LEEWAY, 10 * LEEWAY])
+    def test_its_end_comes_when_it_comes(self, tokens: Tokens, after: float) -> None:
+        token = signed({"sub": "ada", "exp": NOW})
+        assert tokens.verify(token, NOW - 1).user_id == "ada"
+        assert (answer(tokens, token, NOW + after) == Identity("ada", NOW)) == (after < LEEWAY)
+
+    def test_after_a_revocation_nothing_is_remembered(self, tokens: Tokens) -> None:
+        token = tokens.mint("ada", NOW, None)
+        tokens.verify(token, NOW)
+        tokens.revoked = {"ada": NOW + 1}
+        for _ in range(2):
+            with pytest.raises(Unauthorized, match="revoked"):
+                tokens.verify(token, NOW + 2)
+
+    def test_a_forged_one_is_no_better_beside_a_remembered_one(self, tokens: Tokens) -> None:
+        token = tokens.mint("ada", NOW, None)
+        tokens.verify(token, NOW)
+        for _ in range(2):
+            with pytest.raises(Unauthorized):
+                tokens.verify(token[:-4] + "AAAA", NOW)
+
+    def test_however_many_come_a_bounded_number_is_remembered(self, tokens: Tokens) -> None:
+        for user in range(2000):
+            tokens.verify(tokens.mint(f"user{user}", NOW, 60), NOW)
+        tokens.verify(signed({"sub": "ada", "much": "x" * 4000}), NOW)
+        assert len(tokens._remembered) == 1024
+        assert tokens.verify(tokens.mint("user0", NOW, 60), NOW).user_id == "user0"
+
+
+def answer(tokens: Tokens, token: str, now: float) -> Identity | str:
+    try:
+        return tokens.verify(token, now)
+    except Unauthorized as refused:
+        return str(refused)

@@ -1,0 +1,124 @@
+"""Open files at rest: a few descriptors that wait, for a moment, for the next request.
+
+Here: how many wait and how long, and how one is known to be still the file at its path. Not here:
+opening, reading and sending (``streaming``).
+
+A descriptor has one owner at a time: the pool, or the response that took it from there. Whoever
+takes it finds a file whose status is that of the moment it was opened. Unlinking, replacing,
+renaming, cutting or writing a file changes its status, and ``fstat`` tells at once, from memory;
+what happens to a folder above it is noticed when the path is walked anew, after ``TRUSTED_FOR``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TRUSTED_FOR = 0.5
+"""Seconds that a descriptor may stand for the path that it was opened by."""
+MOST_AT_REST = 64
+"""Descriptors that may wait at one time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenFile:
+    """A regular file, open for reading. ``opened_at`` is in seconds of ``time.monotonic``."""
+
+    path: str
+    file: io.FileIO
+    status: os.stat_result
+    opened_at: float
+
+    def is_unchanged(self) -> bool:
+        """Whether it is the version that was opened, and still has its name."""
+        try:
+            now, then = os.fstat(self.file.fileno()), self.status
+        except OSError:  # a network's file that was taken away
+            return False
+        # Writing moves mtime or size; unlinking, replacing, renaming and chmod move ctime (POSIX).
+        return (
+            now.st_ctime_ns == then.st_ctime_ns
+            and now.st_mtime_ns == then.st_mtime_ns
+            and now.st_size == then.st_size
+            and now.st_nlink == then.st_nlink
+            and now.st_ino == then.st_ino
+            and now.st_dev == then.st_dev
+        )
+
+
+class Descriptors:
+    """Files at rest, by path. For one event loop; ``close`` closes a file and may not block."""
+
+    def __init__(
+        self,
+        close: Callable[[io.FileIO], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = MOST_AT_REST,
+    ) -> None:
+        self._close = close
+        self._clock = clock
+        self._most = most
+        self._at_rest: dict[OpenFile, None] = {}
+        self._by_path: dict[str, list[OpenFile]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_shut = False
+
+    def __len__(self) -> int:
+        return len(self._at_rest)
+
+    def take(self, path: str) -> OpenFile | None:
+        """A file that was opened by this path a moment ago and has not changed, or None."""
+        while waiting := self._by_path.get(path):
+            kept = waiting[-1]
+            self._remove(kept)
+            if self._is_trusted(kept) and kept.is_unchanged():
+                return kept
+            self._close(kept.file)
+        return None
+
+    def give(self, used: OpenFile) -> None:
+        """Take over a file that its owner is done with, to keep or to close."""
+        if self._is_shut or not self._most or not self._is_trusted(used):
+            self._close(used.file)
+            return
+        if len(self._at_rest) >= self._most:
+            oldest = next(iter(self._at_rest))
+            self._remove(oldest)
+            self._close(oldest.file)
+        self._at_rest[used] = None
+        self._by_path.setdefault(used.path, []).append(used)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(TRUSTED_FOR, self._close_idle)
+
+    def shut(self) -> None:
+        """Close all, and from here on whatever is given back."""
+        self._is_shut = True
+        self._close_all(list(self._at_rest))
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def _close_idle(self) -> None:
+        self._sweep = None
+        self._close_all([kept for kept in self._at_rest if not self._is_trusted(kept)])
+        if self._at_rest:
+            self._sweep = asyncio.get_running_loop().call_later(TRUSTED_FOR, self._close_idle)
+
+    def _close_all(self, files: list[OpenFile]) -> None:
+        for kept in files:
+            self._remove(kept)
+            self._close(kept.file)
+
+    def _is_trusted(self, kept: OpenFile) -> bool:
+        return self._clock() - kept.opened_at < TRUSTED_FOR
+
+    def _remove(self, kept: OpenFile) -> None:
+        del self._at_rest[kept]
+        waiting = self._by_path[kept.path]
+        waiting.remove(kept)
+        if not waiting:
+            del self._by_path[kept.path]

@@ -19,6 +19,7 @@
 /** The application's own root: it may be mounted under any path. */
 const ROOT = new URL(".", document.baseURI);
 const STREAMS = "api/tracks/stream/";
+const COVERS = "api/tracks/cover/";
 
 /** A request that brought nothing. `status` is 0 where the server did not answer at all. */
 export class RequestFailed extends Error {
@@ -103,4 +104,13 @@ export function socketAddress() {
 export function streamAddress({ streamUrl }) {
   const known = streamUrl.lastIndexOf(STREAMS);
   return new URL(known < 0 ? streamUrl : streamUrl.slice(known), ROOT).href;
+}
+
+/**
+ * Where a track's picture is: the ticket of its audio is good for it too.
+ * @param {Track} track
+ * @returns {string}
+ */
+export function coverAddress(track) {
+  return streamAddress(track).replace(STREAMS, COVERS);
 }

@@ -127,7 +127,9 @@ export class Connection {
       this.#change("open");
     }
     if (id === this.#lastId) clearTimeout(this.#patience);
-    if (this.status === "open") this.#options.onEvent(event, data, id);
+    // A token in its last minute may be announced before the greeting.
+    const isHeard = this.status === "open" || event === "tokenExpiring";
+    if (isHeard) this.#options.onEvent(event, data, id);
   }
 
   /**

@@ -7,11 +7,14 @@
  * (playback.js), the list of tracks (tracklist.js).
  */
 
-import { hueOf, paintCover } from "./cover.js";
+import { coverAddress } from "./catalogue.js";
+import { hueOf } from "./cover.js";
 import { byline, clock, find, inWords, setIcon } from "./page.js";
 
 /** Seconds that an arrow key moves the position. */
 const KEY_STEP = 5;
+/** Seconds that a headset or a lock screen moves it, unless it says how many. */
+const SKIP = 10;
 /** Milliseconds between two looks at the position while nothing else asks for one. */
 const TICK = 250;
 const VOLUME_KEY = "audiostream.volume";
@@ -45,6 +48,7 @@ export class NowPlaying {
     this.#offerTimeline();
     this.#offerVolume();
     this.#offerMediaControls();
+    this.#offerKeys();
     setInterval(() => this.#showTime(), TICK);
   }
 
@@ -69,9 +73,16 @@ export class NowPlaying {
     const where = isPlaying && isFollowing ? "Started on another tab or device" : "";
     setText(find("now-where"), where);
     if ("mediaSession" in navigator) {
-      navigator.mediaSession.playbackState = isPlaying ? "playing" : "paused";
+      navigator.mediaSession.playbackState = !track ? "none" : isPlaying ? "playing" : "paused";
+      this.#tellPosition(playback);
     }
     this.#showTime();
+  }
+
+  /** @param {Playback} playback */
+  #tellPosition({ track, duration, position, rate }) {
+    const state = track && duration ? { duration, position: within(position, duration) } : null;
+    navigator.mediaSession.setPositionState(state ? { ...state, playbackRate: rate } : undefined);
   }
 
   #showTrack() {
@@ -81,16 +92,13 @@ export class NowPlaying {
     setText(find("now-by"), track ? byline(track) : "Choose a track to begin");
     find("now").dataset.empty = String(!track);
     document.documentElement.style.setProperty("--hue", String(hueOf(track)));
-    paintCover(find("cover", SVGElement), track);
+    const cover = find("cover", HTMLImageElement);
+    cover.hidden = !track;
+    if (track) cover.src = coverAddress(track);
+    else cover.removeAttribute("src");
     document.title = track ? `${track.title} · audiostream` : "audiostream";
     if ("mediaSession" in navigator) {
-      const { title, artist, album } = track ?? { title: "audiostream" };
-      navigator.mediaSession.metadata = new MediaMetadata({
-        title,
-        artist,
-        album,
-        artwork: [{ src: "icon.svg", type: "image/svg+xml" }],
-      });
+      navigator.mediaSession.metadata = track && metadata(track);
     }
   }
 
@@ -132,7 +140,7 @@ export class NowPlaying {
       const step = KEY_STEPS[event.key];
       if (!step || !this.#playback) return;
       event.preventDefault();
-      this.#playback.seek(this.#playback.position + step);
+      this.#skip(step);
     });
   }
 
@@ -161,6 +169,32 @@ export class NowPlaying {
     this.#mute.setAttribute("aria-pressed", String(muted));
   }
 
+  /** Keys that act wherever the focus is, unless it is where they mean something else. */
+  #offerKeys() {
+    addEventListener("keydown", (event) => {
+      const target = /** @type {Element} */ (event.target);
+      const isTaken = target.closest("input, button, summary, textarea, select");
+      if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+      const playback = this.#playback;
+      if (!playback || isTaken) return;
+      const act = {
+        " ": () => playback.toggle(),
+        ArrowLeft: () => (event.shiftKey ? playback.previous() : this.#skip(-KEY_STEP)),
+        ArrowRight: () => (event.shiftKey ? playback.next() : this.#skip(KEY_STEP)),
+        "/": () => find("search").focus(),
+      }[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
+    });
+  }
+
+  /** @param {number} step seconds */
+  #skip(step) {
+    const playback = this.#playback;
+    playback?.seek(playback.position + step);
+  }
+
   #offerMediaControls() {
     if (!("mediaSession" in navigator)) return;
     const session = navigator.mediaSession;
@@ -169,6 +203,8 @@ export class NowPlaying {
     session.setActionHandler("previoustrack", () => this.#playback?.previous());
     session.setActionHandler("nexttrack", () => this.#playback?.next());
     session.setActionHandler("seekto", ({ seekTime }) => this.#playback?.seek(seekTime ?? 0));
+    session.setActionHandler("seekbackward", ({ seekOffset }) => this.#skip(-(seekOffset ?? SKIP)));
+    session.setActionHandler("seekforward", ({ seekOffset }) => this.#skip(seekOffset ?? SKIP));
   }
 }
 
@@ -194,4 +230,18 @@ function setText(element, text) {
  */
 function setFill(range, share) {
   range.style.setProperty("--fill", `${Math.min(1, share) * 100}%`);
+}
+
+/**
+ * @param {number} position seconds
+ * @param {number} duration seconds
+ */
+function within(position, duration) {
+  return Math.max(0, Math.min(position, duration));
+}
+
+/** @param {import("./catalogue.js").Track} track */
+function metadata(track) {
+  const { title, artist, album } = track;
+  return new MediaMetadata({ title, artist, album, artwork: [{ src: coverAddress(track) }] });
 }

@@ -144,6 +144,11 @@ export class Playback {
     return this.#sound.duration ?? this.#state.duration ?? this.track?.duration;
   }
 
+  /** How fast it plays; 1 is as recorded. */
+  get rate() {
+    return this.#state.playbackRate;
+  }
+
   /** The track after the current one, in the order of the library. */
   get following() {
     return this.#neighbour(1);
@@ -153,6 +158,14 @@ export class Playback {
   setLibrary(tracks) {
     this.#library = tracks;
     this.#hooks.onChanged();
+  }
+
+  /**
+   * @param {string | null} id
+   * @returns {string} empty for a track that is not in the library
+   */
+  titleOf(id) {
+    return this.#library.find((track) => track.id === id)?.title ?? "";
   }
 
   /** @param {Track} track */

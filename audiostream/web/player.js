@@ -4,17 +4,20 @@
  *
  * Here: the token, the two views, the state of the line, what a person is told. Not here: the
  * socket (connection.js), the playback (playback.js), the panel (nowplaying.js), the list
- * (tracklist.js).
+ * (tracklist.js), the devices (devices.js).
  */
 
 import { Catalogue, RequestFailed, socketAddress } from "./catalogue.js";
 import { Connection } from "./connection.js";
+import { DeviceList } from "./devices.js";
 import { NowPlaying } from "./nowplaying.js";
 import { find } from "./page.js";
 import { Playback } from "./playback.js";
 import { TrackList } from "./tracklist.js";
 
 const TOKEN_KEY = "audiostream.token";
+/** One screen with large targets, asked for with ?kiosk=1. */
+const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
 const DEVICE_KEY = "audiostream.device";
 /** Attempts in a row that fail before a person is told: most interruptions are short. */
 const CALM_LOSSES = 2;
@@ -33,9 +36,22 @@ const LINE = {
 const audio = find("audio", HTMLAudioElement);
 const nowPlaying = new NowPlaying(audio);
 const trackList = new TrackList({
-  onChosen: (track) => session?.playback.choose(track),
-  onLibrary: (tracks) => session?.playback.setLibrary(tracks),
+  onChosen: (track) => {
+    session?.playback.choose(track);
+    openLibrary(false);
+  },
+  onLibrary: (tracks) => {
+    session?.playback.setLibrary(tracks);
+    deviceList.show();
+  },
   onRequestFailed: requestFailed,
+});
+const deviceList = new DeviceList(deviceId(), {
+  titleOf: (id) => session?.playback.titleOf(id) ?? "",
+  onHere: () => {
+    audio.muted = false;
+    session?.playback.play();
+  },
 });
 
 /** @type {{ connection: Connection, playback: Playback } | null} */
@@ -45,7 +61,14 @@ find("sign-in-form", HTMLFormElement).addEventListener("submit", submitToken);
 find("sign-out").addEventListener("click", () => leave(""));
 find("retry").addEventListener("click", () => session?.connection.retryNow());
 find("dismiss").addEventListener("click", () => (find("notice").hidden = true));
+find("browse").addEventListener("click", () => openLibrary(true));
+find("close-library").addEventListener("click", () => openLibrary(false));
+find("player").addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") openLibrary(false);
+});
 addEventListener("hashchange", begin);
+document.documentElement.classList.toggle("kiosk", IS_KIOSK);
+openLibrary(false);
 begin();
 
 /** Sign in with the token of the address or of this tab, or else ask for one. */
@@ -124,6 +147,20 @@ function leave(reason) {
   refuse(reason);
 }
 
+/**
+ * On a kiosk's screen the tracks take the place of what is playing; elsewhere both are there.
+ * @param {boolean} isOpen
+ */
+function openLibrary(isOpen) {
+  if (!IS_KIOSK) return;
+  const library = find("library");
+  const hadFocus = !library.hidden;
+  library.hidden = !isOpen;
+  find("now").hidden = isOpen;
+  if (isOpen) find("close-library").focus();
+  else if (hadFocus) find("browse").focus();
+}
+
 function end() {
   const ending = session;
   session = null;
@@ -131,6 +168,7 @@ function end() {
   ending?.playback.stop();
   nowPlaying.show(null);
   trackList.close();
+  deviceList.hide();
   find("notice").hidden = true;
 }
 
@@ -146,7 +184,12 @@ function update() {
  * @param {number | string} [id]
  */
 function hear(event, data, id) {
-  if (event === "authenticated") trackList.load();
+  if (event === "authenticated") {
+    trackList.load();
+    session?.connection.tell("getDevices", { watch: true });
+  }
+  if (event === "devices") deviceList.show(data.devices);
+  if (event === "error" && data.event === "getDevices") return deviceList.hide();
   if (event === "tokenExpiring") notify(EXPIRING);
   session?.playback.hear(event, data, id);
 }
@@ -197,6 +240,7 @@ function refuse(problem) {
 
 /** @param {string} reason what the server says */
 function refusal(reason) {
+  if (/expired/.test(reason)) return "Your sign-in has ended. Paste a fresh token to go on.";
   return `The server refused the sign-in: ${reason || "the token is not valid"}.`;
 }
 

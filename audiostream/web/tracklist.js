@@ -6,9 +6,9 @@
  * (playback.js), the requests themselves (catalogue.js).
  */
 
-import { RequestFailed } from "./catalogue.js";
+import { coverAddress, RequestFailed } from "./catalogue.js";
 import { hueOf } from "./cover.js";
-import { byline, clock, counted, find, inWords } from "./page.js";
+import { clock, counted, find } from "./page.js";
 
 /** Rows that are added at a time: a long list must not delay the first of them. */
 const ROWS = 200;
@@ -175,9 +175,6 @@ export class TrackList {
       part("album", track.album ?? ""),
       part("duration", track.duration === undefined ? "" : clock(track.duration)),
     );
-    const length = track.duration === undefined ? "" : inWords(track.duration);
-    const said = [track.title, byline(track), length].filter(Boolean).join(", ");
-    button.setAttribute("aria-label", said);
     this.#markRow(button);
     item.append(button);
     return item;
@@ -229,12 +226,17 @@ function part(name, text) {
 }
 
 /**
- * The tile in front of a title: the album's colour, and bars that move while it plays.
+ * The tile in front of a title: the picture, and bars that move while it plays.
  * @param {Track} track
  */
 function mark(track) {
   const tile = part("tile", "");
   tile.style.setProperty("--hue", String(hueOf(track)));
-  tile.append(part("bar", ""), part("bar", ""), part("bar", ""));
+  const picture = new Image();
+  picture.loading = "lazy";
+  picture.alt = "";
+  picture.addEventListener("error", () => picture.remove()); // the hue is there
+  picture.src = coverAddress(track);
+  tile.append(picture, part("bar", ""), part("bar", ""), part("bar", ""));
   return tile;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -46,13 +47,19 @@ async def browser() -> AsyncIterator[Browser]:
 def node_modules() -> Path:
     """The packages of package.json, installed beside it."""
     wanted = json.loads((HERE / "package.json").read_text())["devDependencies"]
+    with (HERE / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # one process installs, the others find it done
+        _install(wanted)
+    return HERE / "node_modules"
+
+
+def _install(wanted: dict[str, str]) -> None:
     if any(_installed(name) != version for name, version in wanted.items()):
         npm = program("npm")
         done = subprocess.run([npm, *NPM_INSTALL], cwd=HERE, capture_output=True, text=True)
         if done.returncode:
             assert "CI" not in os.environ, done.stderr
             pytest.skip("npm could not install: is there a network?")
-    return HERE / "node_modules"
 
 
 def program(name: str) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from ..conftest import ServerProcess
-from .conftest import watch
+from ..conftest import Launch, ServerProcess
+from .conftest import SAMPLES, watch
 
 Token = Callable[..., str]
 PICTURE = Path(__file__).parent / "player.png"
@@ -129,6 +130,192 @@ async def test_at_phone_width_nothing_is_cut_off(signed_in: Page) -> None:
     await plays(signed_in)
     assert await signed_in.evaluate("document.documentElement.scrollWidth") <= 360
     await expect(signed_in.get_by_role("button", name="Pause")).to_be_in_viewport()
+
+
+class Seen(NamedTuple):
+    """A view that has to be usable by everybody."""
+
+    query: str = ""
+    width: int = 1200
+    height: int = 800
+    scheme: Literal["light", "dark"] = "light"
+
+
+VIEWS = {
+    "light": Seen(),
+    "dark": Seen(scheme="dark"),
+    "phone": Seen(width=360, height=740),
+    "kiosk": Seen("?kiosk=1", 1024, 600),
+    "dark kiosk": Seen("?kiosk=1", 800, 480, "dark"),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_everybody_can_use_it(
+    browser: Browser, server: ServerProcess, token: Token, node_modules: Path, view: str
+) -> None:
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
+    query, width, height, scheme = VIEWS[view]
+    context = await browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, bypass_csp=True
+    )
+    page = await context.new_page()
+    await page.goto(f"{server.url}/{query}")
+    assert await violations(page, axe) == []
+    await page.goto(f"{server.url}/{query}#token={token('demo')}")
+    await expect(page.get_by_text("Connected")).to_be_attached()
+    if query:
+        await page.get_by_role("button", name="Choose a track").click()
+        await expect(page.locator("#tracks li")).to_have_count(6)
+        assert await violations(page, axe) == []
+    await choose(page, "First Light")
+    await plays(page)
+    if not query:
+        await page.locator("#devices-count").click()
+    assert await violations(page, axe) == []
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    """What axe finds serious or critical."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        f"{each['id']}: {each['nodes'][0]['html']}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+async def test_tracks_show_their_pictures(signed_in: Page) -> None:
+    await choose(signed_in, "First Light")
+    for picture in ("#cover", "#tracks img"):
+        await becomes(signed_in, f"document.querySelector('{picture}').naturalWidth > 0")
+
+
+async def test_the_lead_is_taken_over(
+    browser: Browser, signed_in: Page, server: ServerProcess, token: Token
+) -> None:
+    await choose(signed_in, "Harbour Lights")
+    await plays(signed_in)
+    other = await (await browser.new_context()).new_page()
+    problems = watch(other)
+    await other.goto(f"{server.url}/#token={token('demo')}")
+    await plays(other)
+    devices = other.locator("#devices li")
+    await other.locator("#devices-count").click()
+    await expect(devices).to_have_count(2)
+    await expect(devices.nth(1)).to_contain_text("Playing · Harbour Lights · leads")
+    await other.get_by_role("button", name="Play here").click()
+    await expect(devices.first).to_contain_text("This tab")
+    await expect(devices.first).to_contain_text("leads")
+    await expect(other.get_by_role("button", name="Play here")).to_be_hidden()
+    await expect(signed_in.locator("#now-where")).not_to_be_empty()
+    await other.context.close()
+    await expect(signed_in.locator("#devices-count")).to_have_text("1 device")
+    assert problems == []
+
+
+async def test_the_keyboard_is_enough(signed_in: Page) -> None:
+    await signed_in.keyboard.press("/")
+    await signed_in.keyboard.type("light")
+    await expect(signed_in.locator("#tracks li")).to_have_count(2)
+    await signed_in.keyboard.press("Tab")
+    await signed_in.keyboard.press("ArrowDown")
+    await signed_in.keyboard.press("Enter")
+    await expect(signed_in.locator("#now-title")).to_have_text("Harbour Lights")
+    await plays(signed_in)
+    await signed_in.evaluate("document.activeElement.blur()")
+    before = await signed_in.evaluate(POSITION)
+    await signed_in.keyboard.press("ArrowRight")
+    await becomes(signed_in, f"{POSITION} > {before} + 4")
+    await signed_in.keyboard.press("Space")
+    await becomes(signed_in, PAUSED)
+    await signed_in.keyboard.press("Shift+ArrowRight")
+    await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
+
+
+async def test_the_systems_media_controls(page: Page, server: ServerProcess, token: Token) -> None:
+    await page.add_init_script(
+        "window.handlers = {};"
+        "MediaSession.prototype.setActionHandler = (name, act) => { handlers[name] = act; };"
+        "MediaSession.prototype.setPositionState = (state) => { window.told = state; };"
+    )
+    await page.goto(f"{server.url}/#token={token('demo')}")
+    await choose(page, "First Light")
+    await plays(page)
+    session = "navigator.mediaSession"
+    assert await page.evaluate(f"{session}.metadata.title") == "First Light"
+    assert await page.evaluate(f"fetch({session}.metadata.artwork[0].src).then((r) => r.ok)")
+    assert await page.evaluate(f"{session}.playbackState") == "playing"
+    await becomes(page, "told.duration > 30 && told.playbackRate === 1")
+    await page.evaluate("handlers.pause({})")
+    await becomes(page, f"{PAUSED} && {session}.playbackState === 'paused'")
+    await page.evaluate("handlers.seekto({ seekTime: 5 })")
+    await becomes(page, f"{POSITION} === 5")
+    await page.evaluate("handlers.seekforward({ seekOffset: 7 })")
+    await becomes(page, f"{POSITION} === 12")
+    await page.evaluate("handlers.seekbackward({})")
+    await becomes(page, f"{POSITION} === 2")
+    await page.evaluate("handlers.play({})")
+    await plays(page)
+    await page.evaluate("handlers.nexttrack({})")
+    await expect(page.locator("#now-title")).to_have_text("Harbour Lights")
+    await page.evaluate("handlers.previoustrack({})")
+    await expect(page.locator("#now-title")).to_have_text("First Light")
+
+
+@pytest.mark.parametrize(("width", "height"), [(800, 480), (1024, 600), (1920, 1080)])
+async def test_a_kiosk(
+    page: Page, server: ServerProcess, token: Token, width: int, height: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.goto(f"{server.url}/?kiosk=1#token={token('demo')}")
+    await page.get_by_role("button", name="Choose a track").click()
+    await choose(page, "First Light")
+    await plays(page)
+    for name in ("Previous track", "Pause", "Next track", "Choose a track"):
+        button = page.get_by_role("button", name=name)
+        await expect(button).to_be_in_viewport(ratio=1)
+        box = await button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 64
+    await expect(page.locator("#cover")).to_be_in_viewport(ratio=1)
+    await expect(page.locator("#tracks")).to_be_hidden()
+    await page.locator("#seek").click()
+    await becomes(page, f"{POSITION} > 10")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_a_server_that_goes_and_comes_back(
+    browser: Browser, launch: Launch, token: Token
+) -> None:
+    first = launch("--media", str(SAMPLES))
+    first.wait_for_log("the library has 6 tracks")
+    page = await browser.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    await page.goto(f"{first.url}/#token={token('demo')}")
+    await choose(page, "First Light")
+    await plays(page)
+    first.process.kill()
+    first.process.wait()
+    await expect(page.locator("#away")).to_be_visible()
+    await expect(page.get_by_text("Reconnecting")).to_be_visible()
+    launch("--media", str(SAMPLES), "--port", str(first.port))
+    await page.get_by_role("button", name="Try now").click()
+    await expect(page.get_by_text("Connected")).to_be_visible(timeout=10_000)
+    await expect(page.locator("#away")).to_be_hidden()
+    await plays(page)
+    assert problems == []
+
+
+async def test_a_sign_in_that_ends(page: Page, server: ServerProcess, token: Token) -> None:
+    await page.goto(f"{server.url}/#token={token('demo', 8)}")
+    await expect(page.get_by_text("Your sign-in ends within a minute")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=15_000)
+    await page.get_by_label("Access token").fill(token("demo"))
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("Connected")).to_be_visible()
 
 
 async def test_the_picture(signed_in: Page, tmp_path: Path) -> None:

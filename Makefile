@@ -27,7 +27,7 @@ run: $(VENV)/run.stamp .jwt-secret
 	exec $(BIN)/python -m audiostream
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report= --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 

@@ -232,7 +232,9 @@ def state(tmp_path: Path) -> Path:
 def few_descriptors(server: ServerProcess, spare: int) -> Iterator[int]:
     """Let a server open ``spare`` more files and no more; answers how many it may have then."""
     limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
-    taken = descriptors(server)
+    taken = set[int]()
+    while taken != (taken := descriptors(server)):  # something may just be being closed
+        time.sleep(0.3)
     free = (number for number in itertools.count() if number not in taken)
     lowest = next(itertools.islice(free, spare, None))
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (lowest, limits[1]))

@@ -94,7 +94,7 @@ def test_a_module_knows_only_of_those_below_it(module: str) -> None:
     assert imports(module)[0] <= MAY_IMPORT[module]
 
 
-@pytest.mark.parametrize("module", CORE)
+@pytest.mark.parametrize("module", sorted(CORE))
 def test_nothing_in_the_core_imports_aiohttp(module: str) -> None:
     ours, others = imports(module)
     assert not others & {"aiohttp", "asyncio"}

@@ -30,6 +30,7 @@ MAY_IMPORT = {
         "streaming",
         "tokens",
     },
+    "client": {"errors"},
     "covers": {"keys", "library", "streaming"},
     "descriptors": set(),
     "errors": set(),

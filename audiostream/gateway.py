@@ -261,7 +261,6 @@ class Connection:
                 identity, labels = self._identify(frame, hello.token), hello.labels
                 await self._serve_device(identity, labels, frame)
             else:
-                self._expiry.watch(identity)
                 await self._serve_device(identity, labels, None)
         except Closing as closing:
             code, reason = closing.code, str(closing)
@@ -330,6 +329,7 @@ class Connection:
         try:
             if greeted is not None:
                 self._greet(identity, device, greeted)
+            self._expiry.watch(identity)
             await self._read(identity, device)
         finally:
             self._registry.disconnect(identity.user_id, device)
@@ -364,20 +364,19 @@ class Connection:
             self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
 
     def _identify(self, frame: Frame, token: str) -> Identity:
-        """Whose token this is, from now on watched for its end. Raises ``Closing``."""
+        """Whose token this is. Raises ``Closing``."""
         try:
-            identity = self._tokens.verify(token, self._clock())
+            return self._tokens.verify(token, self._clock())
         except Unauthorized as error:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
-        self._expiry.watch(identity)
-        return identity
 
     def _renew(self, frame: Frame, identity: Identity, device: Device) -> None:
         renewed = self._identify(frame, messages.authenticate(frame.data).token)
         if renewed.user_id != identity.user_id:
             raise Closing(OTHER_USER, "the token is another user's")
         self._greet(renewed, device, frame)
+        self._expiry.watch(renewed)
 
     def _greet(self, identity: Identity, device: Device, frame: Frame) -> None:
         data = greeting(identity, self._registry.room(identity.user_id), device)

@@ -170,9 +170,9 @@ class Client:
         if identity.user_id != self.user_id:
             self.close_soon(gateway.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
-        self._expiry.watch(identity)
         greeting = gateway.greeting(identity, self.room, self.device)
         self.outbox.offer(messages.encode("authenticated", greeting))
+        self._expiry.watch(identity)
         return greeting
 
     def _refuse(self, error: AudiostreamError, event: str | None) -> dict[str, Any]:

@@ -259,6 +259,16 @@ class TestTokenLife:
             await asyncio.sleep(1.5)
             await phone.heard_nothing()
 
+    async def test_a_greeting_comes_before_the_end_is_announced(
+        self, serve: Serve, token: Token
+    ) -> None:
+        async with device(await serve()) as phone:
+            await phone.send("auth", 1, token=token(life=30))
+            assert [(await phone.frame())["event"] for _ in range(2)] == [
+                "authenticated",
+                "tokenExpiring",
+            ]
+
     async def test_the_end_is_announced_and_then_4401(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token(life=2)) as phone:
             await phone.hears("tokenExpiring")

@@ -83,8 +83,8 @@ export interface Devices {
   }[];
 }
 
-/** What an acknowledgement gets: the data of the frame that answers. */
-export type Answer = State | TrackState | TrackPlaying | Devices | Refusal;
+/** What an acknowledgement gets: the data of the frame that answers; `error` where it refuses. */
+export type Answer = State | TrackState | TrackPlaying | Devices | { error: Refusal };
 
 /** A command's data, `undefined` where it has none. */
 export interface Commands {

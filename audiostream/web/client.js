@@ -237,7 +237,7 @@ export class Socket extends Emitter {
   _heard({ event, data, id }) {
     for (const listener of this.#anyListeners) listener.call(this, event, data);
     this._tell(event, data);
-    this.#expected.get(id)?.(null, data);
+    this.#expected.get(id)?.(null, event === "error" ? { error: data } : data);
   }
 
   /** @param {string} reason */

@@ -22,9 +22,7 @@ from aiohttp import web
 
 from .keys import CLOCK, FILES, LIBRARY
 from .library import Track
-from .streaming import NotModified, Validators, decide
-from .streaming import _listener as listener
-from .streaming import _open_regular as open_regular
+from .streaming import NotModified, Validators, decide, listener_of, open_regular
 
 LOG = logging.getLogger(__name__)
 
@@ -74,7 +72,7 @@ async def cover(request: web.Request) -> web.Response:
     and for others' tracks, ``TrackNotFound``.
     """
     track_id = request.match_info["id"]
-    track = request.app[LIBRARY].find(track_id, listener(request, track_id))
+    track = request.app[LIBRARY].find(track_id, listener_of(request, track_id))
     found, etag = await asyncio.get_running_loop().run_in_executor(
         request.app[FILES], _picture_of, track
     )

@@ -68,7 +68,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     ``TrackNotFound``, and ``RateLimited``.
     """
     track_id, limits = request.match_info["id"], request.app[SETTINGS].limits
-    user_id = _listener(request, track_id)
+    user_id = listener_of(request, track_id)
     track = request.app[LIBRARY].find(track_id, user_id)
     streams = request.app[STREAMS]
     listener = user_id or f"at {request.remote}"
@@ -91,7 +91,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _listener(request: web.Request, track_id: str) -> str | None:
+def listener_of(request: web.Request, track_id: str) -> str | None:
     """Who asks, by Bearer header, ticket or session cookie; None where streams are public.
 
     One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
@@ -415,7 +415,7 @@ class AudioFileResponse(web.StreamResponse):
 
     async def _open(self) -> OpenFile:
         now = time.monotonic()
-        job = self._executor.submit(_open_regular, self._path)
+        job = self._executor.submit(open_regular, self._path)
         try:
             file, status = await asyncio.wrap_future(job)
         except asyncio.CancelledError:
@@ -638,7 +638,7 @@ def _acknowledged(connection: socket.socket | None) -> int | None:
     return int(_BYTES_ACKED.unpack_from(info, _BYTES_ACKED_AT)[0]) if len(info) >= 128 else None
 
 
-def _open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:
+def open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:
     """Open a regular file that no symbolic link leads to; OSError if it is anything else."""
     if os.path.realpath(path) != path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))

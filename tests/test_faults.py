@@ -302,7 +302,7 @@ class SlowDisk:
         self.mended = threading.Event()
         self.waiting = 0
         self._slow = slow
-        self._open = streaming._open_regular
+        self._open = streaming.open_regular
 
     def open(self, path: str) -> Any:
         if Path(path).stem in self._slow:
@@ -314,7 +314,7 @@ class SlowDisk:
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     disk = SlowDisk({"other"})
-    monkeypatch.setattr(streaming, "_open_regular", disk.open)
+    monkeypatch.setattr(streaming, "open_regular", disk.open)
     yield disk
     disk.mended.set()
 

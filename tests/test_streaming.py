@@ -1075,13 +1075,13 @@ async def descriptors(executor: ThreadPoolExecutor) -> AsyncIterator[Descriptors
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that were opened, in order."""
     paths: list[str] = []
-    open_regular = streaming._open_regular
+    open_regular = streaming.open_regular
 
     def noted(path: str) -> Any:
         paths.append(path)
         return open_regular(path)
 
-    monkeypatch.setattr(streaming, "_open_regular", noted)
+    monkeypatch.setattr(streaming, "open_regular", noted)
     return paths
 
 

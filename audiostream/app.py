@@ -217,6 +217,8 @@ def _file(path: Path) -> web.FileResponse:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
+    if path.suffix == ".ts":  # registered as a video, and as a translation
+        headers["Content-Type"] = "text/plain; charset=utf-8"
     return web.FileResponse(path, headers=headers)
 
 

@@ -39,9 +39,16 @@ class TestPages:
         self, serve: Serve
     ) -> None:
         client = await serve()
-        for path in ("/", "/style.css", "/player.js", "/icon.svg"):
+        media_types = {
+            "/": "text/html",
+            "/style.css": "text/css",
+            "/player.js": "text/javascript",
+            "/client.d.ts": "text/plain",
+            "/icon.svg": "image/svg+xml",
+        }
+        for path, media_type in media_types.items():
             async with client.get(path) as answer:
-                assert answer.status == 200, path
+                assert (answer.status, answer.content_type) == (200, media_type), path
                 assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

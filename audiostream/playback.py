@@ -23,7 +23,9 @@ Rules 1 to 6 are tried in this order; 7 to 14 stand beside them:
 10. Nobody names a user: the identity is the token's (``gateway``, ``rest``).
 11. Playback whose last player left freezes where it was last known; after ``RESUME_GRACE`` it is
     paused there. A player that returns there, or has gone on from there, brings it back: the
-    state re-anchors to it, it becomes active, the others are told.
+    state re-anchors to it, it becomes active, the others are told. A restart pauses at once, as
+    nobody may play by himself; a player that went on meanwhile, says so, and was told nothing
+    yet, brings its playback back in the same way.
 12. ``GetCurrentState`` answers only the asker, and counts as telling it.
 13. The end of a track is not an act: where state and report are both within ``tolerance`` of the
     duration they agree, whatever ``is_playing`` says. Players never stop in the same instant,
@@ -86,7 +88,8 @@ class State:
     """Where one user's playback is: ``position`` seconds at ``anchored_at``, moving if playing.
 
     ``duration`` is None where it is unknown. ``frozen_at`` is set while the last player is away
-    (rule 11): the position then stands still although ``is_playing``.
+    (rule 11): the position then stands still although ``is_playing``. ``is_interrupted``: it was
+    playing when the server stopped, and nothing has happened since.
     """
 
     track_id: str | None = None
@@ -99,6 +102,7 @@ class State:
     updated_at: float = 0.0
     active_device: DeviceRef | None = None
     frozen_at: float | None = None
+    is_interrupted: bool = False
 
     def position_at(self, now: float) -> float:
         """The position in seconds, extrapolated to ``now``, within [0, duration]."""
@@ -406,7 +410,7 @@ def _report(
     heard = _hear(listener, report, tolerance)
     is_active = device is not None and state.active_device == device
     if tolerance > 0:
-        if _brings_back(state, report, tolerance):  # rule 11
+        if _brings_back(state, listener, report, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
             return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
 
@@ -449,8 +453,10 @@ def _agrees(state: State, report: Sighting, tolerance: float) -> bool:
     )
 
 
-def _brings_back(state: State, report: Sighting, tolerance: float) -> bool:
+def _brings_back(state: State, listener: Listener, report: Sighting, tolerance: float) -> bool:
     """Whether the report is of a frozen playback's player that has returned or gone on."""
+    if state.is_interrupted and listener.told is None:
+        return report.is_playing and report.track_id == state.track_id
     if state.frozen_at is None:
         return False
     frozen = sighting(state, state.frozen_at)
@@ -548,6 +554,7 @@ def _anchor(state: State, report: Sighting, duration: float | None) -> State:
         is_playing=report.is_playing,
         playback_rate=report.playback_rate,
         frozen_at=None,
+        is_interrupted=False,
         rev=state.rev + changed,
         updated_at=report.at if changed else state.updated_at,
     )

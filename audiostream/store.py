@@ -140,6 +140,7 @@ class Store:
             rev=rev + was_playing,
             updated_at=updated_at,
             active_device=None if device_id is None else DeviceRef(0, device_id),
+            is_interrupted=bool(was_playing),
         )
         left = (Left(track_id, position, updated_at),) if was_playing else ()
         return Saved(state, positions, left)

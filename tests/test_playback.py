@@ -461,6 +461,41 @@ class TestRule11WhenTheLastPlayerLeaves:
         together.wait(100.0)
         assert together.position == 110.0
 
+    @pytest.fixture
+    def interrupted(self, scene: Scene) -> Scene:
+        """It was at 10 s when the server stopped; now the server runs again."""
+        state = State("song", None, 10.0, 0.0, rev=7, is_interrupted=True)
+        scene.room.restore(state, {}, ())
+        return scene
+
+    def test_after_a_restart_a_player_that_went_on_is_followed_and_left_alone(
+        self, interrupted: Scene
+    ) -> None:
+        interrupted.report("phone", 17.0)
+        assert interrupted.heard("phone") == []
+        assert interrupted.heard("kiosk") == [("trackUpdated", 17.0)]
+        state = interrupted.room.state
+        assert (state.is_playing, state.rev, state.is_interrupted) == (True, 8, False)
+        assert state.active_device == interrupted.devices["phone"].ref
+        interrupted.listen(60.0, phone=0.0)
+        assert interrupted.heard("phone") == []
+
+    def test_after_a_restart_a_late_report_does_not_play_against_what_was_asked(
+        self, interrupted: Scene
+    ) -> None:
+        assert not interrupted.ask("phone").is_playing
+        interrupted.report("phone", 17.0)
+        assert not interrupted.room.state.is_playing
+
+    @pytest.mark.parametrize(("track", "playing"), [("song", False), ("other", True)])
+    def test_after_a_restart_anything_else_is_an_act(
+        self, interrupted: Scene, track: str, playing: bool
+    ) -> None:
+        interrupted.report("phone", 17.0, playing=playing, track=track)
+        for name in ("phone", "kiosk"):
+            assert interrupted.heard(name) == [("trackUpdated", 17.0)]
+        assert not interrupted.room.state.is_interrupted
+
     def test_a_paused_room_does_not_freeze(self, together: Scene) -> None:
         together.pause("phone")
         together.disconnect("phone")

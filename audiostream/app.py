@@ -59,6 +59,8 @@ CSP = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'self'; object-src 'none'"
 )
+# Systems differ on the first (RFC 9239), and take the second for a video or a translation.
+_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".ts": "text/plain; charset=utf-8"}
 
 _log = logging.getLogger(__name__)
 
@@ -217,8 +219,8 @@ def _file(path: Path) -> web.FileResponse:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    if path.suffix == ".ts":  # registered as a video, and as a translation
-        headers["Content-Type"] = "text/plain; charset=utf-8"
+    if path.suffix in _MEDIA_TYPES:
+        headers["Content-Type"] = _MEDIA_TYPES[path.suffix]
     return web.FileResponse(path, headers=headers)
 
 

@@ -24,13 +24,17 @@ from .registry import Registry, Room
 from .store import Store, Unsaved
 
 TICK = 0.25
-"""Seconds between two looks at what has changed: a slow disk still has time to keep the promise."""
+"""Seconds from one look at what has changed to the next."""
+SHORTEST_PAUSE = 0.05
+"""Seconds between two looks where the disk was slow: what has changed meanwhile is late already."""
 PLAYING_SAVED_EVERY = 4.0
 """Seconds between two savings of the position of someone who plays."""
 IDLE_AFTER = 60.0
 """Seconds that a room without devices stays in memory."""
+LATE = 1.0
+"""Seconds within which an accepted change is to be on disk."""
 COMPLAIN_EVERY = 60.0
-"""Seconds between two lines of the log about a file that cannot be written."""
+"""Seconds between two lines of the log about a file that cannot be written, or not in time."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -82,12 +86,19 @@ class Keeper:
 
     async def run(self) -> None:
         """Save, forget and look for revocations until cancelled."""
+        loop = asyncio.get_running_loop()
+        pause = TICK
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(pause)
+            began = loop.time()
             try:
                 await self.tick()
             except Exception:
                 _log.exception("saving failed; it is tried again")
+            took = loop.time() - began
+            if took > LATE:
+                self._complain(f"saving took {took:.1f} s; the disk is slow")
+            pause = max(SHORTEST_PAUSE, TICK - took)
 
     async def tick(self) -> None:
         """One look at everything. Never raises for a file that cannot be read or written."""
@@ -95,7 +106,8 @@ class Keeper:
             await self._save()
             revoked = await self._call(self._store.revocations)
         except sqlite3.Error as error:
-            self._complain(error)
+            self.is_degraded = True
+            self._complain(f"cannot write the state file ({error}); playing goes on from memory")
         else:
             if self.is_degraded:
                 _log.warning("the state file can be written again; everything is saved")
@@ -147,12 +159,11 @@ class Keeper:
         for user_id in self._seen.keys() - self._registry.rooms.keys():
             del self._seen[user_id]
 
-    def _complain(self, error: sqlite3.Error) -> None:
-        self.is_degraded = True
+    def _complain(self, trouble: str) -> None:
         now = self._clock()
         if now - self._complained_at >= COMPLAIN_EVERY:
             self._complained_at = now
-            _log.error("cannot write the state file (%s); playing goes on from memory", error)
+            _log.error("%s", trouble)
 
     async def _call(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

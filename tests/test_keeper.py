@@ -234,6 +234,31 @@ class TestAFileThatFails:
         task.cancel()
         assert "saving failed" in caplog.text
 
+    async def test_a_slow_disk_is_complained_of_once_a_minute(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name in ("TICK", "SHORTEST_PAUSE", "LATE"):
+            monkeypatch.setattr(f"audiostream.keeper.{name}", 0.0)
+        ticks = 0
+        tick, tenth = house.keeper.tick, asyncio.Event()
+
+        async def counted() -> None:
+            nonlocal ticks
+            await tick()
+            ticks += 1
+            if ticks == 5:
+                house.clock.advance(COMPLAIN_EVERY)
+            if ticks == 10:
+                tenth.set()
+
+        monkeypatch.setattr(house.keeper, "tick", counted)
+        task = asyncio.create_task(house.keeper.run())
+        async with asyncio.timeout(5):
+            await tenth.wait()
+        task.cancel()
+        assert caplog.text.count("the disk is slow") == 2
+        assert not house.keeper.is_degraded
+
 
 async def test_revocations_are_passed_on_once(house: House) -> None:
     await house.keeper.tick()

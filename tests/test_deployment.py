@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
+from audiostream import client
+
 from .conftest import Launch, ServerProcess
 from .peer import connect
 
@@ -80,6 +82,16 @@ async def test_rest_sockets_and_ranges_pass_through(proxy: str, token: Token) ->
         tls = bearer | {"X-Forwarded-Proto": "https"}
         async with session.post("/session", headers=tls) as answer:
             assert "Secure" not in answer.headers["Set-Cookie"]  # nginx says what it knows: http
+
+
+async def test_the_python_client_passes_through(proxy: str, token: Token) -> None:
+    async with client.connect(proxy, token()) as player:
+        await player.play("song", 5.0)
+        async for event in player:
+            if event.track is not None:
+                assert event.track.stream_url.startswith(f"{proxy}/api/tracks/stream/song?")
+                break
+        assert not (await player.pause()).is_playing
 
 
 async def test_a_foreign_origin_is_refused_behind_it_too(proxy: str, token: Token) -> None:

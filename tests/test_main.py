@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.__main__ import main
+from audiostream.client import connect
 from audiostream.tokens import Tokens
 
 from .conftest import SECRET, Launch, write_wav
@@ -96,26 +97,20 @@ class TestRevoke:
 
 
 class TestRestart:
-    def test_playback_survives_and_nobody_plays(
+    async def test_playback_survives_and_nobody_plays(
         self, launch: Launch, tmp_path: Path, token: Callable[..., str]
     ) -> None:
-        state, bearer = str(tmp_path / "state"), {"Authorization": f"Bearer {token()}"}
+        state = str(tmp_path / "state")
         server = launch("--state", state)
-        server.wait_for_log("the library has")
-        play = urllib.request.Request(
-            f"{server.url}/tracks/play/song",
-            data=b'{"currentTime": 20}',
-            headers=bearer,
-            method="POST",
-        )
-        urllib.request.urlopen(play).close()
+        await server.logs("the library has")
+        async with connect(server.url, token()) as player:
+            await player.play("song", 20.0)
         assert server.stop() == 0
         server = launch("--state", state)
-        ask = urllib.request.Request(f"{server.url}/tracks/current-state", headers=bearer)
-        with urllib.request.urlopen(ask) as answer:
-            after = json.load(answer)
-        assert (after["trackId"], after["isPlaying"]) == ("song", False)
-        assert 20.0 <= after["currentTime"] < 26.0
+        async with connect(server.url, token()) as player:
+            after = await player.state()
+        assert (after.track_id, after.is_playing) == ("song", False)
+        assert 20.0 <= after.position < 26.0
 
     def test_a_file_in_use_and_a_damaged_one(
         self, launch: Launch, tmp_path: Path, capsys: pytest.CaptureFixture[str]

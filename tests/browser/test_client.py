@@ -148,24 +148,28 @@ async def test_it_plays_undisturbed_in_one_tab_and_in_two(site: Site) -> None:
         assert measured["seeks"] <= 1
 
 
+async def last_did(page: Page, what: str) -> None:
+    """Wait until that is what the page's player did last."""
+    await page.wait_for_function(
+        "what => happened.findLast(([, did]) => did === 'play' || did === 'pause')?.[1] === what",
+        arg=what,
+        polling=20,
+    )
+
+
 async def test_a_pause_in_one_tab_pauses_the_other_and_holds(site: Site) -> None:
     acting, following = await site.tabs_that_play("demo")
-    acts: list[list[float]] = await acting.evaluate(
-        """async (rounds) => {
-          const acts = [];
-          for (let round = 0; round < rounds; round += 1) {
-            const paused = now();
-            pauseTrack();
-            await wait(260);
-            acts.push([paused, now()]);
-            playTrack(current(), audio.currentTime % 20);
-            await wait(240);
-          }
-          return acts;
-        }""",
-        PAUSES,
-    )
-    for page in (acting, following):
+    both, acts = (acting, following), []
+    for _ in range(PAUSES):
+        paused = await acting.evaluate("const at = now(); pauseTrack(); at")
+        await asyncio.gather(*(last_did(page, "pause") for page in both))
+        await asyncio.sleep(0.25)
+        played = await acting.evaluate(
+            "const at = now(); playTrack(current(), audio.currentTime % 20); at"
+        )
+        await asyncio.gather(*(last_did(page, "play") for page in both))
+        acts.append((paused, played))
+    for page in both:
         happened = await page.evaluate("happened")
         for paused, played in acts:
             acted = [

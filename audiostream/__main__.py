@@ -18,8 +18,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from typing import cast
 
 from aiohttp import web
+from aiohttp.log import access_logger
 
 from . import __version__, store, systemd
 from .app import create_app, tokens_of
@@ -27,11 +29,14 @@ from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
 from .logs import AccessLogger, JsonFormatter, PlainFormatter, Tame
 from .settings import Settings, state_file
+from .shortcut import Desk, Shortcut
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that requests under way may still take at a stop; aiohttp waits up to twice as long."""
 LINGERING_TIME = 1.0
 """Seconds that a refused request's body is still read, so that its client sees the refusal."""
+BACKLOG = 128
+"""Connections that may wait to be accepted."""
 _OPTIONS = {
     "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
     "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
@@ -149,18 +154,40 @@ def _serve(options: argparse.Namespace) -> None:
     app.on_shutdown.append(_stopping)
     app.cleanup_ctx.append(_watched)
     try:
-        web.run_app(
-            app,
-            host=settings.host,
-            port=settings.port,
-            access_log_class=AccessLogger,
-            keepalive_timeout=settings.limits.header_timeout,
-            shutdown_timeout=SHUTDOWN_TIMEOUT,
-            lingering_time=LINGERING_TIME,
-            print=_announce,
-        )
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_run(app, settings))
     except OSError as error:
         raise SettingsError(_listen_failure(settings, error)) from None
+
+
+async def _run(app: web.Application, settings: Settings) -> None:
+    """Serve until a signal says stop. Raises ``OSError`` where the port cannot be had."""
+    runner = web.AppRunner(
+        app,
+        access_log=access_logger if settings.access_log else None,
+        access_log_class=AccessLogger,
+        keepalive_timeout=settings.limits.header_timeout,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        lingering_time=LINGERING_TIME,
+    )
+    await runner.setup()
+    stop, desk, behind = asyncio.Event(), Desk(app), cast(web.Server, runner.server)
+    try:
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Shortcut(desk, behind()), settings.host, settings.port, backlog=BACKLOG
+        )
+        _stop_at_signals(stop)
+        _announce(server)
+        await stop.wait()
+        server.close()
+    finally:
+        await runner.cleanup()
+
+
+def _stop_at_signals(stop: asyncio.Event) -> None:
+    with suppress(NotImplementedError):  # on Windows: Ctrl+C still cancels
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def _allow_many_files() -> None:
@@ -172,9 +199,11 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _announce(banner: str) -> None:
-    addresses = re.findall(r"https?://[^\s,]+", banner)
-    _log.info("listening at %s; stop with Ctrl+C", ", ".join(addresses))
+def _announce(server: asyncio.Server) -> None:
+    names = [each.getsockname()[:2] for each in server.sockets]
+    hosts = [(f"[{host}]" if ":" in host else host, port) for host, port in names]
+    addresses = ", ".join(f"http://{host}:{port}" for host, port in hosts)
+    _log.info("listening at %s; stop with Ctrl+C", addresses)
     systemd.notify("READY=1")
 
 

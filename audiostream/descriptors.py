@@ -81,6 +81,12 @@ class Descriptors:
             self._close(kept.file)
         return None
 
+    def at_rest(self, path: str) -> OpenFile | None:
+        """The same, for those who are done with it before anything else can happen: it stays."""
+        waiting = self._by_path.get(path)
+        kept = waiting[-1] if waiting else None
+        return kept if kept and self._is_trusted(kept) and kept.is_unchanged() else None
+
     def give(self, used: OpenFile) -> None:
         """Take over a file that its owner is done with, to keep or to close."""
         if self._is_shut or not self._most or not self._is_trusted(used):

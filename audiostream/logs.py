@@ -121,17 +121,16 @@ class AccessLogger(AbstractAccessLogger):
         self._alike = vars(line)
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        words = (
-            request.remote,
-            request.method,
-            request.rel_url.raw_path,
-            response.status,
-            response.body_length,
-            time,
-        )
+        path, length = request.rel_url.raw_path, response.body_length
+        self.note(request.remote, request.method, path, response.status, length, time)
+
+    def note(
+        self, remote: str | None, method: str, path: str, status: int, length: int, time: float
+    ) -> None:
+        """Log one answer: ``length`` in bytes, ``time`` in seconds."""
         # To find out anew which line of which thread speaks costs more than all else here.
         record = logging.LogRecord.__new__(logging.LogRecord)
-        now = _now()
+        now, words = _now(), (remote, method, path, status, length, time)
         vars(record).update(self._alike, args=words, created=now, msecs=now % 1 * 1000)
         self.logger.handle(record)
 

@@ -69,6 +69,7 @@ class Settings:
     state: Path | None = None
     limits: Limits = Limits()
     json_log: bool = False
+    access_log: bool = True
 
     def __post_init__(self) -> None:
         if not self.jwt_secret:
@@ -122,6 +123,7 @@ class Settings:
             state=state_file(given),
             limits=Limits.load(given),
             json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
+            access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
         )
 
 
@@ -153,8 +155,8 @@ def _limit(given: Mapping[str, str], name: str, default: Any) -> int:
     return int(text)
 
 
-def _switch(given: Mapping[str, str], name: str) -> bool:
-    text = given.get(name, "0").lower()
+def _switch(given: Mapping[str, str], name: str, default: str = "0") -> bool:
+    text = given.get(name, default).lower()
     if text in {"1", "true", "yes", "on"}:
         return True
     if text in {"0", "false", "no", "off"}:

@@ -299,7 +299,7 @@ def _position(digits: str) -> int | None:
     return int(significant or "0") if len(significant) <= 18 else _BEYOND_ANY_FILE
 
 
-def _positions(decision: Decision, size: int) -> range:
+def positions(decision: Decision, size: int) -> range:
     """Of the bytes that an answer is made of."""
     match decision:
         case WholeFile():
@@ -312,6 +312,24 @@ def _positions(decision: Decision, size: int) -> range:
 
 def _part(start: int, stop: int) -> Part | Unsatisfiable:
     return Part(start, stop) if start < stop else Unsatisfiable()
+
+
+def description(
+    decision: Decision, validators: Validators, body: range, size: int, path: str
+) -> dict[str, str]:
+    """What an answer's header fields say of its body, but for Content-Length."""
+    fields = {}
+    if isinstance(decision, Part):
+        fields["Content-Range"] = f"bytes {body.start}-{body.stop - 1}/{size}"
+    elif isinstance(decision, Unsatisfiable):
+        fields["Content-Range"] = f"bytes */{size}"
+    fields["ETag"] = validators.etag
+    fields["Last-Modified"] = validators.last_modified
+    fields["Accept-Ranges"] = "bytes"
+    fields["Cache-Control"] = "private, no-cache"
+    if isinstance(decision, (WholeFile, Part)):
+        fields["Content-Type"] = _media_type(path)
+    return fields
 
 
 # The response
@@ -329,7 +347,7 @@ _CHUNK = 256 * 1024  # bytes
 
 # Bytes. Up to here one read and one write are cheaper than setting sendfile up; beyond, copying
 # costs more than it saves, and what a slow client leaves in memory is more than a socket's buffer.
-_SMALL = 128 * 1024
+SMALL = 128 * 1024
 
 # Linux alone can be asked to read what is in memory and nothing else.
 _FROM_MEMORY: int | None = getattr(os, "RWF_NOWAIT", None)
@@ -376,6 +394,8 @@ class AudioFileResponse(web.StreamResponse):
     ) -> None:
         super().__init__(headers=headers)
         self.headers["X-Content-Type-Options"] = "nosniff"
+        replaceable = ("Cache-Control", "Content-Type")
+        self._replaced = {name for name in replaceable if name in self.headers}
         self._path = os.fspath(path)
         self._executor = executor
         self._descriptors = descriptors
@@ -452,8 +472,8 @@ class AudioFileResponse(web.StreamResponse):
         now = time.time()
         validators, size = Validators.of(opened.status, now), opened.status.st_size
         decision = decide(request.method, _conditional_fields(request), validators, size, now)
-        body, data = _positions(decision, size), None
-        if request.method != "HEAD" and 0 < len(body) <= _SMALL:
+        body, data = positions(decision, size), None
+        if request.method != "HEAD" and 0 < len(body) <= SMALL:
             try:
                 data = await self._read(opened.file, body)
             except OSError as error:
@@ -469,17 +489,9 @@ class AudioFileResponse(web.StreamResponse):
     def _describe(self, decision: Decision, validators: Validators, body: range, size: int) -> None:
         """Set status and headers."""
         self.set_status(decision.status)
-        headers = self.headers
-        if isinstance(decision, Part):
-            headers["Content-Range"] = f"bytes {body.start}-{body.stop - 1}/{size}"
-        elif isinstance(decision, Unsatisfiable):
-            headers["Content-Range"] = f"bytes */{size}"
-        headers["ETag"] = validators.etag
-        headers["Last-Modified"] = validators.last_modified
-        headers["Accept-Ranges"] = "bytes"
-        headers.setdefault("Cache-Control", "private, no-cache")
-        if isinstance(decision, (WholeFile, Part)):
-            headers.setdefault("Content-Type", _media_type(self._path))
+        for name, value in description(decision, validators, body, size, self._path).items():
+            if name not in self._replaced:
+                self.headers[name] = value
         self.content_length = len(body)
 
     async def _send_headers(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -487,8 +499,8 @@ class AudioFileResponse(web.StreamResponse):
 
     async def _read(self, file: io.FileIO, body: range) -> bytes | bytearray:
         """These bytes of a file, fewer if it ends before. Waits for a thread if the disk has to."""
-        data = _in_memory(file, body)
-        if data is not None:
+        data = bytearray(len(body))
+        if read_from_memory(file, body.start, data):
             return data
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _read_all, file, body)
@@ -516,7 +528,7 @@ class AudioFileResponse(web.StreamResponse):
         self, transport: asyncio.WriteTransport, writer: AbstractStreamWriter
     ) -> None:
         """Wait until the system has all that was written; a client that takes nothing is cut."""
-        watch = asyncio.create_task(_cut_when_stalled(transport, self._stall_timeout))
+        watch = asyncio.create_task(cut_when_stalled(transport, self._stall_timeout))
         transport.set_write_buffer_limits(high=0)
         try:
             await writer.drain()
@@ -529,7 +541,7 @@ class AudioFileResponse(web.StreamResponse):
         if transport is None:
             raise ConnectionResetError("the client has gone")
         end = writer.output_size + len(body)
-        watch = asyncio.create_task(_cut_when_stalled(transport, self._stall_timeout))
+        watch = asyncio.create_task(cut_when_stalled(transport, self._stall_timeout))
         try:
             await self._send_bytes(transport, file, body)
         except ConnectionError:
@@ -586,16 +598,14 @@ def close_in(executor: Executor, file: io.FileIO) -> None:
         file.close()
 
 
-def _in_memory(file: io.FileIO, body: range) -> bytearray | None:
-    """These bytes of a file if the system has them all in memory, or None. Never waits."""
+def read_from_memory(file: io.FileIO, start: int, room: bytearray | memoryview) -> bool:
+    """Fill ``room`` from there on, if the system has all of that in memory. Never waits."""
     if _FROM_MEMORY is None:
-        return None
-    data = bytearray(len(body))
+        return False
     try:
-        count = os.preadv(file.fileno(), [data], body.start, _FROM_MEMORY)
+        return os.preadv(file.fileno(), [room], start, _FROM_MEMORY) == len(room)
     except OSError:  # Not in memory, or a file system that does not tell.
-        return None
-    return data if count == len(body) else None
+        return False
 
 
 def _read_all(file: io.FileIO, body: range) -> bytes:
@@ -608,7 +618,7 @@ def _read_all(file: io.FileIO, body: range) -> bytes:
     return b"".join(pieces)
 
 
-async def _cut_when_stalled(transport: asyncio.WriteTransport, patience: float | None) -> None:
+async def cut_when_stalled(transport: asyncio.WriteTransport, patience: float | None) -> None:
     """Abort a connection whose client takes no byte for ``patience`` seconds.
 
     What the client has taken is what its TCP has acknowledged; where the system does not tell,

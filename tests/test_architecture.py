@@ -13,7 +13,17 @@ MODULES = {path.stem: path for path in PACKAGE.glob("*.py")}
 
 MAY_IMPORT = {
     "__init__": {"app", "settings"},
-    "__main__": {"__init__", "app", "errors", "keys", "logs", "settings", "store", "systemd"},
+    "__main__": {
+        "__init__",
+        "app",
+        "errors",
+        "keys",
+        "logs",
+        "settings",
+        "shortcut",
+        "store",
+        "systemd",
+    },
     "allowance": set(),
     "app": {
         "covers",
@@ -44,6 +54,7 @@ MAY_IMPORT = {
     "registry": {"errors", "messages", "playback"},
     "rest": {"errors", "keys", "library", "messages", "registry", "tokens"},
     "settings": {"errors"},
+    "shortcut": {"descriptors", "errors", "keys", "logs", "streaming"},
     "store": {"errors", "playback"},
     "socketio_gateway": {"errors", "gateway", "keys", "messages", "registry", "tokens"},
     "systemd": set(),

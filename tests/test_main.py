@@ -125,6 +125,18 @@ class TestRestart:
 
 
 class TestLog:
+    @pytest.mark.parametrize(("switch", "lines"), [("1", 2), ("0", 0)])
+    def test_requests_are_logged_unless_a_proxy_does_it(
+        self, launch: Launch, switch: str, lines: int
+    ) -> None:
+        server = launch(AUDIOSTREAM_ACCESS_LOG=switch)
+        for _ in range(2):
+            urllib.request.urlopen(f"{server.url}/healthz").close()
+        assert server.stop() == 0
+        with server.news:
+            assert server.news.wait_for(lambda: "END" in server.log, 10)
+        assert sum('"GET /healthz" 200' in line for line in server.log) == lines
+
     def test_json_lines(self, launch: Launch) -> None:
         server = launch("--log-json")
         server.stop()

@@ -35,6 +35,7 @@ def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
         state=Path("/home/ada/.local/state/audiostream/state.sqlite3"),
         limits=Limits(),
         json_log=False,
+        access_log=True,
     )
 
 
@@ -123,6 +124,7 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_MAX_FRAME": "0"}, "AUDIOSTREAM_MAX_FRAME must be a whole number above 0"),
         ({"AUDIOSTREAM_STALL_TIMEOUT": "1.5"}, "above 0, not '1.5'"),
         ({"AUDIOSTREAM_LOG_JSON": "x"}, "AUDIOSTREAM_LOG_JSON must be 1 or 0"),
+        ({"AUDIOSTREAM_ACCESS_LOG": "x"}, "AUDIOSTREAM_ACCESS_LOG must be 1 or 0"),
         ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
         ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
         ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),

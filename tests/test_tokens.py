@@ -330,6 +330,36 @@ class TestATokenThatComesAgain:
         assert tokens.verify(tokens.mint("user0", NOW, 60), NOW).user_id == "user0"
 
 
+class TestATicketThatComesAgain:
+    def test_its_end_comes_when_it_comes(self, tokens: Tokens) -> None:
+        ticket = tokens.ticket("ada", "song", 60.0, NOW)
+        end = tokens.verify_ticket(ticket, "song", NOW).expires_at or 0.0
+        assert tokens.verify_ticket(ticket, "song", end - 1).user_id == "ada"
+        with pytest.raises(Unauthorized):
+            tokens.verify_ticket(ticket, "song", end)
+
+    def test_it_opens_no_other_track_and_is_no_session(self, tokens: Tokens) -> None:
+        ticket = tokens.ticket("ada", "song", 60.0, NOW)
+        tokens.verify_ticket(ticket, "song", NOW)
+        with pytest.raises(Unauthorized):
+            tokens.verify_ticket(ticket, "other", NOW)
+        with pytest.raises(Unauthorized):
+            tokens.verify_session(ticket, NOW)
+
+    def test_after_a_revocation_it_is_void(self, tokens: Tokens) -> None:
+        ticket = tokens.ticket("ada", "song", 60.0, NOW)
+        tokens.verify_ticket(ticket, "song", NOW)
+        tokens.revoked = {"ada": NOW + 1}
+        with pytest.raises(Unauthorized):
+            tokens.verify_ticket(ticket, "song", NOW + 2)
+
+    def test_a_bounded_number_is_remembered(self, tokens: Tokens) -> None:
+        for user in range(2000):
+            ticket = tokens.ticket(f"user{user}", "song", 60.0, NOW)
+            assert tokens.verify_ticket(ticket, "song", NOW).user_id == f"user{user}"
+        assert len(tokens._proven) == 1024
+
+
 def answer(tokens: Tokens, token: str, now: float) -> Identity | str:
     try:
         return tokens.verify(token, now)

@@ -1,0 +1,305 @@
+"""Small ranges answered where their bytes arrive, without aiohttp's request cycle.
+
+Here: ``Shortcut``, a protocol in front of aiohttp's own on one connection; which requests it knows
+well enough to answer, and how the answer is written. Not here: who may hear what (``tokens``,
+``library``), what a request gets and which headers say so (``streaming``), HTTP in general: that is
+aiohttp's.
+
+::
+
+    bytes ──► one whole, plain GET of a stream, nothing else under way? ──no──► aiohttp
+                  │ yes
+              ticket good, file at rest and unchanged, bytes in memory? ──no──► aiohttp
+                  │ yes
+              one write
+
+Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
+not a whole request without a body stays there: where the next request begins is then known to
+aiohttp alone. Both ways answer alike (``tests/test_shortcut.py`` compares them).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple, cast
+
+from aiohttp import web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE
+
+from .descriptors import TRUSTED_FOR, OpenFile
+from .errors import AudiostreamError
+from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
+from .logs import AccessLogger
+from .streaming import (
+    DESCRIPTORS,
+    SMALL,
+    Part,
+    Validators,
+    WholeFile,
+    choose_range,
+    cut_when_stalled,
+    description,
+    open_regular,
+    positions,
+    read_from_memory,
+)
+
+LONGEST_HEAD: Final = 4096
+"""Bytes of a request that is looked at; longer ones are aiohttp's."""
+TRAY: Final = 64 * 1024
+"""Bytes that are read at once."""
+LEFT_TO_AIOHTTP_EVERY: Final = 5.0
+"""Seconds after which a connection's next request is aiohttp's: it counts how long one is idle."""
+RENEWED_AFTER: Final = TRUSTED_FOR / 2
+"""Seconds after which a descriptor in use is replaced by a fresh one."""
+TAKEN_LOOK_EVERY: Final = 0.25
+"""Seconds between two looks whether a slow client has taken its answer."""
+
+# A request line and fields in the plainest form that RFC 9112 has: no folding, no bare CR or LF,
+# nothing beyond ASCII, no body behind it.
+_REQUEST = re.compile(
+    rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~]*\r\n)+)\r\n"
+)
+_FIELD = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
+_STREAM = re.compile(rb"(?:/api)?/tracks/stream/([A-Za-z0-9_-]+)(?:\?ticket=([A-Za-z0-9_.-]+))?")
+_SESSION = re.compile(rb"%s=([A-Za-z0-9_.-]+)" % SESSION_COOKIE.encode())
+
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"te"})
+"""Fields of requests behind which something else than the next request may come."""
+_OTHERS = frozenset(
+    {
+        b"authorization",
+        b"origin",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+        b"if-range",
+    }
+)
+"""Fields that change the answer and are not looked at here."""
+
+# In the order in which aiohttp writes them.
+_HEAD: Final = (
+    b"HTTP/1.1 %s\r\nVary: Origin\r\nX-Content-Type-Options: nosniff\r\n%s%sContent-Length: %d\r\n"
+    b"Date: %s\r\nServer: " + SERVER_SOFTWARE.encode() + b"\r\n\r\n"
+)
+_STATUS: Final = {200: b"200 OK", 206: b"206 Partial Content"}
+
+Fields = Mapping[bytes, bytes]
+
+
+class Answer(NamedTuple):
+    """To whom, with which status, and the bytes, head and body."""
+
+    user_id: str
+    status: int
+    text: memoryview
+
+
+def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
+    """The target and the fields of one whole GET without a body, names in lower case, else None.
+
+    Never two requests, nor one whose fields leave a doubt about where it ends (RFC 9112 §6).
+    """
+    if len(data) > LONGEST_HEAD:
+        return None
+    found = _REQUEST.fullmatch(data)
+    if found is None:
+        return None
+    lines = _FIELD.findall(found[2])
+    fields = {name.lower(): value for name, value in lines}
+    if len(fields) != len(lines) or b"host" not in fields or not _FRAMING.isdisjoint(fields):
+        return None
+    if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    return found[1], fields
+
+
+@lru_cache(maxsize=256)
+def version_lines(path: str, validators: Validators, size: int) -> bytes:
+    """The header lines that all answers have which are made of one version of a file."""
+    fields = description(WholeFile(), validators, range(size), size, path)
+    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode()
+
+
+class Desk:
+    """Answers requests at once, from memory, or not at all. For one thread: that of the loop."""
+
+    def __init__(self, app: web.Application) -> None:
+        self.stall_timeout = app[SETTINGS].limits.stall_timeout
+        self.streams = app[STREAMS]
+        self.tray = memoryview(bytearray(TRAY))
+        self._streams_per_user = app[SETTINGS].limits.streams_per_user
+        self._clock = app[CLOCK]
+        self._tokens = app[TOKENS]
+        self._library = app[LIBRARY]
+        self._descriptors = app[DESCRIPTORS]
+        self._files = app[FILES]
+        self._renewing: dict[str, asyncio.Task[None]] = {}
+        self._sheet = memoryview(b"")
+
+    def answer(self, target: bytes, fields: Fields) -> Answer | None:
+        """The whole answer to a plain request, good until the next one is made."""
+        asked = _STREAM.fullmatch(target)
+        if asked is None or not _OTHERS.isdisjoint(fields):
+            return None
+        track_id, ticket = asked[1].decode(), asked[2]
+        try:
+            user_id = self._listener(track_id, ticket, fields)
+            if user_id is None or self.streams[user_id] >= self._streams_per_user:
+                return None
+            path = self._library.find(track_id, user_id).path
+        except AudiostreamError:
+            return None
+        return self._part(os.fspath(path), fields.get(b"range", b"").decode(), user_id)
+
+    def give_up_sheet(self) -> None:
+        """Write the next answer on something else: a transport has kept the last one."""
+        self._sheet = memoryview(b"")
+
+    def _listener(self, track_id: str, ticket: bytes | None, fields: Fields) -> str | None:
+        """Whose good ticket or cookie this is; None without either. Raises ``Unauthorized``."""
+        if ticket is not None:
+            return self._tokens.verify_ticket(ticket.decode(), track_id, self._clock()).user_id
+        cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
+        if cookie is None:
+            return None
+        return self._tokens.verify_session(cookie[1].decode(), self._clock()).user_id
+
+    def _part(self, path: str, asked: str, user_id: str) -> Answer | None:
+        opened = self._descriptors.at_rest(path)
+        if opened is None:
+            return None
+        if opened.opened_at < time.monotonic() - RENEWED_AFTER and path not in self._renewing:
+            self._renewing[path] = asyncio.create_task(self._renew(path))
+        size = opened.status.st_size
+        decision = choose_range(asked, size)
+        if not isinstance(decision, (WholeFile, Part)):
+            return None
+        body = positions(decision, size)
+        if not 0 < len(body) <= SMALL:
+            return None
+        about = version_lines(path, Validators.of(opened.status, time.time()), size)
+        where = b""
+        if isinstance(decision, Part):
+            where = b"Content-Range: bytes %d-%d/%d\r\n" % (body.start, body.stop - 1, size)
+        date = rfc822_formatted_time().encode()
+        head = _HEAD % (_STATUS[decision.status], where, about, len(body), date)
+        text = self._room(len(head) + len(body))
+        text[: len(head)] = head
+        if not read_from_memory(opened.file, body.start, text[len(head) :]):
+            return None
+        return Answer(user_id, decision.status, text)
+
+    async def _renew(self, path: str) -> None:
+        """Open a file again that is in use, before its descriptor is too old to be trusted."""
+        now = time.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+            file, status = await loop.run_in_executor(self._files, open_regular, path)
+        except OSError:
+            return  # whoever asks next is told by aiohttp's way
+        finally:
+            del self._renewing[path]
+        self._descriptors.give(OpenFile(path, file, status, now))
+
+    def _room(self, length: int) -> memoryview:
+        """What to write on: again the same, as fresh memory costs more than filling it."""
+        if len(self._sheet) < length:
+            self._sheet = memoryview(bytearray(max(length, SMALL + LONGEST_HEAD)))
+        return self._sheet[:length]
+
+
+class Shortcut(asyncio.BufferedProtocol):
+    """One connection: answers what it can, and hands everything else to ``behind``.
+
+    What arrives is read into the desk's tray: asyncio would make room for 256 KiB at each read.
+    """
+
+    __slots__ = ("_behind", "_desk", "_is_plain", "_left_at", "_transport", "_watching")
+
+    def __init__(self, desk: Desk, behind: web.RequestHandler) -> None:
+        self._desk = desk
+        self._behind = behind
+        self._transport: asyncio.Transport
+        self._is_plain = True
+        self._left_at = time.monotonic()
+        self._watching: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._behind.connection_made(transport)
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._behind.connection_lost(error)
+
+    def eof_received(self) -> None:
+        self._behind.eof_received()
+
+    def pause_writing(self) -> None:
+        self._behind.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._behind.resume_writing()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._desk.tray
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._desk.tray[:nbytes])
+        if self._is_plain:
+            request, began = plain_request(data), time.monotonic()
+            if request is None:
+                self._is_plain = False
+            elif self._may_answer(began) and self._answer(*request, began):
+                return
+            self._left_at = began
+        self._behind.data_received(data)
+
+    def _may_answer(self, now: float) -> bool:
+        """Whether all requests before have been answered, as aiohttp itself finds out."""
+        waiter = self._behind._waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._transport.get_write_buffer_size()
+            and now < self._left_at + LEFT_TO_AIOHTTP_EVERY
+        )
+
+    def _answer(self, target: bytes, fields: Fields, began: float) -> bool:
+        """Answer in full, or do nothing and say so."""
+        answer = self._desk.answer(target, fields)
+        if answer is None:
+            return False
+        self._transport.write(answer.text)
+        if self._transport.get_write_buffer_size():
+            self._desk.give_up_sheet()
+            self._watching = asyncio.create_task(self._see_it_taken(answer.user_id))
+        logger = self._behind.access_logger
+        if isinstance(logger, AccessLogger) and logger.enabled:
+            peer = self._transport.get_extra_info("peername")
+            remote = peer[0] if isinstance(peer, tuple) else peer
+            path, length = target.partition(b"?")[0].decode(), len(answer.text)
+            logger.note(remote, "GET", path, answer.status, length, time.monotonic() - began)
+        return True
+
+    async def _see_it_taken(self, user_id: str) -> None:
+        """Count a stream until its client has taken it; one that takes nothing is cut."""
+        streams = self._desk.streams
+        streams[user_id] += 1
+        watch = asyncio.create_task(cut_when_stalled(self._transport, self._desk.stall_timeout))
+        try:
+            while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(TAKEN_LOOK_EVERY)
+        finally:
+            watch.cancel()
+            streams[user_id] -= 1
+            if not streams[user_id]:
+                del streams[user_id]

@@ -1,0 +1,363 @@
+"""Small ranges on the short way: answered as aiohttp would, and never more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from hypothesis import HealthCheck, given
+from hypothesis import settings as rounds
+from hypothesis import strategies as st
+
+from audiostream import Settings, create_app, shortcut
+from audiostream.descriptors import TRUSTED_FOR
+from audiostream.keys import LIBRARY, STREAMS, TOKENS
+from audiostream.logs import AccessLogger
+from audiostream.settings import Limits
+from audiostream.shortcut import Answer, Desk, Fields, Shortcut, plain_request
+from audiostream.streaming import SMALL
+
+PATIENCE = 10.0
+on_linux = pytest.mark.skipif(
+    not hasattr(os, "RWF_NOWAIT"), reason="only Linux says what is in memory"
+)
+pytestmark = on_linux
+
+
+class CountingDesk(Desk):
+    """Notes how many requests it has answered."""
+
+    answered = 0
+
+    def answer(self, target: bytes, fields: Fields) -> Answer | None:
+        answer = super().answer(target, fields)
+        self.answered += answer is not None
+        return answer
+
+
+@dataclass
+class Reply:
+    head: bytes
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return int(self.head.split(b" ", 2)[1])
+
+    def without_date(self) -> tuple[list[bytes], bytes]:
+        lines = self.head.split(b"\r\n")
+        return [line for line in lines if not line.startswith(b"Date:")], self.body
+
+
+@dataclass
+class Line:
+    """A client's connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, *pieces: bytes) -> Reply:
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            await asyncio.sleep(0.01 if len(pieces) > 1 else 0)
+        return await self.reply()
+
+    async def reply(self) -> Reply:
+        async with asyncio.timeout(PATIENCE):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:-2])
+            return Reply(head, await self.reader.readexactly(int(fields[b"content-length"])))
+
+    async def is_silent(self) -> bool:
+        try:
+            async with asyncio.timeout(0.1):
+                return not await self.reader.read(1)
+        except TimeoutError:
+            return True
+
+
+@dataclass
+class House:
+    app: web.Application
+    desk: CountingDesk
+    port: int
+
+    @asynccontextmanager
+    async def line(self, *, warm: bool = True) -> AsyncIterator[Line]:
+        """A connection; a warm one finds the song's file at rest."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        line = Line(reader, writer)
+        try:
+            if warm:
+                assert (await line.ask(self.get())).status == 200
+                self.desk.answered = 0
+            yield line
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+    def ticket(self, user: str = "ada", track: str = "song") -> str:
+        return self.app[TOKENS].ticket(user, track, 60.0, time.time())
+
+    def get(self, *fields: str, target: str | None = None) -> bytes:
+        target = target or f"/api/tracks/stream/song?ticket={self.ticket()}"
+        lines = [f"GET {target} HTTP/1.1", "Host: here", *fields]
+        return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+
+
+@pytest.fixture
+async def house(settings: Settings, media: Path) -> AsyncIterator[House]:
+    """The server as ``python -m audiostream`` makes it, on a song of eleven thousand bytes."""
+    (media / "song.wav").write_bytes(bytes(range(256)) * 43)
+    app = create_app(replace(settings, limits=Limits(streams_per_user=3, stall_timeout=1)))
+    app[LIBRARY].scan()
+    runner = web.AppRunner(app, access_log_class=AccessLogger)
+    await runner.setup()
+    desk = CountingDesk(app)
+    assert runner.server is not None
+    behind: Callable[[], web.RequestHandler] = runner.server
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Shortcut(desk, behind()), "127.0.0.1", 0
+    )
+    yield House(app, desk, server.sockets[0].getsockname()[1])
+    server.close()
+    await runner.cleanup()
+
+
+RANGES = [
+    None,
+    "bytes=0-",
+    "bytes=100-199",
+    "bytes=-5",
+    "bytes=-0",
+    "bytes=11007-",
+    "bytes=11008-",
+    "bytes=5-4",
+    "bytes=0-0,2-3",
+    "bytes=0-99999999999999999999999",
+    "bytes = 1-2",
+    "lines=1-2",
+    "nonsense",
+    "",
+]
+
+
+@pytest.mark.parametrize("asked", RANGES)
+async def test_both_ways_answer_alike(house: House, asked: str | None) -> None:
+    fields = [] if asked is None else [f"Range: {asked}"]
+    async with house.line() as short, house.line() as long:
+        assert (await long.ask(house.get("Connection: Keep-Alive, x"))).status == 200
+        ours = await short.ask(house.get(*fields))
+        is_short = ours.status != 416
+        assert house.desk.answered == is_short
+        theirs = await long.ask(house.get(*fields))
+        assert house.desk.answered == is_short
+        assert ours.without_date() == theirs.without_date()
+
+
+async def test_a_cookie_opens_it_too(house: House) -> None:
+    identity = house.app[TOKENS].verify_ticket(house.ticket(), "song", time.time())
+    value, _ = house.app[TOKENS].session(identity, time.time())
+    request = house.get(f"Cookie: audiostream_session={value}", target="/tracks/stream/song")
+    async with house.line() as line:
+        assert len((await line.ask(request)).body) == 11008
+        assert house.desk.answered == 1
+
+
+async def test_what_it_answers_is_logged_like_the_rest(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "aiohttp.access")
+    async with house.line() as line:
+        await line.ask(house.get("Range: bytes=0-9"))
+    first, second = [record.getMessage().split() for record in caplog.records]
+    assert first[:3] == second[:3] == ["127.0.0.1", '"GET', '/api/tracks/stream/song"']
+    assert (first[3], second[3]) == ("200", "206")
+    assert 10 < int(second[4]) < int(first[4])
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "status"),
+    [
+        ("/api/tracks/stream/song", [], 401),
+        ("/api/tracks/stream/song?ticket=1.2.3", [], 401),
+        ("/api/tracks/stream/song?ticket={other}", [], 401),
+        ("/api/tracks/stream/song?ticket={bobs}&x=1", [], 200),
+        ("/api/tracks/stream/his?ticket={his}", [], 404),
+        ("/api/tracks/stream/%73ong?ticket={good}", [], 200),
+        ("/api/tracks/stream/song?ticket={good}", ["Authorization: Bearer nonsense"], 200),
+        ("/api/tracks/stream/song?ticket={good}", ["If-None-Match: *"], 304),
+        ("/api/tracks/stream/song?ticket={good}", ["If-Match: x"], 412),
+        ("/api/tracks/stream/song?ticket={good}", ["Origin: https://elsewhere.example"], 200),
+        ("/healthz", [], 200),
+    ],
+)
+async def test_whatever_is_not_plain_or_not_good_is_left_to_aiohttp(
+    house: House, target: str, fields: list[str], status: int
+) -> None:
+    tickets = {
+        "good": house.ticket(),
+        "other": house.ticket(track="other"),
+        "bobs": house.ticket("bob"),
+        "his": house.ticket(track="his"),
+    }
+    async with house.line() as line:
+        line.writer.write(house.get(*fields, target=target.format(**tickets)))
+        head = await line.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d" % status)
+        assert house.desk.answered == 0
+
+
+class TestWhatChanges:
+    async def test_a_file_that_was_replaced(self, house: House, media: Path) -> None:
+        async with house.line() as line:
+            (media / "new").write_bytes(b"new")
+            (media / "new").replace(media / "song.wav")
+            assert (await line.ask(house.get())).body == b"new"
+
+    async def test_a_user_who_was_revoked(self, house: House) -> None:
+        async with house.line() as line:
+            request = house.get()
+            house.app[TOKENS].revoked = {"ada": time.time()}
+            assert (await line.ask(request)).status == 401
+
+    async def test_a_user_with_too_many_streams(self, house: House) -> None:
+        async with house.line() as line:
+            house.app[STREAMS]["ada"] += 3
+            assert (await line.ask(house.get())).status == 429
+            del house.app[STREAMS]["ada"]
+            assert (await line.ask(house.get())).status == 200
+        assert not house.app[STREAMS]
+
+    async def test_a_file_in_use_stays_at_rest(self, house: House) -> None:
+        async with house.line() as line:
+            for _ in range(30):
+                await asyncio.sleep(TRUSTED_FOR / 10)
+                assert (await line.ask(house.get())).status == 200
+            assert house.desk.answered == 30
+
+    async def test_now_and_then_aiohttp_is_asked(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shortcut, "LEFT_TO_AIOHTTP_EVERY", 0.0)
+        async with house.line() as line:
+            assert (await line.ask(house.get())).status == 200
+            assert house.desk.answered == 0
+
+
+class TestWhereTheNextRequestBegins:
+    async def test_not_inside_a_header(self, house: House) -> None:
+        async with house.line() as line:
+            begun = b"GET /healthz HTTP/1.1\r\nX-Note: "
+            reply = await line.ask(begun, house.get())
+            assert b"ok" in reply.body
+            assert await line.is_silent()
+            assert house.desk.answered == 0
+
+    async def test_not_inside_a_body(self, house: House) -> None:
+        async with house.line() as line:
+            hidden = house.get()
+            post = b"POST /session HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n"
+            assert (await line.ask(post % len(hidden), hidden)).status == 401
+            assert await line.is_silent()
+            assert house.desk.answered == 0
+
+    async def test_nor_behind_a_get_with_a_body(self, house: House) -> None:
+        async with house.line() as line:
+            hidden = house.get()
+            begun = house.get(f"Content-Length: {len(hidden)}", target="/healthz")
+            assert b"ok" in (await line.ask(begun, hidden)).body
+            assert await line.is_silent()
+            assert house.desk.answered == 0
+
+    async def test_in_pieces_it_is_understood_all_the_same(self, house: House) -> None:
+        async with house.line() as line:
+            request = house.get("Range: bytes=0-9")
+            assert len((await line.ask(request[:30], request[30:])).body) == 10
+            assert house.desk.answered == 0
+
+    async def test_two_at_once_are_answered_in_their_order(self, house: House) -> None:
+        async with house.line() as line:
+            first = await line.ask(house.get("Range: bytes=0-9") + house.get("Range: bytes=5-5"))
+            assert (len(first.body), (await line.reply()).body) == (10, b"\x05")
+            assert house.desk.answered == 0
+
+    async def test_one_that_overtakes_waits_for_the_one_before(self, house: House) -> None:
+        async with house.line() as line:
+            line.writer.write(house.get(target="/healthz"))
+            await asyncio.sleep(0)
+            line.writer.write(house.get("Range: bytes=5-5"))
+            assert b"ok" in (await line.reply()).body
+            assert (await line.reply()).body == b"\x05"
+
+
+async def test_a_client_that_takes_nothing_is_counted_and_cut(house: House, media: Path) -> None:
+    (media / "song.wav").write_bytes(bytes(SMALL))
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(deaf, ("127.0.0.1", house.port))
+        connections = 0
+        async with asyncio.timeout(PATIENCE):
+            async with house.line():
+                pass
+            while not house.app[STREAMS]["ada"]:
+                del house.app[STREAMS]["ada"]
+                deaf.send(house.get())
+                connections += 1
+                await asyncio.sleep(0.05)
+            while house.app[STREAMS]:
+                await asyncio.sleep(0.05)
+        assert house.desk.answered == connections
+
+
+plain_fields = st.lists(
+    st.sampled_from(
+        [
+            "Range: bytes=0-9",
+            "Range: bytes=-3",
+            "Accept: */*",
+            "User-Agent: x",
+            "Connection: keep-alive",
+            "Connection: Upgrade",
+            "Transfer-Encoding: chunked",
+            "Content-Length: 0",
+            "Expect: 100-continue",
+            "Host: there",
+            "X : y",
+            " folded",
+            "Cookie: a=b; audiostream_session=x",
+            "If-Range: x",
+        ]
+    ),
+    max_size=4,
+)
+
+
+@given(fields=plain_fields, cut=st.integers(0, 400), junk=st.binary(max_size=3))
+@rounds(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_plain_request_is_whole_and_ends_at_its_end(
+    fields: list[str], cut: int, junk: bytes
+) -> None:
+    lines = ["GET /x HTTP/1.1", "Host: here", *fields]
+    whole = "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+    for data in (whole[:cut], whole[:cut] + junk + whole[cut:], whole + junk, whole + whole):
+        found = plain_request(data)
+        if found is None:
+            continue
+        assert data.count(b"\r\n\r\n") == 1
+        assert data.endswith(b"\r\n\r\n")
+        names = [line.partition(b":")[0].lower() for line in data.split(b"\r\n")[1:-2]]
+        assert len(set(names)) == len(names)
+        assert b"host" in names
+        assert not {b"content-length", b"transfer-encoding", b"upgrade", b"expect"} & set(names)
+        assert found[1].get(b"connection", b"keep-alive").lower() == b"keep-alive"

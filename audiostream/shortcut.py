@@ -54,8 +54,9 @@ LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
 TRAY: Final = 64 * 1024
 """Bytes that are read at once."""
-LEFT_TO_AIOHTTP_EVERY: Final = 5.0
-"""Seconds after which a connection's next request is aiohttp's: it counts how long one is idle."""
+LEFT_TO_AIOHTTP: Final = 0.25
+"""After this part of the time that a connection may be idle, its next request is aiohttp's, which
+counts that time."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
 TAKEN_LOOK_EVERY: Final = 0.25
@@ -134,6 +135,7 @@ class Desk:
 
     def __init__(self, app: web.Application) -> None:
         self.stall_timeout = app[SETTINGS].limits.stall_timeout
+        self.left_every = app[SETTINGS].limits.header_timeout * LEFT_TO_AIOHTTP
         self.streams = app[STREAMS]
         self.tray = memoryview(bytearray(TRAY))
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
@@ -264,13 +266,16 @@ class Shortcut(asyncio.BufferedProtocol):
         self._behind.data_received(data)
 
     def _may_answer(self, now: float) -> bool:
-        """Whether all requests before have been answered, as aiohttp itself finds out."""
-        waiter = self._behind._waiter
+        """Whether all requests before have been answered, as aiohttp itself finds out.
+
+        Should it find out in another way one day, all requests are left to it.
+        """
+        waiter = getattr(self._behind, "_waiter", None)
         return (
             waiter is not None
             and not waiter.done()
             and not self._transport.get_write_buffer_size()
-            and now < self._left_at + LEFT_TO_AIOHTTP_EVERY
+            and now < self._left_at + self._desk.left_every
         )
 
     def _answer(self, target: bytes, fields: Fields, began: float) -> bool:

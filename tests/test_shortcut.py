@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as rounds
 from hypothesis import strategies as st
 
-from audiostream import Settings, create_app, shortcut
+from audiostream import Settings, create_app
 from audiostream.descriptors import TRUSTED_FOR
 from audiostream.keys import LIBRARY, STREAMS, TOKENS
 from audiostream.logs import AccessLogger
@@ -245,11 +245,9 @@ class TestWhatChanges:
                 assert (await line.ask(house.get())).status == 200
             assert house.desk.answered == 30
 
-    async def test_now_and_then_aiohttp_is_asked(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(shortcut, "LEFT_TO_AIOHTTP_EVERY", 0.0)
+    async def test_now_and_then_aiohttp_is_asked(self, house: House) -> None:
         async with house.line() as line:
+            house.desk.left_every = 0.0
             assert (await line.ask(house.get())).status == 200
             assert house.desk.answered == 0
 

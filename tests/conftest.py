@@ -118,6 +118,13 @@ class ServerProcess:
             self.log.append("END")
             self.news.notify_all()
 
+    def end_log(self) -> None:
+        """Wait until all that an ended process has logged was read."""
+        assert self.process.stderr is not None
+        with self.news:
+            assert self.news.wait_for(lambda: self.log[-1:] == ["END"], START_TIMEOUT)
+        self.process.stderr.close()
+
     def wait_for_log(self, text: str, timeout: float = START_TIMEOUT) -> str:
         """The first line with ``text``, logged already or soon."""
 
@@ -171,6 +178,5 @@ def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-        assert server.process.stderr is not None
-        server.process.stderr.close()
+        server.end_log()
         assert not [line for line in server.log if "Traceback" in line], "".join(server.log)

@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +38,8 @@ from .tokens import Identity, Tokens, bearer_token
 
 LONG_LIST = 500
 """Tracks from which on a list is written by a worker thread, so that nobody waits for it."""
+DESCRIPTIONS = 1024
+"""How many descriptions of tracks are kept."""
 
 _STATUS: Mapping[type[AudiostreamError], int] = {
     InvalidMessage: 400,
@@ -74,6 +76,7 @@ class TrackCatalogue:
         self._app = app
         self._library = library
         self._tokens = tokens
+        self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
     def _stream_path(self) -> str:
@@ -84,8 +87,19 @@ class TrackCatalogue:
         return self._library.find(track_id, user_id).duration
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
+        """The track with its ticket; the same object as long as nothing about it changes."""
+        version = self._library.version  # before the track: an old one must not pass for new
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._app[CLOCK]())
+        ticket_end = self._tokens.ticket_end(track.duration, self._app[CLOCK]())
+        revoked_at = self._tokens.revoked.get(user_id)
+        return self._description(user_id, track_id, ticket_end, (version, revoked_at))
+
+    def _describe(
+        self, user_id: str, track_id: str, ticket_end: int, edition: tuple[int, float | None]
+    ) -> Mapping[str, Any]:
+        """``edition`` is not written: it tells a description from those before."""
+        track = self._library.find(track_id, user_id)
+        ticket = self._tokens.ticket_until(ticket_end, user_id, track_id)
         optional = {
             "artist": track.artist,
             "album": track.album,

@@ -179,7 +179,14 @@ class Tokens:
 
         Within one hour the same ticket is given again, so that lists of tracks can be cached.
         """
-        expires_at = _next_hour(now + (duration or 0.0) + TICKET_LIFE)
+        return self.ticket_until(self.ticket_end(duration, now), user_id, track_id)
+
+    def ticket_end(self, duration: float | None, now: float) -> int:
+        """When a ticket that is made now expires: a full hour, in epoch seconds."""
+        return _next_hour(now + (duration or 0.0) + TICKET_LIFE)
+
+    def ticket_until(self, expires_at: int, user_id: str, track_id: str) -> str:
+        """The ticket that expires then."""
         return self._sign(self._ticket_key, user_id, expires_at, track_id)
 
     def verify_ticket(self, ticket: str, track_id: str, now: float) -> Identity:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientPayloadError
+from aiohttp import ClientPayloadError, web
 
-from audiostream import rest
-from audiostream.errors import StoreError
-from audiostream.keys import KEEPER, LIBRARY, REGISTRY, STREAMS
+from audiostream import Settings, create_app, rest
+from audiostream.errors import StoreError, TrackNotFound
+from audiostream.keys import CATALOGUE, CLOCK, KEEPER, LIBRARY, REGISTRY, STREAMS, TOKENS
 from audiostream.settings import Limits
+from audiostream.tokens import TICKET_LIFE
 
 from .conftest import Client, Serve, write_wav
+from .dummies import FakeClock
 
 Token = Callable[..., str]
 
@@ -108,6 +110,78 @@ class TestTracks:
         monkeypatch.setattr(rest, "LONG_LIST", 2)
         _, body = await get(await serve(), "/tracks", ada)
         assert len(body["tracks"]) == 3
+
+
+class TestDescriptions:
+    """They are kept, until something about them changes."""
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return FakeClock(1_700_000_100.0)  # some minutes after the full hour
+
+    @pytest.fixture
+    def app(self, settings: Settings, clock: FakeClock) -> web.Application:
+        app = create_app(settings)
+        app[CLOCK] = clock.__call__
+        app[LIBRARY].scan()
+        return app
+
+    def test_within_an_hour_it_is_the_same_one(
+        self, app: web.Application, clock: FakeClock
+    ) -> None:
+        first = app[CATALOGUE].describe("ada", "song")
+        clock.advance(60.0)
+        assert app[CATALOGUE].describe("ada", "song") is first
+
+    def test_the_next_hour_gets_a_ticket_of_its_own(
+        self, app: web.Application, clock: FakeClock
+    ) -> None:
+        first = app[CATALOGUE].describe("ada", "song")
+        clock.advance(3600.0)
+        second = app[CATALOGUE].describe("ada", "song")
+        assert second["streamUrl"] != first["streamUrl"]
+        app[TOKENS].verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFE)
+
+    def test_after_a_revocation_the_ticket_is_one_that_opens(
+        self, app: web.Application, clock: FakeClock
+    ) -> None:
+        before = {user: app[CATALOGUE].describe(user, "song") for user in ("ada", "bob")}
+        app[TOKENS].revoked = {"ada": clock.now}
+        renewed = app[CATALOGUE].describe("ada", "song")
+        assert renewed["streamUrl"] != before["ada"]["streamUrl"]
+        assert app[TOKENS].verify_ticket(ticket_of(renewed), "song", clock.now).user_id == "ada"
+        assert app[CATALOGUE].describe("bob", "song") is before["bob"]
+
+    def test_a_rescan_that_finds_another_title_is_heard_of(
+        self, app: web.Application, media: Path
+    ) -> None:
+        assert app[CATALOGUE].describe("ada", "song")["title"] == "Song"
+        manifest = media / "tracks.json"
+        manifest.write_text(manifest.read_text().replace('"Song"', '"Hymn"'))
+        app[LIBRARY].scan()
+        assert app[CATALOGUE].describe("ada", "song")["title"] == "Hymn"
+
+    def test_what_was_taken_off_the_shelf_is_not_described(
+        self, app: web.Application, media: Path
+    ) -> None:
+        app[CATALOGUE].describe("ada", "song")
+        (media / "tracks.json").write_text("[]")
+        app[LIBRARY].scan()
+        with pytest.raises(TrackNotFound):
+            app[CATALOGUE].describe("ada", "song")
+
+    def test_each_user_gets_his_own(self, app: web.Application, clock: FakeClock) -> None:
+        app[CATALOGUE].describe("ada", "hers")
+        with pytest.raises(TrackNotFound):
+            app[CATALOGUE].describe("bob", "hers")
+        for user in ("ada", "bob"):
+            ticket = ticket_of(app[CATALOGUE].describe(user, "song"))
+            assert app[TOKENS].verify_ticket(ticket, "song", clock.now).user_id == user
+
+
+def ticket_of(track: Mapping[str, Any]) -> str:
+    ticket: str = track["streamUrl"].partition("?ticket=")[2]
+    return ticket
 
 
 class TestCommands:

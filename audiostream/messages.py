@@ -146,6 +146,25 @@ class StateView:
             state["duration"] = self.duration
         return state
 
+    def to_text(self, track: str | None = None) -> str:
+        """The same as JSON text, with the JSON text of its ``track`` where that is wanted.
+
+        Written out: an encoder that does not know the shape takes three times as long.
+        """
+        text = (
+            f'{{"trackId":{_nullable(self.track_id)}'
+            f',"currentTime":{round(self.current_time, 3)!r}'
+            f',"isPlaying":{"true" if self.is_playing else "false"}'
+            f',"playbackRate":{self.playback_rate!r}'
+            f',"rev":{self.rev}'
+            f',"deviceId":{_nullable(self.device_id)}'
+            f',"updatedAt":{self.updated_at}'
+            f',"serverTime":{self.server_time}'
+        )
+        if self.duration is not None:
+            text += f',"duration":{self.duration!r}'
+        return text + "}" if track is None else f'{text},"track":{track}}}'
+
 
 def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     """Read one text frame. Raises ``InvalidMessage``, with the frame's id if it has one."""
@@ -236,11 +255,15 @@ def authenticate(data: JsonObject) -> Authenticate:
 
 def encode(event: str, data: JsonObject, frame_id: FrameId | None = None) -> str:
     """One text frame for a client."""
-    frame: dict[str, Any] = {"event": event}
-    if frame_id is not None:
-        frame["id"] = frame_id
-    frame["data"] = data
-    return to_text(frame)
+    return frame_text(event, to_text(data), frame_id)
+
+
+def frame_text(event: str, data: str, frame_id: FrameId | None = None) -> str:
+    """The same of ``data`` that is JSON text already. Names of events need no escapes."""
+    if frame_id is None:
+        return f'{{"event":"{event}","data":{data}}}'
+    written = to_text(frame_id) if isinstance(frame_id, str) else repr(frame_id)
+    return f'{{"event":"{event}","id":{written},"data":{data}}}'
 
 
 def encode_error(
@@ -339,6 +362,10 @@ def _frame_id(value: Any) -> FrameId | None:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise InvalidMessage(f'"id" must be a number or a string of at most {MAX_ID_LENGTH} characters')
+
+
+def _nullable(text: str | None) -> str:
+    return "null" if text is None else to_text(text)
 
 
 def _is_deeper(content: Any, levels: int) -> bool:

@@ -416,8 +416,8 @@ def _report(
 
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
-            reminders = 0 if in_step else heard.reminders
-            heard = replace(heard, in_step=in_step, reminders=reminders)
+            if in_step and (heard.reminders or not heard.in_step):
+                heard = replace(heard, in_step=True, reminders=0)
             return Outcome(state, heard, Audience.NOBODY)
 
         if _is_catching_up(listener, now) and (  # rule 3

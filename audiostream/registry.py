@@ -44,7 +44,10 @@ class Catalogue(Protocol):
         """The track's duration in seconds, None where unknown."""
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
-        """The track as the protocol writes it, with a fresh stream ticket."""
+        """The track as the protocol writes it, with a fresh stream ticket.
+
+        What was answered before must not be changed: it is known again by its identity.
+        """
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +87,8 @@ class Room:
         self._restless = restless
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
+        self._described: Mapping[str, Any] | None = None
+        self._written = ""
 
     @property
     def name(self) -> str:
@@ -119,7 +124,7 @@ class Room:
         if frame.event == "getDevices":
             self.list_devices(messages.get_devices(frame.data), device, frame.id)
         else:
-            self.perform(messages.command(frame.event, frame.data), device, frame.id)
+            self._carry_out(messages.command(frame.event, frame.data), device, frame.id)
 
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
@@ -144,6 +149,13 @@ class Room:
         answer in any case: ``trackState`` where the rules tell it nothing, which does not count
         as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
         """
+        now = self._carry_out(command, device, frame_id)
+        return playback.view(self.state, now)
+
+    def _carry_out(
+        self, command: Command, device: Device | None, frame_id: FrameId | None = None
+    ) -> float:
+        """The same; answers its moment. Most senders do not look at the state after it."""
         self._pass_time()
         self._complete()
         duration = left_at = None
@@ -170,7 +182,7 @@ class Room:
         hearers = self._hearers(outcome.audience, device)
         self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
-        return playback.view(self.state, now)
+        return now
 
     def settle(self) -> None:
         """Let time do what it does alone: rules 11 and 16. Call about once a second."""
@@ -187,7 +199,7 @@ class Room:
         """Rule 16. It has obeyed since, or not: either way it is told what came of it."""
         before = device.listener
         with suppress(TrackNotFound):
-            self.perform(report, device)
+            self._carry_out(report, device)
         if device.listener.told is before.told:
             self._tell((device,), "trackUpdated", self.state, self._clock())
         device.listener = playback.reminded(before, device.listener)
@@ -235,21 +247,19 @@ class Room:
         sender: Device | None = None,
         frame_id: FrameId | None = None,
     ) -> None:
-        if not hearers and frame_id is None:
-            return
         answered = sender if frame_id is not None else None
         if hearers:
-            data = self._payload(event, now)
             former, told = playback.sighting(before, now), playback.sighting(self.state, now)
-            text = None if hearers == (answered,) else encode(event, data)
+            data = self._payload(event, now)
+            text = messages.frame_text(event, data)
             for device in hearers:
                 device.listener = playback.tell(device.listener, former, told)
-                if text is not None and device is not answered:
+                if device is not answered:
                     device.outbox.offer(text)
         if answered is not None:
             if answered not in hearers:
                 event, data = "trackState", self._payload("trackState", now)
-            answered.outbox.offer(encode(event, data, frame_id))
+            answered.outbox.offer(messages.frame_text(event, data, frame_id))
 
     def _tell_watchers(self) -> None:
         """Tell those who watch the devices, if there is something new to see."""
@@ -291,12 +301,20 @@ class Room:
             "isPlaying": doing is not None and doing.is_playing,
         }
 
-    def _payload(self, event: str, now: float) -> dict[str, Any]:
-        data = playback.view(self.state, now).to_json()
-        if event in _WITH_TRACK and self.state.track_id is not None:
-            with suppress(TrackNotFound):  # it may have been taken off the shelf since
-                data["track"] = self._catalogue.describe(self.user_id, self.state.track_id)
-        return data
+    def _payload(self, event: str, now: float) -> str:
+        view = playback.view(self.state, now)
+        return view.to_text(self._track() if event in _WITH_TRACK else None)
+
+    def _track(self) -> str | None:
+        """The current track as JSON text, written anew where its description is a new one."""
+        if self.state.track_id is None:
+            return None
+        with suppress(TrackNotFound):  # it may have been taken off the shelf since
+            described = self._catalogue.describe(self.user_id, self.state.track_id)
+            if described is not self._described:
+                self._described, self._written = described, messages.to_text(described)
+            return self._written
+        return None
 
 
 class Registry:

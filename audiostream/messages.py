@@ -191,10 +191,13 @@ def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
     """The same, for any JSON value. Raises ``InvalidMessage``."""
+    text = text.strip(" \t\n\r")  # all that JSON takes for blank (RFC 8259 §2)
     try:
-        content = _DECODER.decode(text)
+        content, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         raise InvalidMessage("this is not valid JSON") from None
+    if end != len(text):
+        raise InvalidMessage("this is not valid JSON")
     if text.count("{") + text.count("[") > max_depth and _is_deeper(content, max_depth):
         raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
     return content

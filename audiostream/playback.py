@@ -107,12 +107,13 @@ class State:
     def position_at(self, now: float) -> float:
         """The position in seconds, extrapolated to ``now``, within [0, duration]."""
         position = self.position
-        if self.is_playing and self.frozen_at is None:
-            position += max(0.0, now - self.anchored_at) * self.playback_rate
+        if self.is_playing and self.frozen_at is None and now > self.anchored_at:
+            position += (now - self.anchored_at) * self.playback_rate
         return self.clamp(position)
 
     def clamp(self, position: float) -> float:
-        return position if self.duration is None else min(position, self.duration)
+        end = self.duration
+        return position if end is None or position <= end else end
 
 
 @dataclass(frozen=True, slots=True)

@@ -472,15 +472,15 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
         recent = tuple(seen for seen in recent if seen is not previous)
-    return Listener(  # in full: it is made for every report, and replace() costs twice as much
-        told=listener.told,
-        reported=report,
-        recent=(*recent, report)[-RECENT_STATES:],
-        in_step=listener.in_step,
-        is_sounding=report.is_playing,
-        told_before_at=listener.told_before_at,
-        is_ignored=False,
-        reminders=listener.reminders,
+    return Listener(  # in full and in order: it is made for every report, and names cost
+        listener.told,
+        report,
+        (*recent, report)[-RECENT_STATES:],
+        listener.in_step,
+        report.is_playing,
+        listener.told_before_at,
+        False,
+        listener.reminders,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -437,14 +438,124 @@ class TestDevicesThatBehaveBadly:
             sleeper.transport.abort()
 
 
-async def stopped_reader(client: Client, token: str) -> asyncio.StreamWriter:
-    """A device that shakes hands and then never reads another byte."""
-    reader, writer = await asyncio.open_connection(client.host, client.port, limit=1)
+class TestFramesOfOneTurn:
+    """Those for one device are written together, and nothing about them changes but that."""
+
+    async def test_a_lone_frame_is_written_at_once(self) -> None:
+        outbox, line = outbox_on_a_line()
+        outbox.offer("one")
+        assert line.writes == [b"\x81\x03one"]
+
+    async def test_those_behind_it_are_written_together_at_the_end_of_the_turn(self) -> None:
+        outbox, line = outbox_on_a_line()
+        for text in ("one", "two", "six"):
+            outbox.offer(text)
+        await asyncio.sleep(0)
+        assert line.writes == [b"\x81\x03one", b"\x81\x03two\x81\x03six"]
+        outbox.offer("ten")
+        assert line.writes[2:] == [b"\x81\x03ten"]
+
+    async def test_what_is_much_does_not_wait_for_the_end_of_the_turn(self) -> None:
+        outbox, line = outbox_on_a_line()
+        for _ in range(64):
+            outbox.offer("x" * 1000)
+        assert line.unsent > 64_000 - gateway.MAX_HELD
+
+    async def test_a_turn_is_no_way_around_the_bound(self) -> None:
+        outbox, line = outbox_on_a_line()
+        while not line.is_cut and line.unsent < 2 * gateway.MAX_UNSENT:
+            outbox.offer("x" * 1000)
+        assert line.is_cut
+        assert line.unsent <= gateway.MAX_UNSENT + 2000
+        await asyncio.sleep(0)
+        assert line.unsent <= gateway.MAX_UNSENT + 2000
+
+    @pytest.mark.parametrize(
+        ("last_words", "code"),
+        [
+            (b"\x88\x82\0\0\0\0\x03\xe8", 1000),
+            (b"\x82\x81\0\0\0\0x", 1003),
+            (b"\xf1\x80\0\0\0\0", 1002),
+            (b"\x81\x81\0\0\0\0\xff", 1007),
+        ],
+        ids=["goodbye", "binary", "malformed", "no UTF-8"],
+    )
+    async def test_all_answers_come_in_order_and_before_the_close(
+        self, serve: Serve, token: Token, last_words: bytes, code: int
+    ) -> None:
+        client = await serve()
+        reader, writer = await raw_device(client, token())
+        await reader.readuntil(b"\r\n\r\n")
+        asked = [masked(f'{{"event":"getCurrentState","id":{number}}}') for number in range(10)]
+        writer.write(b"".join(asked) + last_words)
+        answers = await reader.read()
+        places = [answers.index(b'"id":%d,' % number) for number in range(10)]
+        assert places == sorted(places)
+        farewell = answers[answers.index(b"}}", places[-1]) + 2 :]
+        assert (farewell[0], int.from_bytes(farewell[2:4])) == (0x88, code)
+        writer.close()
+
+    async def test_a_pong_does_not_overtake_an_answer(self, serve: Serve, token: Token) -> None:
+        client = await serve()
+        reader, writer = await raw_device(client, token())
+        await reader.readuntil(b"\r\n\r\n")
+        asked = [masked(f'{{"event":"getCurrentState","id":{number}}}') for number in range(3)]
+        writer.write(b"".join(asked) + b"\x89\x84\0\0\0\0here")
+        heard = await reader.readuntil(b"\x8a\x04here")
+        assert heard.count(b'"trackState"') == 3
+        writer.close()
+
+
+@dataclass(eq=False)
+class Line:
+    """A transport whose peer takes nothing."""
+
+    writes: list[bytes] = field(default_factory=list)
+    is_cut: bool = False
+
+    @property
+    def unsent(self) -> int:
+        return sum(map(len, self.writes))
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(bytes(data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def is_closing(self) -> bool:
+        return self.is_cut
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+def outbox_on_a_line() -> tuple[gateway.SocketOutbox, Line]:
+    line: Any = Line()
+    return gateway.SocketOutbox(gateway.DeviceSocket(Limits().max_frame), line), line
+
+
+def masked(text: str) -> bytes:
+    """A short text frame of a client whose mask is zero."""
+    return b"\x81" + (0x80 | len(text)).to_bytes(1) + bytes(4) + text.encode()
+
+
+async def raw_device(
+    client: Client, token: str, limit: int = 2**16
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A device's bare connection, its handshake sent."""
+    reader, writer = await asyncio.open_connection(client.host, client.port, limit=limit)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
         b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
     )
+    return reader, writer
+
+
+async def stopped_reader(client: Client, token: str) -> asyncio.StreamWriter:
+    """A device that shakes hands and then never reads another byte."""
+    reader, writer = await raw_device(client, token, limit=1)
     await reader.readexactly(12)
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     return writer

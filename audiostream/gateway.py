@@ -229,6 +229,8 @@ def text_frame(payload: bytes) -> bytes:
 class Pace:
     """How many commands and reports one device may send."""
 
+    __slots__ = ("_commands", "_reports")
+
     def __init__(self, limits: Limits, now: float) -> None:
         self._commands = Allowance(limits.commands_per_second, now)
         self._reports = Allowance(limits.reports_per_second, now)
@@ -242,6 +244,8 @@ class Pace:
 
 class Expiry:
     """What happens on a socket as its token comes to its end: ``tokenExpiring``, then the end."""
+
+    __slots__ = ("_clock", "_expire", "_offer", "_timers", "_tokens")
 
     def __init__(
         self,
@@ -279,6 +283,24 @@ class Expiry:
 class Connection:
     """One device's socket, from its handshake to its end."""
 
+    __slots__ = (
+        "_address",
+        "_clock",
+        "_closing",
+        "_expiry",
+        "_keeper",
+        "_limits",
+        "_loop",
+        "_outbox",
+        "_pace",
+        "_registry",
+        "_tokens",
+        "_transport",
+        "_waiting",
+        "_ws",
+        "user_id",
+    )
+
     def __init__(
         self,
         app: web.Application,
@@ -306,12 +328,19 @@ class Connection:
         """Run the socket's life. ``identity`` is what the handshake proved, None if nothing."""
         code, reason = 1000, ""
         try:
+            greeted = None
             if identity is None:
-                frame, hello = await self._first_frame()
-                identity, labels = self._identify(frame, hello.token), hello.labels
-                await self._serve_device(identity, labels, frame)
-            else:
-                await self._serve_device(identity, labels, None)
+                greeted, hello = await self._first_frame()
+                identity, labels = self._identify(greeted, hello.token), hello.labels
+            device = await self._enter(identity, labels)
+            try:
+                if greeted is not None:
+                    self._greet(identity, device, greeted)
+                    del greeted, hello  # not to be held for as long as the socket lives
+                self._expiry.watch(identity)
+                await self._read(identity, device)
+            finally:
+                self._registry.disconnect(identity.user_id, device)
         except Closing as closing:
             code, reason = closing.code, str(closing)
         except StoreError as error:
@@ -365,33 +394,24 @@ class Connection:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
 
-    async def _serve_device(
-        self, identity: Identity, labels: Labels, greeted: Frame | None
-    ) -> None:
+    async def _enter(self, identity: Identity, labels: Labels) -> Device:
         self.user_id = identity.user_id
         room = await self._keeper.room(identity.user_id)
         if len(room.devices) >= self._limits.sockets_per_user:
             raise Closing(TOO_MANY, "too many devices of this user")
         device_id = labels.device_id or secrets.token_hex(8)
-        device = self._registry.connect(
-            identity.user_id, self._outbox, device_id, labels.device_name
-        )
-        try:
-            if greeted is not None:
-                self._greet(identity, device, greeted)
-            self._expiry.watch(identity)
-            await self._read(identity, device)
-        finally:
-            self._registry.disconnect(identity.user_id, device)
+        return self._registry.connect(identity.user_id, self._outbox, device_id, labels.device_name)
 
     async def _read(self, identity: Identity, device: Device) -> None:
         handled = 0
-        async for message in self._ws:
+        while True:  # ``async for`` would keep one more coroutine for every device
+            message = await self._ws.receive()
             if message.type is WSMsgType.BINARY:
                 raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
             if message.type is not WSMsgType.TEXT:
                 return
             self._handle(message.data, identity, device)
+            del message  # or the last frame is held until the next one comes
             handled += 1
             if handled % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)

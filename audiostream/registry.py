@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ from .playback import Audience, DeviceRef, Left, Listener, State
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
+_NEWCOMER, _UNTOUCHED = Listener(), State()
+"""A device that was told nothing, a room that never played: one of each is enough for all."""
 
 
 class Outbox(Protocol):
@@ -57,7 +59,7 @@ class Device:
     ref: DeviceRef
     name: str | None
     outbox: Outbox
-    listener: Listener = field(default_factory=Listener)
+    listener: Listener = _NEWCOMER
     is_watching: bool = False
 
 
@@ -77,7 +79,7 @@ class Room:
         restless: set[Room],
     ) -> None:
         self.user_id = user_id
-        self.state = State()
+        self.state = _UNTOUCHED
         self.devices: dict[int, Device] = {}
         self.positions: dict[str, float] = {}
         self.left: list[Left] = []
@@ -353,7 +355,7 @@ class Registry:
         """Forget a device, once or more often. A room that never played is forgotten with it."""
         room = self.room(user_id)
         room.leave(device)
-        if not room.devices and room.state == State() and not room.positions:
+        if not room.devices and room.state == _UNTOUCHED and not room.positions:
             self.forget(user_id)
 
     def forget(self, user_id: str) -> None:

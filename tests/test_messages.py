@@ -20,6 +20,7 @@ from audiostream.messages import (
     PlayTrack,
     Report,
     SetState,
+    StateView,
 )
 
 
@@ -185,6 +186,35 @@ class TestEvents:
         text = messages.encode("trackState", {}, frame_id)
         assert text.isascii()
         assert json.loads(text)["id"] == frame_id
+
+    @given(
+        st.builds(
+            StateView,
+            track_id=st.none() | st.text(),
+            current_time=st.floats(0, allow_infinity=False),
+            is_playing=st.booleans(),
+            duration=st.none() | st.floats(0, allow_infinity=False),
+            playback_rate=st.floats(0.0625, 16.0),
+            rev=st.integers(0),
+            device_id=st.none() | st.text(),
+            updated_at=st.integers(0, 2**53),
+            server_time=st.integers(0, 2**53),
+        )
+    )
+    def test_a_state_is_written_out_as_an_encoder_would(self, view: StateView) -> None:
+        assert view.to_text() == messages.to_text(view.to_json())
+        with_track = view.to_text(track='{"id":"song"}')
+        assert with_track == messages.to_text(view.to_json() | {"track": {"id": "song"}})
+
+    @given(st.text() | st.integers(-(2**63), 2**63) | st.floats(-1e300, 1e300))
+    def test_so_is_a_frame_around_what_is_written_already(self, frame_id: Any) -> None:
+        for given_id in (None, frame_id):
+            frame = {"event": "trackState", "id": given_id, "data": {"rev": 1}}
+            if given_id is None:
+                del frame["id"]
+            assert messages.frame_text("trackState", '{"rev":1}', given_id) == json.dumps(
+                frame, separators=(",", ":")
+            )
 
     def test_an_error(self) -> None:
         frame = json.loads(messages.encode_error(InvalidMessage("why"), "playTrack", 3))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 import pytest
 
 from audiostream.errors import InvalidMessage
@@ -118,6 +122,25 @@ def test_a_track_that_left_the_shelf_is_still_told_as_the_state() -> None:
     [(_, state, _)] = scene.frames("phone")
     assert state["trackId"] == "song"
     assert "track" not in state
+
+
+def test_a_description_is_told_until_there_is_another() -> None:
+    @dataclass
+    class KeepingShelf(Shelf):
+        kept: dict[str, Any] = field(default_factory=lambda: {"id": "song", "title": "Song"})
+
+        def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
+            return self.kept
+
+    shelf = KeepingShelf()
+    scene = Scene(shelf=shelf)
+    scene.connect("phone")
+    for title in ("Song", "Song", "Hymn", "Song"):
+        if title != shelf.kept["title"]:
+            shelf.kept = {"id": "song", "title": title}
+        scene.play("phone")
+        [(_, state, _)] = scene.frames("phone")
+        assert state["track"] == {"id": "song", "title": title}
 
 
 class TestRule16SilenceRepeats:

@@ -406,12 +406,15 @@ def example(number: int, url: str) -> str:
 @asynccontextmanager
 async def running(code: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program until it is interrupted as by Ctrl+C; then it must have said nothing else."""
+    # Whoever runs the tests in the background may have them ignore SIGINT.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", code),
+        *(sys.executable, "-W", "error", "-c", heed + code),
         env=os.environ | environ,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         yield program
@@ -423,7 +426,7 @@ async def running(code: str, **environ: str) -> AsyncIterator[asyncio.subprocess
         assert b"never" not in said
     finally:
         if program.returncode is None:
-            program.kill()
+            os.killpg(program.pid, signal.SIGKILL)  # with what it has started
             await program.communicate()
 
 

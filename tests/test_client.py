@@ -113,22 +113,24 @@ async def test_refusals_are_exceptions_by_their_code(server: ServerProcess, toke
             await asyncio.gather(*(player.state() for _ in range(60)))
 
 
-async def test_it_comes_back_when_the_server_does(launch: Launch, token: Token) -> None:
-    first = launch()
+async def test_it_comes_back_when_the_server_does(
+    launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    state = ("--state", str(tmp_path / "state"))  # with it, the tracks are there at once
+    first = launch(*state)
     await first.logs("the library has")
     async with connect(first.url, token()) as player:
         await player.play("song", 5)
         await hears(player, "trackPlaying")
-        first.process.kill()
-        first.process.wait()
+        await asyncio.to_thread(first.stop)
         async with asyncio.timeout(PATIENCE):
             while await player.report("song", 6, is_playing=True) is not None:
                 await asyncio.sleep(0.01)
         waiting = asyncio.create_task(player.play("other", 9))
-        second = launch("--port", str(first.port))
+        second = launch(*state, "--port", str(first.port))
         assert second.port == first.port
         assert (await waiting).track_id == "other"
-        assert (await hears(player, "trackState")).state.track_id is None
+        assert (await hears(player, "trackState")).state.track_id == "song"
         assert (await hears(player, "trackPlaying")).state.track_id == "other"
 
 

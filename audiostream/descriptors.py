@@ -87,6 +87,10 @@ class Descriptors:
         kept = waiting[-1] if waiting else None
         return kept if kept and self._is_trusted(kept) and kept.is_unchanged() else None
 
+    def claim(self, kept: OpenFile) -> None:
+        """Make one that is at rest its user's own."""
+        self._remove(kept)
+
     def give(self, used: OpenFile) -> None:
         """Take over a file that its owner is done with, to keep or to close."""
         if self._is_shut or not self._most or not self._is_trusted(used):

@@ -1,7 +1,7 @@
-"""Small ranges answered where their bytes arrive, without aiohttp's request cycle.
+"""Plain ranges answered where their requests arrive, without aiohttp's request cycle.
 
 Here: ``Shortcut``, a protocol in front of aiohttp's own on one connection; which requests it knows
-well enough to answer, and how the answer is written. Not here: who may hear what (``tokens``,
+well enough to answer, and how the answer is sent. Not here: who may hear what (``tokens``,
 ``library``), what a request gets and which headers say so (``streaming``), HTTP in general: that is
 aiohttp's.
 
@@ -9,8 +9,10 @@ aiohttp's.
 
     bytes ──► one whole, plain GET of a stream, nothing else under way? ──no──► aiohttp
                   │ yes
-              ticket good, file at rest and unchanged, bytes in memory? ──no──► aiohttp
+              ticket good, file at rest and unchanged? ──no──► aiohttp
                   │ yes
+              little: bytes in memory? ──no──► aiohttp       much: the head, and sendfile;
+                  │ yes                                       a Shipment if it takes its time
               one write
 
 Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
@@ -21,11 +23,15 @@ aiohttp alone. Both ways answer alike (``tests/test_shortcut.py`` compares them)
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import math
 import os
 import re
+import sys
 import time
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Final, NamedTuple, cast
 
 from aiohttp import web
@@ -50,6 +56,8 @@ from .streaming import (
     read_from_memory,
 )
 
+LOG = logging.getLogger(__name__)
+
 LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
 TRAY: Final = 64 * 1024
@@ -59,6 +67,8 @@ LEFT_TO_AIOHTTP: Final = 0.25
 counts that time."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
+MOST_AT_ONCE: Final = 2 * 1024 * 1024
+"""Bytes of a file that are sent before others have their turn."""
 TAKEN_LOOK_EVERY: Final = 0.25
 """Seconds between two looks whether a slow client has taken its answer."""
 
@@ -93,15 +103,25 @@ _HEAD: Final = (
 )
 _STATUS: Final = {200: b"200 OK", 206: b"206 Partial Content"}
 
+# A file system that rules sendfile out. All other failures are of one client or one file.
+_NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+# A client that left, in all the ways in which the system says so.
+_GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN})
+
 Fields = Mapping[bytes, bytes]
 
 
 class Answer(NamedTuple):
-    """To whom, with which status, and the bytes, head and body."""
+    """To whom, with which status, and the bytes: head and body, or the head and where the body is.
+
+    A file that is named is at rest still.
+    """
 
     user_id: str
     status: int
     text: memoryview
+    opened: OpenFile | None = None
+    body: range = range(0)
 
 
 def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
@@ -131,18 +151,19 @@ def version_lines(path: str, validators: Validators, size: int) -> bytes:
 
 
 class Desk:
-    """Answers requests at once, from memory, or not at all. For one thread: that of the loop."""
+    """Answers requests at once or not at all. For one thread: that of the loop."""
 
     def __init__(self, app: web.Application) -> None:
         self.stall_timeout = app[SETTINGS].limits.stall_timeout
         self.left_every = app[SETTINGS].limits.header_timeout * LEFT_TO_AIOHTTP
         self.streams = app[STREAMS]
         self.tray = memoryview(bytearray(TRAY))
+        self.descriptors = app[DESCRIPTORS]
+        self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
         self._clock = app[CLOCK]
         self._tokens = app[TOKENS]
         self._library = app[LIBRARY]
-        self._descriptors = app[DESCRIPTORS]
         self._files = app[FILES]
         self._renewing: dict[str, asyncio.Task[None]] = {}
         self._sheet = memoryview(b"")
@@ -176,7 +197,7 @@ class Desk:
         return self._tokens.verify_session(cookie[1].decode(), self._clock()).user_id
 
     def _part(self, path: str, asked: str, user_id: str) -> Answer | None:
-        opened = self._descriptors.at_rest(path)
+        opened = self.descriptors.at_rest(path)
         if opened is None:
             return None
         if opened.opened_at < time.monotonic() - RENEWED_AFTER and path not in self._renewing:
@@ -186,7 +207,7 @@ class Desk:
         if not isinstance(decision, (WholeFile, Part)):
             return None
         body = positions(decision, size)
-        if not 0 < len(body) <= SMALL:
+        if not body or (len(body) > SMALL and not self.may_sendfile):
             return None
         about = version_lines(path, Validators.of(opened.status, time.time()), size)
         where = b""
@@ -194,6 +215,8 @@ class Desk:
             where = b"Content-Range: bytes %d-%d/%d\r\n" % (body.start, body.stop - 1, size)
         date = rfc822_formatted_time().encode()
         head = _HEAD % (_STATUS[decision.status], where, about, len(body), date)
+        if len(body) > SMALL:
+            return Answer(user_id, decision.status, memoryview(head), opened, body)
         text = self._room(len(head) + len(body))
         text[: len(head)] = head
         if not read_from_memory(opened.file, body.start, text[len(head) :]):
@@ -210,7 +233,7 @@ class Desk:
             return  # whoever asks next is told by aiohttp's way
         finally:
             del self._renewing[path]
-        self._descriptors.give(OpenFile(path, file, status, now))
+        self.descriptors.give(OpenFile(path, file, status, now))
 
     def _room(self, length: int) -> memoryview:
         """What to write on: again the same, as fresh memory costs more than filling it."""
@@ -219,13 +242,82 @@ class Desk:
         return self._sheet[:length]
 
 
+class Shipment:
+    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room."""
+
+    def __init__(
+        self, transport: asyncio.Transport, user_id: str, opened: OpenFile, body: range
+    ) -> None:
+        self.user_id = user_id
+        self.opened = opened
+        self.sent = 0
+        self.failure: int | None = None
+        self._transport = transport
+        self._body = body
+        self._connection: int = transport.get_extra_info("socket").fileno()
+        self._is_waiting = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to send."""
+        return self.sent == len(self._body)
+
+    def send(self) -> bool:
+        """Send what the system takes, and say whether there is anything to wait for."""
+        if self._transport.get_write_buffer_size():  # what comes first, and is asyncio's to send
+            return True
+        start = self._body.start + self.sent
+        count = min(self._body.stop - start, MOST_AT_ONCE)
+        try:
+            sent = os.sendfile(self._connection, self.opened.file.fileno(), start, count)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            self.failure = error.errno
+            if error.errno not in _GONE:
+                LOG.warning("stopped sending %r: %s", self.opened.path, error.strerror)
+            return False
+        self.sent += sent
+        if not sent:
+            missing = len(self._body) - self.sent
+            LOG.warning("%r ended %d bytes early", self.opened.path, missing)
+        return bool(sent) and not self.is_whole
+
+    def go_on(self, ended: Callable[[], None]) -> None:
+        """Send the rest as the client takes it, and tell ``ended`` when there is no more."""
+        # asyncio lets nobody wait for a descriptor that a transport has.
+        self._connection, self._is_waiting = os.dup(self._connection), True
+
+        def send() -> None:
+            if not self.send():
+                ended()
+
+        asyncio.get_running_loop().add_writer(self._connection, send)
+
+    def stop(self) -> None:
+        """Send no more."""
+        if self._is_waiting:
+            self._is_waiting = False
+            asyncio.get_running_loop().remove_writer(self._connection)
+            os.close(self._connection)
+
+
 class Shortcut(asyncio.BufferedProtocol):
     """One connection: answers what it can, and hands everything else to ``behind``.
 
     What arrives is read into the desk's tray: asyncio would make room for 256 KiB at each read.
     """
 
-    __slots__ = ("_behind", "_desk", "_is_plain", "_left_at", "_transport", "_watching")
+    __slots__ = (
+        "_behind",
+        "_closing_idle",
+        "_desk",
+        "_end_shipment",
+        "_is_plain",
+        "_left_at",
+        "_transport",
+        "_watching",
+    )
 
     def __init__(self, desk: Desk, behind: web.RequestHandler) -> None:
         self._desk = desk
@@ -234,12 +326,17 @@ class Shortcut(asyncio.BufferedProtocol):
         self._is_plain = True
         self._left_at = time.monotonic()
         self._watching: asyncio.Task[None] | None = None
+        self._end_shipment: Callable[[], None] | None = None
+        self._closing_idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._behind.connection_made(transport)
 
     def connection_lost(self, error: BaseException | None) -> None:
+        if self._end_shipment is not None:
+            self._end_shipment()
+        self._stop_counting_idle()
         self._behind.connection_lost(error)
 
     def eof_received(self) -> None:
@@ -262,6 +359,8 @@ class Shortcut(asyncio.BufferedProtocol):
                 self._is_plain = False
             elif self._may_answer(began) and self._answer(*request, began):
                 return
+            else:
+                self._stop_counting_idle()
             self._left_at = began
         self._behind.data_received(data)
 
@@ -270,13 +369,15 @@ class Shortcut(asyncio.BufferedProtocol):
 
         Should it find out in another way one day, all requests are left to it.
         """
-        waiter = getattr(self._behind, "_waiter", None)
         return (
-            waiter is not None
-            and not waiter.done()
+            self._is_idle()
             and not self._transport.get_write_buffer_size()
             and now < self._left_at + self._desk.left_every
         )
+
+    def _is_idle(self) -> bool:
+        waiter = getattr(self._behind, "_waiter", None)
+        return waiter is not None and not waiter.done()
 
     def _answer(self, target: bytes, fields: Fields, began: float) -> bool:
         """Answer in full, or do nothing and say so."""
@@ -284,16 +385,78 @@ class Shortcut(asyncio.BufferedProtocol):
         if answer is None:
             return False
         self._transport.write(answer.text)
+        note = partial(self._note, target, answer.status, began, len(answer.text))
+        if answer.opened is not None:
+            self._ship(Shipment(self._transport, answer.user_id, answer.opened, answer.body), note)
+            return True
         if self._transport.get_write_buffer_size():
             self._desk.give_up_sheet()
             self._watching = asyncio.create_task(self._see_it_taken(answer.user_id))
+        note()
+        return True
+
+    def _note(
+        self, target: bytes, status: int, began: float, length: int, further: int = 0
+    ) -> None:
+        """Write the line of the access log."""
         logger = self._behind.access_logger
         if isinstance(logger, AccessLogger) and logger.enabled:
             peer = self._transport.get_extra_info("peername")
             remote = peer[0] if isinstance(peer, tuple) else peer
-            path, length = target.partition(b"?")[0].decode(), len(answer.text)
-            logger.note(remote, "GET", path, answer.status, length, time.monotonic() - began)
-        return True
+            path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
+            logger.note(remote, "GET", path, status, length + further, taken)
+
+    def _ship(self, shipment: Shipment, note: Callable[[int], None]) -> None:
+        """Send a file's bytes; while they are on their way this connection does nothing else."""
+        desk, streams = self._desk, self._desk.streams
+        if not shipment.send():
+            if not shipment.is_whole:
+                self._transport.abort()
+            if shipment.failure in _NO_SENDFILE:
+                desk.may_sendfile = False  # aiohttp's way copies where it has to
+            note(shipment.sent)
+            return
+        desk.descriptors.claim(shipment.opened)
+        streams[shipment.user_id] += 1
+        watch = asyncio.create_task(cut_when_stalled(self._transport, desk.stall_timeout))
+        self._transport.pause_reading()
+        self._behind.keep_alive(False)  # or it would take the connection for idle, and close it
+
+        def end() -> None:
+            self._end_shipment = None
+            shipment.stop()
+            watch.cancel()
+            streams[shipment.user_id] -= 1
+            if not streams[shipment.user_id]:
+                del streams[shipment.user_id]
+            desk.descriptors.give(shipment.opened)
+            note(shipment.sent)
+            if shipment.is_whole:
+                self._be_idle()
+            else:
+                self._transport.abort()
+
+        self._end_shipment = end
+        shipment.go_on(end)
+
+    def _be_idle(self) -> None:
+        """After a shipment: wait for the next request as aiohttp does, which is to have that."""
+        if self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        self._behind.keep_alive(True)
+        self._left_at = -math.inf
+        loop, patience = asyncio.get_running_loop(), self._behind.keepalive_timeout
+        self._closing_idle = loop.call_later(patience, self._close_idle)
+
+    def _close_idle(self) -> None:
+        if self._is_idle():
+            self._transport.close()
+
+    def _stop_counting_idle(self) -> None:
+        if self._closing_idle is not None:
+            self._closing_idle.cancel()
+            self._closing_idle = None
 
     async def _see_it_taken(self, user_id: str) -> None:
         """Count a stream until its client has taken it; one that takes nothing is cut."""

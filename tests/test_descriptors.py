@@ -58,6 +58,17 @@ async def test_what_was_given_is_taken_once(pool: Descriptors, path: Path) -> No
     pool.shut()
 
 
+async def test_one_looked_at_stays_until_it_is_claimed(pool: Descriptors, path: Path) -> None:
+    file = opened(path)
+    pool.give(file)
+    assert pool.at_rest(os.fspath(path)) is pool.at_rest(os.fspath(path)) is file
+    pool.claim(file)
+    assert pool.at_rest(os.fspath(path)) is None
+    pool.shut()
+    assert not file.file.closed
+    file.file.close()
+
+
 async def test_two_responses_never_share_one(pool: Descriptors, path: Path) -> None:
     first, second = opened(path), opened(path)
     pool.give(first)

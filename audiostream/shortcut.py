@@ -106,7 +106,17 @@ _STATUS: Final = {200: b"200 OK", 206: b"206 Partial Content"}
 # A file system that rules sendfile out. All other failures are of one client or one file.
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 # A client that left, in all the ways in which the system says so.
-_GONE: Final = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN})
+_GONE: Final = frozenset(
+    {
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.ENOTCONN,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+    }
+)
 
 Fields = Mapping[bytes, bytes]
 
@@ -243,19 +253,22 @@ class Desk:
 
 
 class Shipment:
-    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room."""
+    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room.
+
+    Raises ``OSError`` where no descriptor is left for it; it has one until ``stop``.
+    """
 
     def __init__(
         self, transport: asyncio.Transport, user_id: str, opened: OpenFile, body: range
     ) -> None:
+        # asyncio lets nobody wait for a descriptor that a transport has.
+        self._connection = os.dup(transport.get_extra_info("socket").fileno())
         self.user_id = user_id
         self.opened = opened
         self.sent = 0
         self.failure: int | None = None
         self._transport = transport
         self._body = body
-        self._connection: int = transport.get_extra_info("socket").fileno()
-        self._is_waiting = False
 
     @property
     def is_whole(self) -> bool:
@@ -285,8 +298,6 @@ class Shipment:
 
     def go_on(self, ended: Callable[[], None]) -> None:
         """Send the rest as the client takes it, and tell ``ended`` when there is no more."""
-        # asyncio lets nobody wait for a descriptor that a transport has.
-        self._connection, self._is_waiting = os.dup(self._connection), True
 
         def send() -> None:
             if not self.send():
@@ -296,10 +307,8 @@ class Shipment:
 
     def stop(self) -> None:
         """Send no more."""
-        if self._is_waiting:
-            self._is_waiting = False
-            asyncio.get_running_loop().remove_writer(self._connection)
-            os.close(self._connection)
+        asyncio.get_running_loop().remove_writer(self._connection)
+        os.close(self._connection)
 
 
 class Shortcut(asyncio.BufferedProtocol):
@@ -384,10 +393,16 @@ class Shortcut(asyncio.BufferedProtocol):
         answer = self._desk.answer(target, fields)
         if answer is None:
             return False
+        shipment = None
+        if answer.opened is not None:
+            try:
+                shipment = Shipment(self._transport, answer.user_id, answer.opened, answer.body)
+            except OSError:
+                return False  # aiohttp's way needs no descriptor more
         self._transport.write(answer.text)
         note = partial(self._note, target, answer.status, began, len(answer.text))
-        if answer.opened is not None:
-            self._ship(Shipment(self._transport, answer.user_id, answer.opened, answer.body), note)
+        if shipment is not None:
+            self._ship(shipment, note)
             return True
         if self._transport.get_write_buffer_size():
             self._desk.give_up_sheet()
@@ -410,6 +425,7 @@ class Shortcut(asyncio.BufferedProtocol):
         """Send a file's bytes; while they are on their way this connection does nothing else."""
         desk, streams = self._desk, self._desk.streams
         if not shipment.send():
+            shipment.stop()
             if not shipment.is_whole:
                 self._transport.abort()
             if shipment.failure in _NO_SENDFILE:

@@ -429,6 +429,17 @@ class TestLargeRanges:
             assert not house.app[STREAMS]
             assert "bytes early" in caplog.text
 
+    async def test_without_a_descriptor_left_it_is_aiohttps(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: int) -> int:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        async with house.line(room=4096) as line:
+            monkeypatch.setattr(os, "dup", refuse)
+            assert (await line.ask(house.get())).body == self.audio
+            assert not house.app[STREAMS]
+
     async def test_where_sendfile_is_ruled_out_aiohttp_copies(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -29,7 +29,6 @@ from . import covers, gateway, rest, streaming
 from .descriptors import Descriptors
 from .keeper import Keeper
 from .keys import (
-    CATALOGUE,
     CLOCK,
     FILES,
     KEEPER,
@@ -80,7 +79,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CLOCK] = clock
     app[LIBRARY] = library
     app[TOKENS] = tokens
-    app[CATALOGUE] = catalogue
+    app[rest.CATALOGUE] = catalogue
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))

@@ -14,14 +14,13 @@ from aiohttp import web
 
 from .keeper import Keeper
 from .library import Library
-from .registry import Catalogue, Registry
+from .registry import Registry
 from .settings import Settings
 from .tokens import Tokens
 
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
-CATALOGUE: web.AppKey[Catalogue] = web.AppKey("audiostream_catalogue")
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")

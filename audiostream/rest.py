@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -30,7 +30,7 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import CATALOGUE, CLOCK, KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
+from .keys import CLOCK, KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
 from .library import Library, Track
 from .messages import Command, GetCurrentState
 from .tokens import Identity, Tokens, bearer_token
@@ -96,15 +96,17 @@ class TrackCatalogue:
     def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The same, not kept: a long list would drive out what rooms ask for again and again."""
         track = self._library.find(track_id, user_id)
-        ticket_end = self._tokens.ticket_end(track.duration, self._app[CLOCK]())
-        return self._describe(user_id, track_id, ticket_end, None)
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._app[CLOCK]())
+        return self._written(track, ticket)
 
     def _describe(
-        self, user_id: str, track_id: str, ticket_end: int, edition: object
+        self, user_id: str, track_id: str, ticket_end: int, edition: tuple[int, float | None]
     ) -> Mapping[str, Any]:
         """``edition`` is not written: it tells a description from those before."""
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket_until(ticket_end, user_id, track_id)
+        return self._written(track, self._tokens.ticket_until(ticket_end, user_id, track_id))
+
+    def _written(self, track: Track, ticket: str) -> Mapping[str, Any]:
         optional = {
             "artist": track.artist,
             "album": track.album,
@@ -117,6 +119,9 @@ class TrackCatalogue:
             **{name: value for name, value in optional.items() if value is not None},
             "streamUrl": f"{self._stream_path}{quote(track.id, safe='')}?ticket={ticket}",
         }
+
+
+CATALOGUE = web.AppKey("audiostream_catalogue", TrackCatalogue)
 
 
 @web.middleware
@@ -145,8 +150,7 @@ async def list_tracks(request: web.Request) -> web.Response:
     tracks = request.app[LIBRARY].tracks_for(identity.user_id, request.query.get("q", ""))
     offset = _count(request, "offset", 0)
     page = tracks[offset : offset + _count(request, "limit", len(tracks))]
-    catalogue = cast(TrackCatalogue, request.app[CATALOGUE])
-    write = partial(_list_body, catalogue, page, identity.user_id)
+    write = partial(_list_body, request.app[CATALOGUE], page, identity.user_id)
     body = write() if len(page) < LONG_LIST else await asyncio.to_thread(write)
     return _personal(request, body, {"X-Total-Count": str(len(tracks))})
 

@@ -15,7 +15,8 @@ from aiohttp import ClientPayloadError, web
 
 from audiostream import Settings, create_app, rest
 from audiostream.errors import StoreError, TrackNotFound
-from audiostream.keys import CATALOGUE, CLOCK, KEEPER, LIBRARY, REGISTRY, STREAMS, TOKENS
+from audiostream.keys import CLOCK, KEEPER, LIBRARY, REGISTRY, STREAMS, TOKENS
+from audiostream.rest import CATALOGUE
 from audiostream.settings import Limits
 from audiostream.tokens import TICKET_LIFE
 

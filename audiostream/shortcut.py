@@ -49,6 +49,7 @@ from .streaming import (
     Validators,
     WholeFile,
     choose_range,
+    count_out,
     cut_when_stalled,
     description,
     open_regular,
@@ -258,12 +259,9 @@ class Shipment:
     Raises ``OSError`` where no descriptor is left for it; it has one until ``stop``.
     """
 
-    def __init__(
-        self, transport: asyncio.Transport, user_id: str, opened: OpenFile, body: range
-    ) -> None:
+    def __init__(self, transport: asyncio.Transport, opened: OpenFile, body: range) -> None:
         # asyncio lets nobody wait for a descriptor that a transport has.
         self._connection = os.dup(transport.get_extra_info("socket").fileno())
-        self.user_id = user_id
         self.opened = opened
         self.sent = 0
         self.failure: int | None = None
@@ -396,13 +394,13 @@ class Shortcut(asyncio.BufferedProtocol):
         shipment = None
         if answer.opened is not None:
             try:
-                shipment = Shipment(self._transport, answer.user_id, answer.opened, answer.body)
+                shipment = Shipment(self._transport, answer.opened, answer.body)
             except OSError:
                 return False  # aiohttp's way needs no descriptor more
         self._transport.write(answer.text)
         note = partial(self._note, target, answer.status, began, len(answer.text))
         if shipment is not None:
-            self._ship(shipment, note)
+            self._ship(shipment, answer.user_id, note)
             return True
         if self._transport.get_write_buffer_size():
             self._desk.give_up_sheet()
@@ -421,19 +419,23 @@ class Shortcut(asyncio.BufferedProtocol):
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
             logger.note(remote, "GET", path, status, length + further, taken)
 
-    def _ship(self, shipment: Shipment, note: Callable[[int], None]) -> None:
-        """Send a file's bytes; while they are on their way this connection does nothing else."""
-        desk, streams = self._desk, self._desk.streams
-        if not shipment.send():
-            shipment.stop()
-            if not shipment.is_whole:
-                self._transport.abort()
-            if shipment.failure in _NO_SENDFILE:
-                desk.may_sendfile = False  # aiohttp's way copies where it has to
-            note(shipment.sent)
+    def _ship(self, shipment: Shipment, user_id: str, note: Callable[[int], None]) -> None:
+        """Send a file's bytes, at once if the system takes them all."""
+        if shipment.send():
+            self._hold(shipment, user_id, note)
             return
+        shipment.stop()
+        if not shipment.is_whole:
+            self._transport.abort()
+        if shipment.failure in _NO_SENDFILE:
+            self._desk.may_sendfile = False  # aiohttp's way copies where it has to
+        note(shipment.sent)
+
+    def _hold(self, shipment: Shipment, user_id: str, note: Callable[[int], None]) -> None:
+        """While bytes are on their way this connection does nothing else."""
+        desk = self._desk
         desk.descriptors.claim(shipment.opened)
-        streams[shipment.user_id] += 1
+        desk.streams[user_id] += 1
         watch = asyncio.create_task(cut_when_stalled(self._transport, desk.stall_timeout))
         self._transport.pause_reading()
         self._behind.keep_alive(False)  # or it would take the connection for idle, and close it
@@ -442,9 +444,7 @@ class Shortcut(asyncio.BufferedProtocol):
             self._end_shipment = None
             shipment.stop()
             watch.cancel()
-            streams[shipment.user_id] -= 1
-            if not streams[shipment.user_id]:
-                del streams[shipment.user_id]
+            count_out(desk.streams, user_id)
             desk.descriptors.give(shipment.opened)
             note(shipment.sent)
             if shipment.is_whole:
@@ -484,6 +484,4 @@ class Shortcut(asyncio.BufferedProtocol):
                 await asyncio.sleep(TAKEN_LOOK_EVERY)
         finally:
             watch.cancel()
-            streams[user_id] -= 1
-            if not streams[user_id]:
-                del streams[user_id]
+            count_out(streams, user_id)

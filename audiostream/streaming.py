@@ -23,13 +23,14 @@ import stat
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import ClassVar, Final, TypeAlias, cast
 
@@ -76,19 +77,21 @@ async def stream(request: web.Request) -> web.StreamResponse:
         raise RateLimited("too many streams at once; close one first")
     streams[listener] += 1
 
-    def ended() -> None:
-        streams[listener] -= 1
-        if not streams[listener]:
-            del streams[listener]
-
     return AudioFileResponse(
         track.path,
         executor=request.app[FILES],
         headers={"Vary": "Origin"},
         descriptors=request.app[DESCRIPTORS],
         stall_timeout=limits.stall_timeout,
-        on_end=ended,
+        on_end=partial(count_out, streams, listener),
     )
+
+
+def count_out(streams: Counter[str], listener: str) -> None:
+    """One stream of a listener less. Who has none is not kept."""
+    streams[listener] -= 1
+    if not streams[listener]:
+        del streams[listener]
 
 
 def listener_of(request: web.Request, track_id: str) -> str | None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .conftest import SECRET, START_TIMEOUT, Launch, ServerProcess
+from .conftest import SECRET, Launch, ServerProcess
 
 PATIENCE = 5.0
 """Seconds to wait for an answer or an end that must come."""
@@ -295,8 +295,7 @@ class Target:
     def stop(self) -> None:
         """It must end as if nothing had been, and have given nothing away."""
         assert self.server.stop() == 0
-        with self.server.news:
-            assert self.server.news.wait_for(lambda: "END" in self.server.log, START_TIMEOUT)
+        self.server.wait_for_end()
         given_away = [answer for answer in self.answers if self._gives_away(answer)]
         assert not given_away, given_away[:3]
         pieces = [p for s in self.secrets for p in re.split(r"[.\s]", s) if len(p) >= 16]

@@ -26,9 +26,17 @@ from audiostream.keys import LIBRARY
 
 SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
+PATIENCE = 10.0
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
+
+
+async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait for what must become true."""
+    async with asyncio.timeout(patience):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 def write_wav(path: Path, seconds: float) -> None:
@@ -118,12 +126,10 @@ class ServerProcess:
             self.log.append("END")
             self.news.notify_all()
 
-    def end_log(self) -> None:
+    def wait_for_end(self, timeout: float = START_TIMEOUT) -> None:
         """Wait until all that an ended process has logged was read."""
-        assert self.process.stderr is not None
         with self.news:
-            assert self.news.wait_for(lambda: self.log[-1:] == ["END"], START_TIMEOUT)
-        self.process.stderr.close()
+            assert self.news.wait_for(lambda: "END" in self.log, timeout)
 
     def wait_for_log(self, text: str, timeout: float = START_TIMEOUT) -> str:
         """The first line with ``text``, logged already or soon."""
@@ -178,5 +184,7 @@ def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait()
-        server.end_log()
+        server.wait_for_end()
+        assert server.process.stderr is not None
+        server.process.stderr.close()
         assert not [line for line in server.log if "Traceback" in line], "".join(server.log)

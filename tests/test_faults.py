@@ -40,12 +40,11 @@ from audiostream.keys import REGISTRY
 from audiostream.store import Store, Unsaved
 
 from .attacks import UNLIMITED, Answer, RawSocket, bearer, request, upgrade
-from .conftest import SECRET, START_TIMEOUT, Launch, Serve, ServerProcess
+from .conftest import PATIENCE, SECRET, START_TIMEOUT, Launch, Serve, ServerProcess, until
 from .peer import Peer, connect
 
 Token = Callable[..., str]
 
-PATIENCE = 10.0
 """Seconds to wait for what must come."""
 MIB = 2**20
 LONG = 16 * MIB
@@ -57,13 +56,6 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"
 
 
 # Means
-
-
-async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
-    """Wait for what must become true."""
-    async with asyncio.timeout(patience):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @dataclass

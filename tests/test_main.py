@@ -133,8 +133,7 @@ class TestLog:
         for _ in range(2):
             urllib.request.urlopen(f"{server.url}/healthz").close()
         assert server.stop() == 0
-        with server.news:
-            assert server.news.wait_for(lambda: "END" in server.log, 10)
+        server.wait_for_end(10)
         assert sum('"GET /healthz" 200' in line for line in server.log) == lines
 
     def test_json_lines(self, launch: Launch) -> None:

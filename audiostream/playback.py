@@ -15,7 +15,7 @@ answer: delivering it is the registry's work.
         ├─ 5 the device never followed ─────────────────────────► only that device
         └─ 6 anything else is a person at that device ──────────► the whole room
 
-Rules 1 to 6 are tried in this order; 7 to 14 stand beside them:
+Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
 
 7.  With ``tolerance`` 0 rules 2 to 5 and 13 are off: every report is told to the whole room.
 8.  ``if_rev`` that is not the current rev is refused with ``Conflict``.

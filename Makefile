@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := allowance errors library messages playback registry settings store tokens
+CORE := allowance errors frames library messages playback registry settings store tokens
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
@@ -42,6 +42,7 @@ format: $(VENV)/test.stamp
 
 fuzz: $(VENV)/test.stamp
 	$(PIP) install atheris
+	$(BIN)/python -m tests.fuzz frames --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz messages --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m tests.fuzz ranges --seconds $(FUZZ_SECONDS)
 

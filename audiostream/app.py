@@ -43,6 +43,7 @@ from .keys import (
 from .library import Library, ScanProgress
 from .registry import Registry
 from .settings import Settings
+from .sockets import Turn
 from .store import ScanCache, Store
 from .tokens import Tokens
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> web.Application:
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
     app[gateway.CONNECTIONS] = set()
+    app[gateway.TURN] = Turn()
     app[RESCAN] = asyncio.Event()
     app[STREAMS] = Counter()
     app[WAITING] = Counter()

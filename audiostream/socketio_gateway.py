@@ -24,7 +24,7 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import CONNECT, EVENT, Packet
 
-from . import gateway, messages
+from . import gateway, messages, sockets
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS
 from .messages import Frame, Labels
@@ -197,8 +197,8 @@ class Endpoint:
             cors_credentials="*" not in origins,
             http_compression=False,
             max_http_buffer_size=limits.max_frame,
-            ping_interval=int(gateway.HEARTBEAT),
-            ping_timeout=int(gateway.HEARTBEAT / 2),
+            ping_interval=int(sockets.HEARTBEAT),
+            ping_timeout=int(sockets.HEARTBEAT / 2),
             logger=_library_log("socketio"),
             engineio_logger=_library_log("engineio"),
         )
@@ -269,7 +269,7 @@ class Endpoint:
         for _ in range(FINISH_LOOKS):
             if engine.closed or not engine.upgraded:
                 break
-            await asyncio.sleep(gateway.CLOSE_TIMEOUT / FINISH_LOOKS)
+            await asyncio.sleep(sockets.CLOSE_TIMEOUT / FINISH_LOOKS)
         self.cut(engine_id)
 
     def _cut_line(self, line: asyncio.Transport | None) -> None:

@@ -342,6 +342,8 @@ FATAL = (
         "text within text": (frame("{", final=False) + frame("{}", final=False), "1002"),
         "binary within text": (frame("{", final=False) + frame(b"{}", BINARY), "1002"),
         "a close of one byte": (frame(b"\x03", CLOSE), "1002"),
+        "no mask": (frame(inside("1"), masked=False), "1002"),
+        "a ping without a mask": (frame("", PING, masked=False), "1002"),
         "RSV1 on a ping": (frame("", PING, reserved=4), "1002"),
         "RSV2 on a close": (frame(b"", CLOSE, reserved=2), "1002"),
     }
@@ -460,14 +462,6 @@ class TestFrames:
             await device.say("getCurrentState", "still there?")
             assert (await device.hears())["id"] == "still there?"
         assert unlike(TOLERATED, found) == {}
-
-    async def test_an_unmasked_frame_is_read_like_a_masked_one(
-        self, target: Target, token: Token
-    ) -> None:
-        """As documented: masks protect proxies from scripts in browsers, and browsers mask."""
-        async with target.socket(token()) as device:
-            await device.send(frame(inside("1"), masked=False))
-            assert await device.verdict() == "trackState"
 
     async def test_before_authentication_too(self, target: Target) -> None:
         assert unlike(FATAL, await self.endings(target)) == {}

@@ -34,7 +34,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
-from audiostream import gateway, playback, streaming
+from audiostream import playback, sockets, streaming
 from audiostream.app import FILE_THREADS
 from audiostream.keys import REGISTRY
 from audiostream.store import Store, Unsaved
@@ -498,7 +498,7 @@ class TestADeviceThatVanishes:
     async def test_it_leaves_its_room_and_playback_freezes_where_it_was(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(gateway, "HEARTBEAT", 1.0)
+        monkeypatch.setattr(sockets, "HEARTBEAT", 1.0)
         monkeypatch.setattr(playback, "RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -441,35 +440,6 @@ class TestDevicesThatBehaveBadly:
 class TestFramesOfOneTurn:
     """Those for one device are written together, and nothing about them changes but that."""
 
-    async def test_a_lone_frame_is_written_at_once(self) -> None:
-        outbox, line = outbox_on_a_line()
-        outbox.offer("one")
-        assert line.writes == [b"\x81\x03one"]
-
-    async def test_those_behind_it_are_written_together_at_the_end_of_the_turn(self) -> None:
-        outbox, line = outbox_on_a_line()
-        for text in ("one", "two", "six"):
-            outbox.offer(text)
-        await asyncio.sleep(0)
-        assert line.writes == [b"\x81\x03one", b"\x81\x03two\x81\x03six"]
-        outbox.offer("ten")
-        assert line.writes[2:] == [b"\x81\x03ten"]
-
-    async def test_what_is_much_does_not_wait_for_the_end_of_the_turn(self) -> None:
-        outbox, line = outbox_on_a_line()
-        for _ in range(64):
-            outbox.offer("x" * 1000)
-        assert line.unsent > 64_000 - gateway.MAX_HELD
-
-    async def test_a_turn_is_no_way_around_the_bound(self) -> None:
-        outbox, line = outbox_on_a_line()
-        while not line.is_cut and line.unsent < 2 * gateway.MAX_UNSENT:
-            outbox.offer("x" * 1000)
-        assert line.is_cut
-        assert line.unsent <= gateway.MAX_UNSENT + 2000
-        await asyncio.sleep(0)
-        assert line.unsent <= gateway.MAX_UNSENT + 2000
-
     @pytest.mark.parametrize(
         ("last_words", "code"),
         [
@@ -504,35 +474,6 @@ class TestFramesOfOneTurn:
         heard = await reader.readuntil(b"\x8a\x04here")
         assert heard.count(b'"trackState"') == 3
         writer.close()
-
-
-@dataclass(eq=False)
-class Line:
-    """A transport whose peer takes nothing."""
-
-    writes: list[bytes] = field(default_factory=list)
-    is_cut: bool = False
-
-    @property
-    def unsent(self) -> int:
-        return sum(map(len, self.writes))
-
-    def write(self, data: bytes) -> None:
-        self.writes.append(bytes(data))
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def is_closing(self) -> bool:
-        return self.is_cut
-
-    def abort(self) -> None:
-        self.is_cut = True
-
-
-def outbox_on_a_line() -> tuple[gateway.SocketOutbox, Line]:
-    line: Any = Line()
-    return gateway.SocketOutbox(gateway.DeviceSocket(Limits().max_frame), line), line
 
 
 def masked(text: str) -> bytes:

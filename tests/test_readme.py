@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostream import Settings, create_app, gateway
+from audiostream import Settings, create_app, frames, gateway, sockets
 from audiostream.settings import Limits
 
 from .conftest import Launch
@@ -74,7 +74,7 @@ def test_every_setting_is_in_it() -> None:
 def test_every_close_code_and_limit_is_in_it() -> None:
     for code in (
         gateway.GOING_AWAY,
-        gateway.UNSUPPORTED_DATA,
+        frames.UNSUPPORTED_DATA,
         gateway.TOKEN_REFUSED,
         gateway.OTHER_USER,
         gateway.AUTH_TOO_LATE,
@@ -84,7 +84,7 @@ def test_every_close_code_and_limit_is_in_it() -> None:
         assert f"| {code} |" in README
     assert f"within {gateway.AUTH_TIMEOUT:g} s" in README
     assert f"over {Limits().max_frame // 1024} KiB" in README
-    assert f"once {gateway.MAX_UNSENT // 1024} KiB wait" in README
+    assert f"once {sockets.MAX_UNSENT // 1024} KiB wait" in README
     assert f"{gateway.EXPIRY_NOTICE:g} s before" in README
 
 

@@ -105,8 +105,10 @@ class FrameReader:
                 self._unread, self._at = b"", 0  # or the last frames are held until the next come
             return None
         first, second = data[at], data[at + 1]
+        room = self._max_message
         if first != _WHOLE_TEXT or self._begun is not None:
             self._check(first, second)
+            room -= len(self._begun or b"")
         if second < _MASKED:
             raise Closing(PROTOCOL_ERROR, "a client's frames are masked")
         length, start = second & 0x7F, at + 6
@@ -115,13 +117,16 @@ class FrameReader:
             if len(data) < at + 2 + wide:
                 return None
             length, start = int.from_bytes(data[at + 2 : at + 2 + wide]), start + wide
-        if length > self._room() and not first & _CONTROL:
+        if length > room and not first & _CONTROL:
             raise Closing(TOO_LONG, f"messages have at most {self._max_message} bytes")
         end = start + length
         if len(data) < end:
             return None
         self._at = end
-        return first, _unmasked(data[start - 4 : start], data[start:end])
+        # Unmasked (§5.3) all at once: of whole numbers that is fast.
+        keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
+        payload = int.from_bytes(data[start:end]) ^ int.from_bytes(keys)
+        return first, payload.to_bytes(length)
 
     def _check(self, first: int, second: int) -> None:
         """Whether such a frame may come now. Most are whole texts, which may."""
@@ -138,9 +143,6 @@ class FrameReader:
         elif opcode == _BINARY:
             raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
 
-    def _room(self) -> int:
-        return self._max_message - (0 if self._begun is None else len(self._begun))
-
     def _put_together(self, first: int, payload: bytes) -> str | None:
         """The text whose fragments are all there with this one."""
         if self._begun is None:
@@ -150,13 +152,6 @@ class FrameReader:
             return None
         whole, self._begun = bytes(self._begun), None
         return _decoded(whole)
-
-
-def _unmasked(key: bytes, payload: bytes) -> bytes:
-    """§5.3, on all bytes at once: whole numbers are fast."""
-    length = len(payload)
-    keys = (key * (length // 4 + 1))[:length]
-    return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(length)
 
 
 def _decoded(payload: bytes) -> str:

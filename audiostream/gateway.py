@@ -58,6 +58,7 @@ TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE, TOO_MANY = 4401, 4403, 4408, 4429
 CONNECTIONS = web.AppKey("audiostream_connections", set["Closable"])
 TURN = web.AppKey("audiostream_turn", Turn)
 
+_UNREAD = Frame("", {})
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
 _log = logging.getLogger(__name__)
@@ -231,6 +232,7 @@ class Connection:
         "_loop",
         "_pace",
         "_registry",
+        "_room",
         "_socket",
         "_tokens",
         "_waiting",
@@ -251,6 +253,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
         self._identity: Identity
+        self._room: Room
         self._device: Device
 
     async def serve(self, identity: Identity | None, labels: Labels) -> None:
@@ -304,7 +307,7 @@ class Connection:
                 del self._waiting[self._address]
         if len(text.encode()) > self._limits.max_auth_frame:
             raise Closing(TOO_LONG, "too long for a first frame")
-        frame = Frame("", {})
+        frame = _UNREAD
         try:
             frame = messages.parse(text, self._limits.max_json_depth)
             if frame.event != "auth":
@@ -319,7 +322,7 @@ class Connection:
         room = await self._keeper.room(identity.user_id)
         if len(room.devices) >= self._limits.sockets_per_user:
             raise Closing(TOO_MANY, "too many devices of this user")
-        self._identity = identity
+        self._identity, self._room = identity, room
         self._device = self._registry.connect(
             identity.user_id,
             self._socket.outbox,
@@ -328,14 +331,14 @@ class Connection:
         )
 
     def _handle(self, text: str) -> None:
-        frame = Frame("", {})
+        frame = _UNREAD
         try:
             frame = messages.parse(text, self._limits.max_json_depth)
             self._pace.check(frame.event, self._loop.time())
             if frame.event == "auth":
                 self._renew(frame)
                 return
-            self._registry.room(self._identity.user_id).receive(frame, self._device)
+            self._room.receive(frame, self._device)
         except AudiostreamError as error:
             self._refuse(error, frame)
         except Closing:
@@ -361,8 +364,7 @@ class Connection:
         self._expiry.watch(renewed)
 
     def _greet(self, frame: Frame) -> None:
-        room = self._registry.room(self._identity.user_id)
-        data = greeting(self._identity, room, self._device)
+        data = greeting(self._identity, self._room, self._device)
         self._socket.outbox.offer(messages.encode("authenticated", data, frame.id))
 
     def _refuse(self, error: AudiostreamError, frame: Frame) -> None:

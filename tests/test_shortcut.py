@@ -23,7 +23,7 @@ from audiostream.descriptors import TRUSTED_FOR
 from audiostream.keys import LIBRARY, STREAMS, TOKENS
 from audiostream.logs import AccessLogger
 from audiostream.settings import Limits
-from audiostream.shortcut import Answer, Desk, Fields, Shortcut, plain_request
+from audiostream.shortcut import _GONE, Answer, Desk, Fields, Shortcut, plain_request
 from audiostream.streaming import SMALL
 
 from .conftest import PATIENCE, until
@@ -436,6 +436,28 @@ class TestLargeRanges:
             monkeypatch.setattr(os, "dup", refuse)
             assert (await line.ask(house.get())).body == self.audio
             assert not house.app[STREAMS]
+
+    @pytest.mark.parametrize("why", sorted(_GONE | {errno.EIO}), ids=errno.errorcode.get)
+    async def test_a_failure_ends_one_connection_and_is_told_where_it_is_ours(
+        self,
+        house: House,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        why: int,
+    ) -> None:
+        def refuse(*_: object) -> int:
+            raise OSError(why, os.strerror(why))
+
+        async with house.line() as line:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "sendfile", refuse)
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                    await line.ask(house.get())
+            assert house.desk.answered == 1
+        assert ("stopped sending" in caplog.text) == (why == errno.EIO)
+        async with house.line() as line:
+            assert (await line.ask(house.get())).body == self.audio
+            assert house.desk.answered == 1
 
     async def test_where_sendfile_is_ruled_out_aiohttp_copies(
         self, house: House, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ from .messages import (
     GetCurrentState,
     GetDevices,
     Report,
+    StateText,
     StateView,
     encode,
 )
@@ -89,6 +90,8 @@ class Room:
         self._restless = restless
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
+        self._texted: State | None = None
+        self._text: StateText
         self._described: Mapping[str, Any] | None = None
         self._written = ""
 
@@ -112,7 +115,7 @@ class Room:
         if self.devices.pop(device.ref.key, None) is None:
             return
         self._watchers -= device.is_watching
-        self._pass_time()
+        self._pass_time(self._clock())
         others = (other.listener for other in self.devices.values())
         self.state = playback.leave(self.state, device.listener, others, self._clock())
         if self.state.frozen_at is not None:
@@ -158,13 +161,14 @@ class Room:
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
     ) -> float:
         """The same; answers its moment. Most senders do not look at the state after it."""
-        self._pass_time()
+        now = self._clock()
+        self._pass_time(now)
         self._complete()
         duration = left_at = None
         if not isinstance(command, GetCurrentState):
             duration = self._catalogue.duration(self.user_id, command.track_id)
             left_at = self.positions.get(command.track_id)
-        now, before = self._clock(), self.state
+        before = self.state
         outcome = playback.apply(
             before,
             command,
@@ -181,14 +185,15 @@ class Room:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
                 self._restless.add(self)
-        hearers = self._hearers(outcome.audience, device)
-        self._tell(hearers, outcome.event, before, now, device, frame_id)
+        if outcome.audience is not Audience.NOBODY or frame_id is not None:
+            hearers = self._hearers(outcome.audience, device)
+            self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
         return now
 
     def settle(self) -> None:
         """Let time do what it does alone: rules 11 and 16. Call about once a second."""
-        self._pass_time()
+        self._pass_time(self._clock())
         for device in tuple(self.devices.values()):
             report = playback.overdue(device.listener, self._clock())
             if report is not None:
@@ -206,8 +211,8 @@ class Room:
             self._tell((device,), "trackUpdated", self.state, self._clock())
         device.listener = playback.reminded(before, device.listener)
 
-    def _pass_time(self) -> None:
-        now, before = self._clock(), self.state
+    def _pass_time(self, now: float) -> None:
+        before = self.state
         self._change(playback.settled(before, now), now)
         if self.state.rev != before.rev:  # rule 11: none came back
             self._tell(tuple(self.devices.values()), "trackPaused", before, now)
@@ -231,14 +236,11 @@ class Room:
         self.left.append(left)
 
     def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
-        match audience:
-            case Audience.ROOM:
-                return tuple(self.devices.values())
-            case Audience.OTHERS:
-                return tuple(other for other in self.devices.values() if other is not sender)
-            case Audience.SENDER if sender is not None:
-                return (sender,)
-        return ()
+        if audience is Audience.ROOM:
+            return tuple(self.devices.values())
+        if audience is Audience.OTHERS:
+            return tuple(other for other in self.devices.values() if other is not sender)
+        return (sender,) if audience is Audience.SENDER and sender is not None else ()
 
     def _tell(
         self,
@@ -251,12 +253,13 @@ class Room:
     ) -> None:
         answered = sender if frame_id is not None else None
         if hearers:
-            former, told = playback.sighting(before, now), playback.sighting(self.state, now)
-            data = self._payload(event, now)
-            text = messages.frame_text(event, data)
+            told = playback.sighting(self.state, now)
+            former = None if before is self.state else playback.sighting(before, now)
+            data, text = self._payload(event, now), ""
             for device in hearers:
                 device.listener = playback.tell(device.listener, former, told)
                 if device is not answered:
+                    text = text or messages.frame_text(event, data)
                     device.outbox.offer(text)
         if answered is not None:
             if answered not in hearers:
@@ -304,8 +307,11 @@ class Room:
         }
 
     def _payload(self, event: str, now: float) -> str:
-        view = playback.view(self.state, now)
-        return view.to_text(self._track() if event in _WITH_TRACK else None)
+        state = self.state
+        if state is not self._texted:
+            self._texted, self._text = state, playback.view(state, now).standing()
+        track = self._track() if event in _WITH_TRACK else None
+        return self._text.at(state.position_at(now), int(now * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from audiostream import playback
@@ -376,9 +374,8 @@ class TestRule11WhenTheLastPlayerLeaves:
     def frozen(self, together: Scene) -> Scene:
         """Only the phone had sound; it left at 10 s while the kiosk watches."""
         together.report("kiosk", together.position)
-        together.devices["kiosk"].listener = replace(
-            together.devices["kiosk"].listener, is_sounding=False
-        )
+        kiosk = together.devices["kiosk"]
+        kiosk.listener = kiosk.listener._replace(is_sounding=False)
         together.disconnect("phone")
         return together
 

@@ -129,7 +129,7 @@ class StateText(NamedTuple):
 
     def at(self, current_time: float, server_time: int, track: str | None = None) -> str:
         """The whole text, with the JSON text of its ``track`` where that is wanted."""
-        text = f"{self.head}{round(current_time, 3)!r}{self.middle}{server_time}{self.tail}"
+        text = f"{self.head}{current_time:.3f}{self.middle}{server_time}{self.tail}"
         return text + "}" if track is None else f'{text},"track":{track}}}'
 
 

@@ -473,7 +473,7 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     """What the rules know of a device after its report, before they are tried."""
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
-        recent = tuple(seen for seen in recent if seen is not previous)
+        recent = recent[:-1]  # which is where it is: what is told since makes it no report
     return Listener(  # in full and in order: it is made for every report, and names cost
         listener.told,
         report,

@@ -201,10 +201,10 @@ class TestEvents:
             server_time=st.integers(0, 2**53),
         )
     )
-    def test_a_state_is_written_out_as_an_encoder_would(self, view: StateView) -> None:
-        assert view.to_text() == messages.to_text(view.to_json())
-        with_track = view.to_text(track='{"id":"song"}')
-        assert with_track == messages.to_text(view.to_json() | {"track": {"id": "song"}})
+    def test_a_state_is_written_out_as_it_is(self, view: StateView) -> None:
+        assert list(json.loads(view.to_text()).items()) == list(view.to_json().items())
+        with_track = json.loads(view.to_text(track='{"id":"song"}'))
+        assert with_track == view.to_json() | {"track": {"id": "song"}}
 
     @given(st.text() | st.integers(-(2**63), 2**63) | st.floats(-1e300, 1e300))
     def test_so_is_a_frame_around_what_is_written_already(self, frame_id: Any) -> None:

@@ -51,10 +51,11 @@ _log = logging.getLogger(__name__)
 
 
 class Turn:
-    """While the frames of one arrival are handled, what devices are told is held back.
+    """From the first frame that is handled in a turn of the event loop to the end of that turn,
+    what devices are told is held back.
 
-    One for all outboxes of an application: what one device's frames tell the others is written
-    once for each of them.
+    One for all outboxes of an application: what many frames tell a device is written at once, and
+    whoever is woken by the first write of a turn finds more of them when it looks.
     """
 
     __slots__ = ("_holding", "is_open")
@@ -64,26 +65,26 @@ class Turn:
         self._holding: list[Outbox] = []
 
     def open(self) -> None:
-        """From now on frames are held back."""
-        self.is_open = True
+        """Hold frames back from now on, until the end of the loop's turn."""
+        if not self.is_open:
+            self.is_open = True
+            asyncio.get_running_loop().call_soon(self._end)
 
     def hold(self, outbox: Outbox) -> None:
-        """Write what ``outbox`` holds at the end of the turn."""
+        """Write what ``outbox`` holds at the end."""
         self._holding.append(outbox)
 
-    def end(self) -> None:
-        """Write all that was held back."""
+    def _end(self) -> None:
         self.is_open = False
-        if self._holding:
-            holding, self._holding = self._holding, []
-            for outbox in holding:
-                outbox.flush()
+        holding, self._holding = self._holding, []
+        for outbox in holding:
+            outbox.flush()
 
 
 class Outbox:
     """What one device still has to take, bounded.
 
-    Between turns a frame is written where it is offered, within one at its end, with all others.
+    While a turn is open frames are held until its end, otherwise written where they are offered.
     What the system does not take at once waits in the transport's own buffer.
     """
 
@@ -253,7 +254,7 @@ class DeviceSocket:
             self._transport.close()
 
     def _go_on(self) -> None:
-        """Handle what has arrived. Never longer than a turn."""
+        """Handle what has arrived, or a turn's share of it."""
         if self._is_closing or self._is_gone:
             return
         self._turn.open()
@@ -274,8 +275,6 @@ class DeviceSocket:
             self._loop.call_soon(self._go_on)
         except Closing as closing:
             self.close(closing.code, str(closing))
-        finally:
-            self._turn.end()
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, Ping):

@@ -150,66 +150,79 @@ def on_a_line(line: Any, turn: Turn | None = None) -> Device:
 class TestOutbox:
     """Frames of one turn are written together, and nothing about them changes but that."""
 
-    def outbox(self) -> tuple[Outbox, Line, Turn]:
-        line: Any = Line()
-        turn = Turn()
-        return Outbox(line, turn), line, turn
+    @pytest.fixture
+    def line(self) -> Line:
+        return Line()
 
-    def test_a_frame_between_turns_is_written_at_once(self) -> None:
-        outbox, line, _ = self.outbox()
+    @pytest.fixture
+    def turn(self, loop: StillLoop) -> Turn:
+        return Turn()
+
+    @pytest.fixture
+    def outbox(self, line: Any, turn: Turn) -> Outbox:
+        return Outbox(line, turn)
+
+    def test_a_frame_outside_of_turns_is_written_at_once(self, outbox: Outbox, line: Line) -> None:
         outbox.offer("one")
         assert line.writes == [b"\x81\x03one"]
 
-    def test_those_of_a_turn_are_written_together_at_its_end(self) -> None:
-        outbox, line, turn = self.outbox()
-        turn.open()
+    def test_those_of_a_turn_are_written_together_at_its_end(
+        self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop
+    ) -> None:
+        for _ in range(2):
+            turn.open()
         for text in ("one", "two", "six"):
             outbox.offer(text)
         assert line.writes == []
-        turn.end()
+        loop.pass_time()
         assert line.writes == [b"\x81\x03one\x81\x03two\x81\x03six"]
         outbox.offer("ten")
         assert line.writes[1:] == [b"\x81\x03ten"]
 
-    def test_what_is_much_does_not_wait_for_the_end_of_the_turn(self) -> None:
-        outbox, line, turn = self.outbox()
+    def test_what_is_much_does_not_wait_for_the_end_of_the_turn(
+        self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop
+    ) -> None:
         turn.open()
         for _ in range(64):
             outbox.offer("x" * 1000)
         assert line.unsent > 64_000 - sockets.MAX_HELD
-        turn.end()
+        loop.pass_time()
         assert b"".join(line.writes) == 64 * text_frame("x" * 1000)
 
     @pytest.mark.parametrize("in_a_turn", [False, True])
-    def test_one_that_takes_nothing_is_cut(self, in_a_turn: bool) -> None:
-        outbox, line, turn = self.outbox()
+    def test_one_that_takes_nothing_is_cut(
+        self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop, in_a_turn: bool
+    ) -> None:
         if in_a_turn:
             turn.open()
         while not line.is_cut and line.unsent < 2 * sockets.MAX_UNSENT:
             outbox.offer("x" * 1000)
         assert line.is_cut
         assert line.unsent <= sockets.MAX_UNSENT + 2000
-        turn.end()
+        loop.pass_time()
         assert line.unsent <= sockets.MAX_UNSENT + 2000
 
-    def test_the_last_frame_goes_behind_all_and_none_behind_it(self) -> None:
-        outbox, line, turn = self.outbox()
+    def test_the_last_frame_goes_behind_all_and_none_behind_it(
+        self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop
+    ) -> None:
         turn.open()
         outbox.offer("one")
         outbox.finish(close_frame(1000, ""))
         outbox.offer("two")
-        turn.end()
+        loop.pass_time()
         assert b"".join(line.writes) == b"\x81\x03one\x88\x02\x03\xe8"
 
 
 class TestReading:
-    def test_a_text_is_handled_where_it_arrives_and_answered_in_one_write(
-        self, device: Device
+    def test_texts_are_handled_where_they_arrive_and_answered_in_one_write(
+        self, device: Device, loop: StillLoop
     ) -> None:
         device.listen().hear(frame("a"), frame("b")[:3])
+        assert device.texts == ["a"]
         device.hear(frame("b")[3:], frame("c"))
         assert device.texts == ["a", "b", "c"]
-        assert device.line.writes == [b"\x81\x04re a", b"\x81\x04re b\x81\x04re c"]
+        loop.pass_time()
+        assert device.line.writes == [b"\x81\x04re a\x81\x04re b\x81\x04re c"]
 
     def test_texts_wait_until_somebody_wants_them(self, device: Device) -> None:
         device.hear(frame("a"))
@@ -230,8 +243,11 @@ class TestReading:
         assert device.texts == ["x"] * count + ["y"]
         assert not device.line.is_paused
 
-    def test_a_ping_is_answered_behind_the_texts_before_it(self, device: Device) -> None:
+    def test_a_ping_is_answered_behind_the_texts_before_it(
+        self, device: Device, loop: StillLoop
+    ) -> None:
         device.listen().hear(frame("a"), frame("here", PING), frame("b"))
+        loop.pass_time()
         assert device.line.writes == [b"\x81\x04re a\x8a\x04here\x81\x04re b"]
 
     def test_one_that_pings_and_does_not_read_is_cut(self, device: Device) -> None:
@@ -240,12 +256,15 @@ class TestReading:
             device.hear(frame("x" * 125, PING) * 20)
         assert device.line.is_cut
 
-    def test_what_one_tells_another_is_written_once_a_turn(self, loop: StillLoop) -> None:
+    def test_what_all_tell_one_in_a_turn_is_written_once(self, loop: StillLoop) -> None:
         turn = Turn()
-        phone, kiosk = on_a_line(Line(), turn), on_a_line(Line(), turn)
-        phone.socket.listen(kiosk.socket.outbox.offer, phone.leave)
+        phone, radio, kiosk = (on_a_line(Line(), turn) for _ in range(3))
+        for each in (phone, radio):
+            each.socket.listen(kiosk.socket.outbox.offer, each.leave)
         phone.hear(frame("one"), frame("two"))
-        assert kiosk.line.writes == [b"\x81\x03one\x81\x03two"]
+        radio.hear(frame("six"))
+        loop.pass_time()
+        assert kiosk.line.writes == [b"\x81\x03one\x81\x03two\x81\x03six"]
 
 
 class TestFirstText:

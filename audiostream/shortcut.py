@@ -52,6 +52,7 @@ from .streaming import (
     count_out,
     cut_when_stalled,
     description,
+    is_in_memory,
     open_regular,
     positions,
     read_from_memory,
@@ -59,6 +60,8 @@ from .streaming import (
 
 LOG = logging.getLogger(__name__)
 
+LITTLE: Final = 32 * 1024
+"""Bytes up to which one read and one write are cheaper than a write and a ``sendfile``."""
 LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
 TRAY: Final = 64 * 1024
@@ -70,6 +73,8 @@ RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
 MOST_AT_ONCE: Final = 2 * 1024 * 1024
 """Bytes of a file that are sent before others have their turn."""
+ROOM_LOOK_EVERY: Final = 0.05
+"""Seconds between two looks whether a client has room, while no descriptor is left to wait on."""
 TAKEN_LOOK_EVERY: Final = 0.25
 """Seconds between two looks whether a slow client has taken its answer."""
 
@@ -220,13 +225,16 @@ class Desk:
         body = positions(decision, size)
         if not body or (len(body) > SMALL and not self.may_sendfile):
             return None
+        is_sent = self.may_sendfile and len(body) > LITTLE
+        if is_sent and len(body) <= SMALL and not is_in_memory(opened.file, body):
+            return None
         about = version_lines(path, Validators.of(opened.status, time.time()), size)
         where = b""
         if isinstance(decision, Part):
             where = b"Content-Range: bytes %d-%d/%d\r\n" % (body.start, body.stop - 1, size)
         date = rfc822_formatted_time().encode()
         head = _HEAD % (_STATUS[decision.status], where, about, len(body), date)
-        if len(body) > SMALL:
+        if is_sent:
             return Answer(user_id, decision.status, memoryview(head), opened, body)
         text = self._room(len(head) + len(body))
         text[: len(head)] = head
@@ -254,18 +262,16 @@ class Desk:
 
 
 class Shipment:
-    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room.
-
-    Raises ``OSError`` where no descriptor is left for it; it has one until ``stop``.
-    """
+    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room."""
 
     def __init__(self, transport: asyncio.Transport, opened: OpenFile, body: range) -> None:
-        # asyncio lets nobody wait for a descriptor that a transport has.
-        self._connection = os.dup(transport.get_extra_info("socket").fileno())
         self.opened = opened
         self.sent = 0
         self.failure: int | None = None
         self._transport = transport
+        self._connection: int = transport.get_extra_info("socket").fileno()
+        self._watched: int | None = None
+        self._next_look: asyncio.TimerHandle | None = None
         self._body = body
 
     @property
@@ -296,17 +302,29 @@ class Shipment:
 
     def go_on(self, ended: Callable[[], None]) -> None:
         """Send the rest as the client takes it, and tell ``ended`` when there is no more."""
+        loop = asyncio.get_running_loop()
 
         def send() -> None:
             if not self.send():
                 ended()
+            elif self._watched is None:
+                self.go_on(ended)
 
-        asyncio.get_running_loop().add_writer(self._connection, send)
+        try:
+            # asyncio lets nobody wait for a descriptor that a transport has.
+            self._watched = os.dup(self._connection)
+        except OSError:  # none is left
+            self._next_look = loop.call_later(ROOM_LOOK_EVERY, send)
+        else:
+            loop.add_writer(self._watched, send)
 
     def stop(self) -> None:
         """Send no more."""
-        asyncio.get_running_loop().remove_writer(self._connection)
-        os.close(self._connection)
+        if self._next_look is not None:
+            self._next_look.cancel()
+        if self._watched is not None:
+            asyncio.get_running_loop().remove_writer(self._watched)
+            os.close(self._watched)
 
 
 class Shortcut(asyncio.BufferedProtocol):
@@ -391,15 +409,10 @@ class Shortcut(asyncio.BufferedProtocol):
         answer = self._desk.answer(target, fields)
         if answer is None:
             return False
-        shipment = None
-        if answer.opened is not None:
-            try:
-                shipment = Shipment(self._transport, answer.opened, answer.body)
-            except OSError:
-                return False  # aiohttp's way needs no descriptor more
         self._transport.write(answer.text)
         note = partial(self._note, target, answer.status, began, len(answer.text))
-        if shipment is not None:
+        if answer.opened is not None:
+            shipment = Shipment(self._transport, answer.opened, answer.body)
             self._ship(shipment, answer.user_id, note)
             return True
         if self._transport.get_write_buffer_size():

@@ -611,6 +611,12 @@ def read_from_memory(file: io.FileIO, start: int, room: bytearray | memoryview) 
         return False
 
 
+def is_in_memory(file: io.FileIO, body: range) -> bool:
+    """Whether both ends of a small range are, and so most likely all of it. Never waits."""
+    end = bytearray(1)
+    return all(read_from_memory(file, position, end) for position in (body[0], body[-1]))
+
+
 def _read_all(file: io.FileIO, body: range) -> bytes:
     pieces, position = [], body.start
     while position < body.stop and (

@@ -426,7 +426,7 @@ class TestLargeRanges:
             assert not house.app[STREAMS]
             assert "bytes early" in caplog.text
 
-    async def test_without_a_descriptor_left_it_is_aiohttps(
+    async def test_without_a_descriptor_left_a_client_is_looked_after_by_the_clock(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_: int) -> int:
@@ -435,7 +435,11 @@ class TestLargeRanges:
         async with house.line(room=4096) as line:
             monkeypatch.setattr(os, "dup", refuse)
             assert (await line.ask(house.get())).body == self.audio
-            assert not house.app[STREAMS]
+            await until(lambda: not house.app[STREAMS])
+            assert house.desk.answered == 1
+            line.writer.write(house.get())
+            await until(lambda: house.app[STREAMS])
+        await until(lambda: not house.app[STREAMS])
 
     @pytest.mark.parametrize("why", sorted(_GONE | {errno.EIO}), ids=errno.errorcode.get)
     async def test_a_failure_ends_one_connection_and_is_told_where_it_is_ours(

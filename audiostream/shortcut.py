@@ -159,10 +159,14 @@ def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
     return found[1], fields
 
 
-@lru_cache(maxsize=256)
-def version_lines(path: str, validators: Validators, size: int) -> bytes:
-    """The header lines that all answers have which are made of one version of a file."""
-    fields = description(WholeFile(), validators, range(size), size, path)
+@lru_cache(maxsize=64)
+def version_lines(opened: OpenFile, second: int) -> bytes:
+    """The header lines that all answers of a second have which are made of one open file.
+
+    ``second`` is in whole epoch seconds.
+    """
+    size, validators = opened.status.st_size, Validators.of(opened.status, second)
+    fields = description(WholeFile(), validators, range(size), size, opened.path)
     return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode()
 
 
@@ -228,7 +232,7 @@ class Desk:
         is_sent = self.may_sendfile and len(body) > LITTLE
         if is_sent and len(body) <= SMALL and not is_in_memory(opened.file, body):
             return None
-        about = version_lines(path, Validators.of(opened.status, time.time()), size)
+        about = version_lines(opened, int(time.time()))
         where = b""
         if isinstance(decision, Part):
             where = b"Content-Range: bytes %d-%d/%d\r\n" % (body.start, body.stop - 1, size)

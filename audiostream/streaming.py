@@ -201,7 +201,11 @@ def _http_date(moment: int) -> str:
 # The rules, pure
 
 _OWS = " \t"
-_RANGE_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
+# One range, in a list whose other elements are empty (RFC 9110 sections 5.6.1 and 14.1).
+_ONE_RANGE = re.compile(
+    r"[ \t]*bytes[ \t]*=(?:[ \t]*,)*[ \t]*([0-9]*)-([0-9]*)(?:[ \t]*,)*[ \t]*",
+    re.ASCII | re.IGNORECASE,
+)
 
 # The preferred form, and the two that a recipient still has to read (RFC 9110 section 5.6.7).
 _DATE_FORMS = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
@@ -237,14 +241,10 @@ def choose_range(range_header: str | None, size: int) -> WholeFile | Part | Unsa
     Another unit, a malformed range, and more than one range count as no Range at all, which
     RFC 9110 section 14.2 allows: a player that skips asks for one.
     """
-    unit, _, range_set = (range_header or "").partition("=")
-    specs = [spec for item in range_set.split(",") if (spec := item.strip(_OWS))]
-    if unit.strip(_OWS).lower() != "bytes" or len(specs) != 1:
-        return WholeFile()
-    match = _RANGE_SPEC.fullmatch(specs[0])
+    match = _ONE_RANGE.fullmatch(range_header or "")
     if match is None:
         return WholeFile()
-    first, last = (_position(digits) for digits in match.groups())
+    first, last = _position(match[1]), _position(match[2])
     if first is None:
         return WholeFile() if last is None else _part(max(size - last, 0), size)
     if last is None:
@@ -298,19 +298,16 @@ def _parse_date(text: str | None) -> int | None:
 def _position(digits: str) -> int | None:
     if not digits:
         return None
-    significant = digits.lstrip("0")
-    return int(significant or "0") if len(significant) <= 18 else _BEYOND_ANY_FILE
+    if len(digits) > 18:
+        digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= 18 else _BEYOND_ANY_FILE
 
 
 def positions(decision: Decision, size: int) -> range:
     """Of the bytes that an answer is made of."""
-    match decision:
-        case WholeFile():
-            return range(size)
-        case Part(start, stop):
-            return range(start, stop)
-        case _:
-            return range(0)
+    if isinstance(decision, Part):
+        return range(decision.start, decision.stop)
+    return range(size if isinstance(decision, WholeFile) else 0)
 
 
 def _part(start: int, stop: int) -> Part | Unsatisfiable:
@@ -614,7 +611,7 @@ def read_from_memory(file: io.FileIO, start: int, room: bytearray | memoryview) 
 def is_in_memory(file: io.FileIO, body: range) -> bool:
     """Whether both ends of a small range are, and so most likely all of it. Never waits."""
     end = bytearray(1)
-    return all(read_from_memory(file, position, end) for position in (body[0], body[-1]))
+    return read_from_memory(file, body[0], end) and read_from_memory(file, body[-1], end)
 
 
 def _read_all(file: io.FileIO, body: range) -> bytes:

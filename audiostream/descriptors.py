@@ -3,10 +3,12 @@
 Here: how many wait and how long, and how one is known to be still the file at its path. Not here:
 opening, reading and sending (``streaming``).
 
-A descriptor has one owner at a time: the pool, or the response that took it from there. Whoever
-takes it finds a file whose status is that of the moment it was opened. Unlinking, replacing,
-renaming, cutting or writing a file changes its status, and ``fstat`` tells at once, from memory;
-what happens to a folder above it is noticed when the path is walked anew, after ``TRUSTED_FOR``.
+A descriptor has one owner at a time: the pool, or the response that took it from there; it may be
+lent to any number of others, who read at places of their own, and is closed when the last of these
+is done. Whoever takes it finds a file whose status is that of the moment it was opened. Unlinking,
+replacing, renaming, cutting or writing a file changes its status, and ``fstat`` tells at once, from
+memory; what happens to a folder above it is noticed when the path is walked anew, after
+``TRUSTED_FOR``.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import asyncio
 import io
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,6 +68,8 @@ class Descriptors:
         self._most = most
         self._at_rest: dict[OpenFile, None] = {}
         self._by_path: dict[str, list[OpenFile]] = {}
+        self._lent: Counter[OpenFile] = Counter()
+        self._to_close: set[OpenFile] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_shut = False
 
@@ -78,7 +83,7 @@ class Descriptors:
             self._remove(kept)
             if self._is_trusted(kept) and kept.is_unchanged():
                 return kept
-            self._close(kept.file)
+            self._let_go(kept)
         return None
 
     def at_rest(self, path: str) -> OpenFile | None:
@@ -87,19 +92,28 @@ class Descriptors:
         kept = waiting[-1] if waiting else None
         return kept if kept and self._is_trusted(kept) and kept.is_unchanged() else None
 
-    def claim(self, kept: OpenFile) -> None:
-        """Make one that is at rest its user's own."""
-        self._remove(kept)
+    def lend(self, kept: OpenFile) -> None:
+        """Do not close one, whoever owns it, until it was taken back as often."""
+        self._lent[kept] += 1
+
+    def take_back(self, kept: OpenFile) -> None:
+        """One user less. Close it if it was the last, and nobody keeps it."""
+        self._lent[kept] -= 1
+        if not self._lent[kept]:
+            del self._lent[kept]
+            if kept in self._to_close:
+                self._to_close.remove(kept)
+                self._close(kept.file)
 
     def give(self, used: OpenFile) -> None:
         """Take over a file that its owner is done with, to keep or to close."""
         if self._is_shut or not self._most or not self._is_trusted(used):
-            self._close(used.file)
+            self._let_go(used)
             return
         if len(self._at_rest) >= self._most:
             oldest = next(iter(self._at_rest))
             self._remove(oldest)
-            self._close(oldest.file)
+            self._let_go(oldest)
         self._at_rest[used] = None
         self._by_path.setdefault(used.path, []).append(used)
         if self._sweep is None:
@@ -121,6 +135,13 @@ class Descriptors:
     def _close_all(self, files: list[OpenFile]) -> None:
         for kept in files:
             self._remove(kept)
+            self._let_go(kept)
+
+    def _let_go(self, kept: OpenFile) -> None:
+        """Close it, now or as soon as nobody uses it."""
+        if kept in self._lent:
+            self._to_close.add(kept)
+        else:
             self._close(kept.file)
 
     def _is_trusted(self, kept: OpenFile) -> bool:

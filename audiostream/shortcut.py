@@ -25,7 +25,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import math
 import os
 import re
 import sys
@@ -75,6 +74,8 @@ MOST_AT_ONCE: Final = 2 * 1024 * 1024
 """Bytes of a file that are sent before others have their turn."""
 ROOM_LOOK_EVERY: Final = 0.05
 """Seconds between two looks whether a client has room, while no descriptor is left to wait on."""
+UNWATCHED: Final = 0.5
+"""Seconds that a client may take over an answer before it is watched for taking nothing."""
 TAKEN_LOOK_EVERY: Final = 0.25
 """Seconds between two looks whether a slow client has taken its answer."""
 
@@ -342,6 +343,7 @@ class Shortcut(asyncio.BufferedProtocol):
         "_closing_idle",
         "_desk",
         "_end_shipment",
+        "_idle_since",
         "_is_plain",
         "_left_at",
         "_transport",
@@ -353,7 +355,7 @@ class Shortcut(asyncio.BufferedProtocol):
         self._behind = behind
         self._transport: asyncio.Transport
         self._is_plain = True
-        self._left_at = time.monotonic()
+        self._left_at = self._idle_since = time.monotonic()
         self._watching: asyncio.Task[None] | None = None
         self._end_shipment: Callable[[], None] | None = None
         self._closing_idle: asyncio.TimerHandle | None = None
@@ -387,6 +389,7 @@ class Shortcut(asyncio.BufferedProtocol):
             if request is None:
                 self._is_plain = False
             elif self._may_answer(began) and self._answer(*request, began):
+                self._idle_since = began
                 return
             else:
                 self._stop_counting_idle()
@@ -401,7 +404,7 @@ class Shortcut(asyncio.BufferedProtocol):
         return (
             self._is_idle()
             and not self._transport.get_write_buffer_size()
-            and now < self._left_at + self._desk.left_every
+            and (self._closing_idle is not None or now < self._left_at + self._desk.left_every)
         )
 
     def _is_idle(self) -> bool:
@@ -450,19 +453,28 @@ class Shortcut(asyncio.BufferedProtocol):
 
     def _hold(self, shipment: Shipment, user_id: str, note: Callable[[int], None]) -> None:
         """While bytes are on their way this connection does nothing else."""
-        desk = self._desk
-        desk.descriptors.claim(shipment.opened)
+        desk, loop = self._desk, asyncio.get_running_loop()
+        desk.descriptors.lend(shipment.opened)
         desk.streams[user_id] += 1
-        watch = asyncio.create_task(cut_when_stalled(self._transport, desk.stall_timeout))
+        watches: list[asyncio.Task[None]] = []
+
+        def watch() -> None:
+            patience = cut_when_stalled(self._transport, desk.stall_timeout)
+            watches.append(loop.create_task(patience))
+
+        watching = loop.call_later(UNWATCHED, watch)  # most are done by then
         self._transport.pause_reading()
+        self._stop_counting_idle()
         self._behind.keep_alive(False)  # or it would take the connection for idle, and close it
 
         def end() -> None:
             self._end_shipment = None
             shipment.stop()
-            watch.cancel()
+            watching.cancel()
+            for each in watches:
+                each.cancel()
             count_out(desk.streams, user_id)
-            desk.descriptors.give(shipment.opened)
+            desk.descriptors.take_back(shipment.opened)
             note(shipment.sent)
             if shipment.is_whole:
                 self._be_idle()
@@ -473,17 +485,24 @@ class Shortcut(asyncio.BufferedProtocol):
         shipment.go_on(end)
 
     def _be_idle(self) -> None:
-        """After a shipment: wait for the next request as aiohttp does, which is to have that."""
+        """After a shipment: wait for the next request as aiohttp does, which has stopped to."""
         if self._transport.is_closing():
             return
         self._transport.resume_reading()
         self._behind.keep_alive(True)
-        self._left_at = -math.inf
-        loop, patience = asyncio.get_running_loop(), self._behind.keepalive_timeout
-        self._closing_idle = loop.call_later(patience, self._close_idle)
+        self._idle_since = time.monotonic()
+        self._close_idle_after(self._behind.keepalive_timeout)
 
-    def _close_idle(self) -> None:
-        if self._is_idle():
+    def _close_idle_after(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._closing_idle = loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._closing_idle = None
+        left = self._idle_since + self._behind.keepalive_timeout - time.monotonic()
+        if left > 0:
+            self._close_idle_after(left)
+        elif self._is_idle():
             self._transport.close()
 
     def _stop_counting_idle(self) -> None:

@@ -58,15 +58,42 @@ async def test_what_was_given_is_taken_once(pool: Descriptors, path: Path) -> No
     pool.shut()
 
 
-async def test_one_looked_at_stays_until_it_is_claimed(pool: Descriptors, path: Path) -> None:
+async def test_one_looked_at_stays(pool: Descriptors, path: Path) -> None:
     file = opened(path)
     pool.give(file)
     assert pool.at_rest(os.fspath(path)) is pool.at_rest(os.fspath(path)) is file
-    pool.claim(file)
-    assert pool.at_rest(os.fspath(path)) is None
+    pool.shut()
+
+
+async def test_one_that_is_lent_is_closed_when_all_are_done(
+    pool: Descriptors, path: Path, clock: Clock
+) -> None:
+    file = opened(path)
+    pool.give(file)
+    for _ in range(2):
+        pool.lend(file)
+    pool.take_back(file)
+    assert pool.at_rest(os.fspath(path)) is file
+    clock.now += TRUSTED_FOR
+    assert pool.take(os.fspath(path)) is None
+    assert not file.file.closed
+    pool.take_back(file)
+    assert file.file.closed
+
+
+async def test_one_that_is_lent_may_still_be_at_rest_afterwards(
+    pool: Descriptors, path: Path
+) -> None:
+    file = opened(path)
+    pool.give(file)
+    pool.lend(file)
+    pool.take_back(file)
+    assert not file.file.closed
+    pool.lend(file)
     pool.shut()
     assert not file.file.closed
-    file.file.close()
+    pool.take_back(file)
+    assert file.file.closed
 
 
 async def test_two_responses_never_share_one(pool: Descriptors, path: Path) -> None:

@@ -42,6 +42,8 @@ HEARTBEAT = 30.0
 """Seconds of silence before a ping; a device that does not answer within half of it is gone."""
 FRAMES_PER_TURN: Final = 32
 """Frames of one device handled in a row before the others get their turn."""
+MOST_HOLDING: Final = 64
+"""Devices with something to take from which on the end of the turn is not waited for."""
 MAX_HELD: Final = 16 * 1024
 """Bytes for one device from which on the end of the turn is not waited for."""
 
@@ -71,11 +73,16 @@ class Turn:
             asyncio.get_running_loop().call_soon(self._end)
 
     def hold(self, outbox: Outbox) -> None:
-        """Write what ``outbox`` holds at the end."""
+        """Write what ``outbox`` holds at the end, or once many hold something."""
         self._holding.append(outbox)
+        if len(self._holding) >= MOST_HOLDING:
+            self._write()
 
     def _end(self) -> None:
         self.is_open = False
+        self._write()
+
+    def _write(self) -> None:
         holding, self._holding = self._holding, []
         for outbox in holding:
             outbox.flush()

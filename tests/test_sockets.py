@@ -189,6 +189,17 @@ class TestOutbox:
         loop.pass_time()
         assert b"".join(line.writes) == 64 * text_frame("x" * 1000)
 
+    def test_many_that_hold_something_do_not_wait_for_the_end_of_the_turn(
+        self, turn: Turn, loop: StillLoop
+    ) -> None:
+        lines: list[Any] = [Line() for _ in range(sockets.MOST_HOLDING + 1)]
+        turn.open()
+        for line in lines:
+            Outbox(line, turn).offer("one")
+        assert [len(line.writes) for line in lines] == [1] * sockets.MOST_HOLDING + [0]
+        loop.pass_time()
+        assert {len(line.writes) for line in lines} == {1}
+
     @pytest.mark.parametrize("in_a_turn", [False, True])
     def test_one_that_takes_nothing_is_cut(
         self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop, in_a_turn: bool

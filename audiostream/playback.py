@@ -2,8 +2,7 @@
 
 Here: immutable values in, an outcome out. Not here: sockets, clocks, files. ``now`` is an
 argument (float seconds, monotonic, mapped to the epoch once at start), and who is told is an
-answer: delivering it is the registry's work. What is made for every report is a ``NamedTuple``: a
-frozen dataclass takes more than twice as long.
+answer: delivering it is the registry's work.
 
 ::
 
@@ -46,9 +45,8 @@ Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
-from typing import NamedTuple
 
 from .errors import Conflict
 from .messages import (
@@ -59,6 +57,7 @@ from .messages import (
     Report,
     SetState,
     StateView,
+    value,
 )
 
 SYNC_TOLERANCE = 1.0
@@ -77,7 +76,7 @@ RECENT_STATES = 8
 """How many of a device's recent states are remembered at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeviceRef:
     """A connected device: ``key`` is its connection's own, ``device_id`` only a label."""
 
@@ -85,7 +84,7 @@ class DeviceRef:
     device_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class State:
     """Where one user's playback is: ``position`` seconds at ``anchored_at``, moving if playing.
 
@@ -118,7 +117,8 @@ class State:
         return position if end is None or position <= end else end
 
 
-class Sighting(NamedTuple):
+@value
+class Sighting:
     """A playback as it was seen at a moment: told to a device, or reported by one."""
 
     track_id: str
@@ -150,7 +150,8 @@ class Sighting(NamedTuple):
         return earliest <= report.position <= latest
 
 
-class Listener(NamedTuple):
+@value
+class Listener:
     """What the rules know of one connected device. Times are float seconds.
 
     ``told``: what it was last told (None: nothing, or that there is no track). ``reported``: its
@@ -180,7 +181,7 @@ class Listener(NamedTuple):
         return self.reported or self.told
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Left:
     """Where a track was left: ``position`` in seconds, at the moment ``at``."""
 
@@ -198,7 +199,8 @@ class Audience(Enum):
     ROOM = auto()
 
 
-class Outcome(NamedTuple):
+@value
+class Outcome:
     """The ``state`` and the sender's ``listener`` after a command, and who hears ``event``."""
 
     state: State
@@ -329,7 +331,7 @@ def may_be_overdue(listener: Listener) -> bool:
 
 def reminded(before: Listener, listener: Listener) -> Listener:
     """What the rules know of a device once its silence has been answered (rule 16)."""
-    return listener._replace(reminders=before.reminders + 1)
+    return replace(listener, reminders=before.reminders + 1)
 
 
 def left(before: State, after: State, now: float) -> Left | None:
@@ -415,23 +417,23 @@ def _report(
     if tolerance > 0:
         if _brings_back(state, listener, report, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
-            return Outcome(state, heard._replace(in_step=True), Audience.OTHERS)
+            return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
 
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
             if in_step and (heard.reminders or not heard.in_step):
-                heard = heard._replace(in_step=True, reminders=0)
+                heard = replace(heard, in_step=True, reminders=0)
             return Outcome(state, heard, Audience.NOBODY)
 
         if _is_catching_up(listener, now) and (  # rule 3
             not is_active or _accounts_for(listener.recent, report, tolerance)
         ):
-            return Outcome(state, heard._replace(is_ignored=True), Audience.NOBODY)
+            return Outcome(state, replace(heard, is_ignored=True), Audience.NOBODY)
 
         if _has_drifted(listener, report, tolerance):  # rule 4
             if is_active or (alone and _is_same_kind(state, report)):
                 state = _anchor(state, report, duration)
-                return Outcome(state, heard._replace(in_step=True), Audience.OTHERS)
+                return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
             return Outcome(state, heard, Audience.SENDER)
 
         # At most once every SETTLE_TIME: until then, rule 3 has ignored such a device.

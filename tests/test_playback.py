@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audiostream import playback
@@ -374,8 +376,9 @@ class TestRule11WhenTheLastPlayerLeaves:
     def frozen(self, together: Scene) -> Scene:
         """Only the phone had sound; it left at 10 s while the kiosk watches."""
         together.report("kiosk", together.position)
-        kiosk = together.devices["kiosk"]
-        kiosk.listener = kiosk.listener._replace(is_sounding=False)
+        together.devices["kiosk"].listener = replace(
+            together.devices["kiosk"].listener, is_sounding=False
+        )
         together.disconnect("phone")
         return together
 

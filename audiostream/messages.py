@@ -197,9 +197,13 @@ class StateView:
 def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     """Read one text frame. Raises ``InvalidMessage``, with the frame's id if it has one."""
     content = parse_object(text, max_depth)
-    frame_id = _frame_id(content.get("id"))
+    event, frame_id = content.get("event"), content.get("id")
+    if frame_id is not None:
+        frame_id = _frame_id(frame_id)
     try:
-        return Frame(_event(content), frame_data(content.get("data")), frame_id)
+        if not isinstance(event, str) or not event:
+            raise InvalidMessage('a frame needs "event", a non-empty string')
+        return Frame(event, frame_data(content.get("data")), frame_id)
     except InvalidMessage as error:
         error.frame_id = frame_id
         raise
@@ -226,7 +230,7 @@ def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
         raise InvalidMessage("this is not valid JSON") from None
     if end != len(text):
         raise InvalidMessage("this is not valid JSON")
-    if text.count("{") + text.count("[") > max_depth and _is_deeper(content, max_depth):
+    if ("[" in text or text.count("{") > max_depth) and _is_deeper(content, max_depth):
         raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
     return content
 
@@ -251,13 +255,13 @@ def command(event: str, data: JsonObject) -> Command:
     Raises ``UnknownEvent`` and ``InvalidMessage``.
     """
     match event:
+        case "updateStreaming":  # first, as nothing else comes so often
+            return Report(*_player_state(data))
         case "playTrack":
             position, if_rev = _optional_position(data), _if_rev(data)
             return PlayTrack(_track_id(data), position, if_rev, _flag(data, "resume"))
         case "pauseTrack":
             return PauseTrack(_track_id(data), _optional_position(data), _if_rev(data))
-        case "updateStreaming":
-            return Report(*_player_state(data))
         case "getCurrentState":
             return _GET_CURRENT_STATE
     raise UnknownEvent(
@@ -314,7 +318,10 @@ def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int
     position = _optional_position(data)
     if position is None:
         raise InvalidMessage('"currentTime" is missing')
-    return _track_id(data), position, is_playing, _playback_rate(data), _if_rev(data)
+    track_id = _track_id(data)
+    rate = _playback_rate(data) if "playbackRate" in data else None
+    if_rev = _if_rev(data) if "ifRev" in data else None
+    return track_id, position, is_playing, rate, if_rev
 
 
 def _track_id(data: JsonObject) -> str:
@@ -377,16 +384,7 @@ def _flag(data: JsonObject, name: str) -> bool:
     return bool(flag)
 
 
-def _event(content: JsonObject) -> str:
-    event = content.get("event")
-    if not isinstance(event, str) or not event:
-        raise InvalidMessage('a frame needs "event", a non-empty string')
-    return event
-
-
-def _frame_id(value: Any) -> FrameId | None:
-    if value is None:
-        return None
+def _frame_id(value: Any) -> FrameId:
     if type(value) is int and abs(value) < 2**63:
         return value
     if isinstance(value, str) and len(value) <= MAX_ID_LENGTH:

@@ -199,6 +199,9 @@ class Audience(Enum):
     ROOM = auto()
 
 
+NOBODY, SENDER, OTHERS, ROOM = Audience  # an enum looks a member up in Python, for every frame
+
+
 @value
 class Outcome:
     """The ``state`` and the sender's ``listener`` after a command, and who hears ``event``."""
@@ -232,7 +235,7 @@ def apply(
     listener = listener or Listener()
     state = settled(state, now)
     if isinstance(command, GetCurrentState):
-        return Outcome(state, listener, Audience.SENDER, "trackState")  # rule 12
+        return Outcome(state, listener, SENDER, "trackState")  # rule 12
     if command.if_rev is not None and command.if_rev != state.rev:
         raise Conflict(  # rule 8
             f"the state has moved on to rev {state.rev}", view(state, now).to_json()
@@ -289,19 +292,20 @@ def tell(listener: Listener, former: Sighting | None, told: Sighting | None) -> 
     """
     if told is None:
         return listener
-    last, reported = listener.told, listener.reported
-    lately = [
-        seen
-        for seen in listener.recent
-        if told.at - seen.at <= SETTLE_TIME or seen is last or seen is reported
-    ]
-    if former is not None:
-        lately.append(former)
-    lately.append(told)
+    last, reported, recent = listener.told, listener.reported, listener.recent
+    if recent and told.at - recent[0].at > SETTLE_TIME:  # the first is the oldest
+        recent = tuple(
+            [
+                seen
+                for seen in recent
+                if told.at - seen.at <= SETTLE_TIME or seen is last or seen is reported
+            ]
+        )
+    recent = (*recent, told) if former is None else (*recent, former, told)
     return Listener(
         told,
         None,
-        tuple(lately[-RECENT_STATES:]),
+        recent[-RECENT_STATES:],
         False,
         listener.is_sounding and told.is_playing,
         last.at if last else None,
@@ -391,7 +395,7 @@ def _command(
     if position is None:
         position = state.position_at(now) if same_track else 0.0
     wanted = Sighting(command.track_id, position, is_playing, rate, now)
-    return Outcome(_take(state, wanted, duration, device), listener, Audience.ROOM, event)
+    return Outcome(_take(state, wanted, duration, device), listener, ROOM, event)
 
 
 def _resumed(left_at: float | None, duration: float | None) -> float:
@@ -417,30 +421,30 @@ def _report(
     if tolerance > 0:
         if _brings_back(state, listener, report, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
-            return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
+            return Outcome(state, replace(heard, in_step=True), OTHERS)
 
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
             if in_step and (heard.reminders or not heard.in_step):
                 heard = replace(heard, in_step=True, reminders=0)
-            return Outcome(state, heard, Audience.NOBODY)
+            return Outcome(state, heard, NOBODY)
 
         if _is_catching_up(listener, now) and (  # rule 3
             not is_active or _accounts_for(listener.recent, report, tolerance)
         ):
-            return Outcome(state, replace(heard, is_ignored=True), Audience.NOBODY)
+            return Outcome(state, replace(heard, is_ignored=True), NOBODY)
 
         if _has_drifted(listener, report, tolerance):  # rule 4
             if is_active or (alone and _is_same_kind(state, report)):
                 state = _anchor(state, report, duration)
-                return Outcome(state, replace(heard, in_step=True), Audience.OTHERS)
-            return Outcome(state, heard, Audience.SENDER)
+                return Outcome(state, replace(heard, in_step=True), OTHERS)
+            return Outcome(state, heard, SENDER)
 
         # At most once every SETTLE_TIME: until then, rule 3 has ignored such a device.
         if listener.told is not None and not listener.in_step and not is_active:  # rule 5
-            return Outcome(state, heard, Audience.SENDER)
+            return Outcome(state, heard, SENDER)
 
-    return Outcome(_take(state, report, duration, device), heard, Audience.ROOM)  # rule 6
+    return Outcome(_take(state, report, duration, device), heard, ROOM)  # rule 6
 
 
 def _agrees(state: State, report: Sighting, tolerance: float) -> bool:
@@ -475,11 +479,13 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     """What the rules know of a device after its report, before they are tried."""
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
-        recent = recent[:-1]  # which is where it is: what is told since makes it no report
+        recent = (*recent[:-1], report)  # it is the last: what is told since makes it no report
+    else:
+        recent = (*recent, report)[-RECENT_STATES:]
     return Listener(  # in full and in order: it is made for every report, and names cost
         listener.told,
         report,
-        (*recent, report)[-RECENT_STATES:],
+        recent,
         listener.in_step,
         report.is_playing,
         listener.told_before_at,

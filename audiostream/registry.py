@@ -26,7 +26,7 @@ from .messages import (
     StateView,
     encode,
 )
-from .playback import Audience, DeviceRef, Left, Listener, State
+from .playback import NOBODY, OTHERS, ROOM, SENDER, Audience, DeviceRef, Left, Listener, State
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
@@ -185,7 +185,7 @@ class Room:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
                 self._restless.add(self)
-        if outcome.audience is not Audience.NOBODY or frame_id is not None:
+        if outcome.audience is not NOBODY or frame_id is not None:
             hearers = self._hearers(outcome.audience, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
@@ -212,9 +212,11 @@ class Room:
         device.listener = playback.reminded(before, device.listener)
 
     def _pass_time(self, now: float) -> None:
-        before = self.state
-        self._change(playback.settled(before, now), now)
-        if self.state.rev != before.rev:  # rule 11: none came back
+        before, after = self.state, playback.settled(self.state, now)
+        if after is before:
+            return
+        self._change(after, now)
+        if after.rev != before.rev:  # rule 11: none came back
             self._tell(tuple(self.devices.values()), "trackPaused", before, now)
             self._tell_watchers()
 
@@ -236,11 +238,11 @@ class Room:
         self.left.append(left)
 
     def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
-        if audience is Audience.ROOM:
+        if audience is ROOM:
             return tuple(self.devices.values())
-        if audience is Audience.OTHERS:
+        if audience is OTHERS:
             return tuple(other for other in self.devices.values() if other is not sender)
-        return (sender,) if audience is Audience.SENDER and sender is not None else ()
+        return (sender,) if audience is SENDER and sender is not None else ()
 
     def _tell(
         self,
@@ -317,12 +319,13 @@ class Room:
         """The current track as JSON text, written anew where its description is a new one."""
         if self.state.track_id is None:
             return None
-        with suppress(TrackNotFound):  # it may have been taken off the shelf since
+        try:
             described = self._catalogue.describe(self.user_id, self.state.track_id)
-            if described is not self._described:
-                self._described, self._written = described, messages.to_text(described)
-            return self._written
-        return None
+        except TrackNotFound:  # it has been taken off the shelf since
+            return None
+        if described is not self._described:
+            self._described, self._written = described, messages.to_text(described)
+        return self._written
 
 
 class Registry:

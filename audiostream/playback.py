@@ -417,7 +417,6 @@ def _report(
     """Rules 2 to 6, in their order."""
     now = report.at
     heard = _hear(listener, report, tolerance)
-    is_active = device is not None and state.active_device == device
     if tolerance > 0:
         if _brings_back(state, listener, report, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
@@ -429,6 +428,7 @@ def _report(
                 heard = replace(heard, in_step=True, reminders=0)
             return Outcome(state, heard, NOBODY)
 
+        is_active = device is not None and state.active_device == device
         if _is_catching_up(listener, now) and (  # rule 3
             not is_active or _accounts_for(listener.recent, report, tolerance)
         ):

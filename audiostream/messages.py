@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from json.scanner import make_scanner
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
@@ -395,7 +396,7 @@ def _frame_id(value: Any) -> FrameId:
 
 
 def _nullable(text: str | None) -> str:
-    return "null" if text is None else to_text(text)
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 def _is_deeper(content: Any, levels: int) -> bool:

@@ -343,12 +343,11 @@ def left(before: State, after: State, now: float) -> Left | None:
 
     None where none did, or so near its beginning that what was remembered before is worth more.
     """
-    stopped = settled(before, now)
-    goes_on = after.is_playing and after.track_id == before.track_id
+    same_track = after.track_id == before.track_id
+    goes_on = after.is_playing and same_track
     if before.track_id is None or not before.is_playing or goes_on:
         return None
-    same_track = after.track_id == before.track_id
-    position = after.position if same_track else stopped.position_at(now)
+    position = after.position if same_track else settled(before, now).position_at(now)
     return Left(before.track_id, position, now) if position >= WORTH_REMEMBERING else None
 
 

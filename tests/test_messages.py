@@ -75,6 +75,13 @@ class TestFrames:
             messages.parse(text)
 
 
+def depth_of(content: Any) -> int:
+    if not isinstance(content, dict | list):
+        return 0
+    inner = content.values() if isinstance(content, dict) else content
+    return 1 + max(map(depth_of, inner), default=0)
+
+
 class TestNesting:
     @pytest.mark.parametrize("levels", [1, 2, 31, 32])
     def test_as_deep_as_allowed(self, levels: int) -> None:
@@ -86,6 +93,16 @@ class TestNesting:
     def test_deeper(self, text: str) -> None:
         with pytest.raises(InvalidMessage, match="deeper than 32"):
             messages.parse_object(text, 32)
+
+    @given(
+        st.recursive(st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+    )
+    def test_neither_deeper_nor_flatter_than_it_is(self, content: Any) -> None:
+        text, depth = json.dumps(content), depth_of(content)
+        assert messages.parse_value(text, depth) == content
+        if depth:
+            with pytest.raises(InvalidMessage, match="deeper"):
+                messages.parse_value(text, depth - 1)
 
     def test_brackets_in_a_string_are_not_nesting(self) -> None:
         assert messages.parse_object('{"a": "' + "[" * 100 + '"}', 32)

@@ -7,8 +7,9 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiostream import playback
 from audiostream.errors import Conflict
-from audiostream.playback import SETTLE_TIME
+from audiostream.playback import RECENT_STATES, SETTLE_TIME, Listener, Sighting
 
 from .scenes import Scene
 
@@ -46,6 +47,10 @@ class Rehearsal(Scene):
             assert state.rev >= rev
             assert 0.0 <= self.position <= (state.duration or float("inf"))
             assert state.is_playing or state.frozen_at is None
+            for device in self.devices.values():
+                moments = [seen.at for seen in device.listener.recent]
+                assert moments == sorted(moments)
+                assert device.listener.reported in (None, *device.listener.recent[-1:])
 
     def _play_one(self, kind: object, *details: object) -> None:
         match kind, details:
@@ -114,6 +119,26 @@ def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_
             scene.follow(name)
     told = {name: scene.heard(name) for name in scene.devices}
     assert not any(told.values()), told
+
+
+MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=RECENT_STATES).map(sorted)
+
+
+@given(moments=MOMENTS, after=st.floats(0.0, 5.0), told=st.integers(0, 9), changed=st.booleans())
+def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
+    moments: list[float], after: float, told: int, changed: bool
+) -> None:
+    seen = tuple(Sighting("song", at, True, 1.0, at) for at in moments)
+    last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
+    news = Sighting("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
+    former = Sighting("song", 5.0, True, 1.0, news.at) if changed else None
+    listener = playback.tell(Listener(last, reported, seen), former, news)
+    lately = [
+        each
+        for each in seen
+        if news.at - each.at <= SETTLE_TIME or each is last or each is reported
+    ]
+    assert listener.recent == (*lately, *([former] if former else []), news)[-RECENT_STATES:]
 
 
 @settings(max_examples=400, deadline=None)

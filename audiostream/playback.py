@@ -285,8 +285,7 @@ def view(state: State, now: float) -> StateView:
 
 
 def tell(listener: Listener, former: Sighting | None, told: Sighting | None) -> Listener:
-    """What the rules know of a device once it is told ``told``; the state had been ``former``,
-    None where it was the same.
+    """What the rules know of a device once it is told ``told``; the state had been ``former``.
 
     Both as ``sighting`` makes them, at the moment of the telling.
     """

@@ -255,8 +255,7 @@ class Room:
     ) -> None:
         answered = sender if frame_id is not None else None
         if hearers:
-            told = playback.sighting(self.state, now)
-            former = None if before is self.state else playback.sighting(before, now)
+            former, told = playback.sighting(before, now), playback.sighting(self.state, now)
             data, text = self._payload(event, now), ""
             for device in hearers:
                 device.listener = playback.tell(device.listener, former, told)

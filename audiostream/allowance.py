@@ -24,9 +24,10 @@ class Allowance:
 
     def take(self, now: float) -> bool:
         """Whether it may happen once more; if so, it counts."""
-        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        left = self._left + (now - self._at) * self._rate
+        if left > self._most:
+            left = self._most
+        is_enough = left >= 1.0
+        self._left = left - 1.0 if is_enough else left
         self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+        return is_enough

@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     clock = epoch_clock()
     library, tokens = Library(settings.media), tokens_of(settings)
-    catalogue = rest.TrackCatalogue(app, library, tokens, clock)
+    catalogue = rest.TrackCatalogue(app, library, tokens)
     app[SETTINGS] = settings
     app[CLOCK] = clock
     app[LIBRARY] = library

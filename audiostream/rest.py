@@ -71,15 +71,8 @@ _log = logging.getLogger(__name__)
 class TrackCatalogue:
     """The library as rooms and clients see it: with stream tickets, without the file's path."""
 
-    def __init__(
-        self,
-        app: web.Application,
-        library: Library,
-        tokens: Tokens,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, app: web.Application, library: Library, tokens: Tokens) -> None:
         self._app = app
-        self._clock = clock
         self._library = library
         self._tokens = tokens
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
@@ -96,14 +89,14 @@ class TrackCatalogue:
         """The track with its ticket; the same object as long as nothing about it changes."""
         version = self._library.version  # before the track: an old one must not pass for new
         track = self._library.find(track_id, user_id)
-        ticket_end = self._tokens.ticket_end(track.duration, self._clock())
+        ticket_end = self._tokens.ticket_end(track.duration, self._app[CLOCK]())
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
     def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The same, not kept: a long list would drive out what rooms ask for again and again."""
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._clock())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._app[CLOCK]())
         return self._written(track, ticket)
 
     def _describe(

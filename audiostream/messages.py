@@ -177,10 +177,6 @@ class StateView:
             state["duration"] = self.duration
         return state
 
-    def to_text(self, track: str | None = None) -> str:
-        """The same as JSON text, with the JSON text of its ``track`` where that is wanted."""
-        return self.standing().at(self.current_time, self.server_time, track)
-
     def standing(self) -> StateText:
         """What stays of it as time passes, as JSON text."""
         middle = (

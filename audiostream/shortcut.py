@@ -11,9 +11,10 @@ aiohttp's.
                   │ yes
               ticket good, file at rest and unchanged? ──no──► aiohttp
                   │ yes
-              little: bytes in memory? ──no──► aiohttp       much: the head, and sendfile;
-                  │ yes                                       a Shipment if it takes its time
-              one write
+              not much: bytes in memory? ──no──► aiohttp
+                  │ yes, or much
+              little: one write          more: the head, and sendfile; a Shipment, which waits
+                                               where the client takes its time
 
 Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
 not a whole request without a body stays there: where the next request begins is then known to
@@ -67,7 +68,7 @@ TRAY: Final = 64 * 1024
 """Bytes that are read at once."""
 LEFT_TO_AIOHTTP: Final = 0.25
 """After this part of the time that a connection may be idle, its next request is aiohttp's, which
-counts that time."""
+counts that time; after a shipment it is counted here."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
 MOST_AT_ONCE: Final = 2 * 1024 * 1024

@@ -128,7 +128,7 @@ def need(behaviour: Behaviour, costs: Costs) -> Need:
         network=audio * PATH_OVERHEAD,
         disk=audio * behaviour.from_disk,
         memory=behaviour.devices * costs.idle_device + playing * costs.playing_user,
-        files=behaviour.devices + 2 * playing,  # the stream's connection, and its file
+        files=behaviour.devices + 2 * playing,  # the stream's connection, and one beside it
     )
 
 

@@ -113,9 +113,8 @@ def accept(request: web.Request) -> Accepted:
     Raises 426 where no upgrade to our version is asked for, and ``InvalidMessage``.
     """
     headers = request.headers
-    if headers.get("Upgrade", "").strip().lower() != "websocket":
-        raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
-    if headers.get("Sec-WebSocket-Version", "") != "13":
+    is_wanted = headers.get("Upgrade", "").lower() == "websocket"
+    if not is_wanted or headers.get("Sec-WebSocket-Version") != "13":
         raise web.HTTPUpgradeRequired(
             headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         )

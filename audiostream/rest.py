@@ -61,7 +61,7 @@ _REMEDIES: Mapping[int, Mapping[str, str]] = {
     429: {"Retry-After": "1"},
     503: {"Retry-After": "1"},
 }
-_KEPT_HEADERS = ("Allow", "Upgrade")
+_KEPT_HEADERS = ("Allow", "Sec-WebSocket-Version", "Upgrade")
 
 _NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 

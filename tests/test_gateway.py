@@ -88,6 +88,12 @@ class TestWaysIn:
             assert answer.status == 426
             assert (await answer.json())["error"]["code"] == "upgrade_required"
 
+    async def test_another_version_is_told_ours(self, serve: Serve) -> None:
+        client = await serve()
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "8"}
+        async with client.get("/ws", headers=headers) as answer:
+            assert (answer.status, answer.headers["Sec-WebSocket-Version"]) == (426, "13")
+
 
 class TestRefusedFirstFrames:
     @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ _OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG
 _REGISTERED: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """Close codes below 3000 that may be sent (§7.4)."""
 
+_to_int = int.from_bytes  # looked up once, not twice for every frame
+
 
 class Closing(Exception):
     """Raised to end a connection with a close code."""
@@ -87,49 +89,45 @@ class FrameReader:
         Raises ``Closing``: 1002, 1003 for binary messages, 1007 for text that is not UTF-8, 1009
         as soon as a message says that it is too long.
         """
-        while (frame := self._frame()) is not None:
-            first, payload = frame
+        while True:
+            data, at = self._unread, self._at
+            size = len(data)
+            if size < at + 2:
+                if size == at:
+                    self._unread, self._at = b"", 0  # or what is read is held until more comes
+                return None
+            first, longest = data[at], self._max_message
+            if first != _WHOLE_TEXT or self._begun is not None:
+                longest = self._room(first, data[at + 1])
+            length, start = data[at + 1] - _MASKED, at + 6
+            if length < 0:
+                raise Closing(PROTOCOL_ERROR, "a client's frames are masked")
+            if length > _LONGEST_CONTROL:
+                start += 2 if length == 126 else 8
+                if size < start - 4:
+                    return None
+                length = _to_int(data[at + 2 : start - 4])
+            if length > longest:
+                raise Closing(TOO_LONG, f"messages have at most {self._max_message} bytes")
+            end = start + length
+            if size < end:
+                return None
+            self._at = end
+            # Unmasked (§5.3) all at once: of whole numbers that is fast.
+            keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
+            payload = (_to_int(data[start:end]) ^ _to_int(keys)).to_bytes(length)
             if first == _WHOLE_TEXT:
                 return _decoded(payload)
             if first & _CONTROL:
                 return _control(first & _OPCODE, payload)
             if (text := self._put_together(first, payload)) is not None:
                 return text
-        return None
 
-    def _frame(self) -> tuple[int, bytes] | None:
-        """The first byte and the unmasked payload of the next frame."""
-        data, at = self._unread, self._at
-        if len(data) < at + 2:
-            if len(data) == at:
-                self._unread, self._at = b"", 0  # or the last frames are held until the next come
-            return None
-        first, second = data[at], data[at + 1]
-        room = self._max_message
-        if first != _WHOLE_TEXT or self._begun is not None:
-            self._check(first, second)
-            room -= len(self._begun or b"")
-        if second < _MASKED:
-            raise Closing(PROTOCOL_ERROR, "a client's frames are masked")
-        length, start = second & 0x7F, at + 6
-        if length > _LONGEST_CONTROL:
-            wide = 2 if length == 126 else 8
-            if len(data) < at + 2 + wide:
-                return None
-            length, start = int.from_bytes(data[at + 2 : at + 2 + wide]), start + wide
-        if length > room and not first & _CONTROL:
-            raise Closing(TOO_LONG, f"messages have at most {self._max_message} bytes")
-        end = start + length
-        if len(data) < end:
-            return None
-        self._at = end
-        # Unmasked (§5.3) all at once: of whole numbers that is fast.
-        keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
-        payload = int.from_bytes(data[start:end]) ^ int.from_bytes(keys)
-        return first, payload.to_bytes(length)
+    def _room(self, first: int, second: int) -> int:
+        """How long the payload of such a frame may be. Most are whole texts and need not ask.
 
-    def _check(self, first: int, second: int) -> None:
-        """Whether such a frame may come now. Most are whole texts, which may."""
+        Raises ``Closing`` where it may not come now.
+        """
         opcode, is_final = first & _OPCODE, first & _FINAL
         if first & _RESERVED:
             raise Closing(PROTOCOL_ERROR, "no extension was agreed on")
@@ -138,10 +136,12 @@ class FrameReader:
         if opcode & _CONTROL:
             if not is_final or second & 0x7F > _LONGEST_CONTROL:
                 raise Closing(PROTOCOL_ERROR, "control frames are short and not in fragments")
-        elif (opcode == _CONTINUATION) != (self._begun is not None):
+            return _LONGEST_CONTROL
+        if (opcode == _CONTINUATION) != (self._begun is not None):
             raise Closing(PROTOCOL_ERROR, "the fragments of a message come one after the other")
-        elif opcode == _BINARY:
+        if opcode == _BINARY:
             raise Closing(UNSUPPORTED_DATA, "frames are JSON text")
+        return self._max_message - len(self._begun or b"")
 
     def _put_together(self, first: int, payload: bytes) -> str | None:
         """The text whose fragments are all there with this one."""

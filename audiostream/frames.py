@@ -14,7 +14,7 @@ Extensions are never agreed on, so the reserved bits are 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 PROTOCOL_ERROR, UNSUPPORTED_DATA, NOT_UTF8, TOO_LONG = 1002, 1003, 1007, 1009
@@ -31,6 +31,7 @@ _OPCODES: Final = frozenset({_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG
 _REGISTERED: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """Close codes below 3000 that may be sent (§7.4)."""
 
+_LONG_HEAD, _LONGEST_HEAD = Struct("!BBH"), Struct("!BBQ")
 _to_int = int.from_bytes  # looked up once, not twice for every frame
 
 
@@ -175,9 +176,8 @@ def _control(opcode: int, payload: bytes) -> Message:
     return Close(code)
 
 
-@lru_cache(maxsize=1)
 def text_frame(text: str) -> bytes:
-    """A whole text message. What a room is told is written once for all of its devices."""
+    """A whole text message."""
     return _frame_of(_TEXT, text.encode())
 
 
@@ -198,8 +198,8 @@ def _frame_of(opcode: int, payload: bytes) -> bytes:
     if length < 126:
         return bytes((first, length)) + payload
     if length < 1 << 16:
-        return bytes((first, 126)) + length.to_bytes(2) + payload
-    return bytes((first, 127)) + length.to_bytes(8) + payload
+        return _LONG_HEAD.pack(first, 126, length) + payload
+    return _LONGEST_HEAD.pack(first, 127, length) + payload
 
 
 PING_FRAME: Final = _frame_of(_PING, b"")

@@ -60,17 +60,24 @@ class Turn:
     whoever is woken by the first write of a turn finds more of them when it looks.
     """
 
-    __slots__ = ("_holding", "is_open")
+    __slots__ = ("_frame", "_holding", "_text", "is_open")
 
     def __init__(self) -> None:
         self.is_open = False
         self._holding: list[Outbox] = []
+        self._text, self._frame = "", text_frame("")
 
     def open(self) -> None:
         """Hold frames back from now on, until the end of the loop's turn."""
         if not self.is_open:
             self.is_open = True
             asyncio.get_running_loop().call_soon(self._end)
+
+    def frame_of(self, text: str) -> bytes:
+        """A text as a frame. What a room is told is written once for all of its devices."""
+        if text is not self._text:  # equal ones are as good as never others
+            self._text, self._frame = text, text_frame(text)
+        return self._frame
 
     def hold(self, outbox: Outbox) -> None:
         """Write what ``outbox`` holds at the end, or once many hold something."""
@@ -106,7 +113,7 @@ class Outbox:
 
     def offer(self, text: str) -> None:
         """Send a text. Never waits: a device that lets too much pile up is cut."""
-        self.send(text_frame(text))
+        self.send(self._turn.frame_of(text))
 
     def send(self, frame: bytes) -> None:
         """The same, of a frame."""

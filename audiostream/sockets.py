@@ -75,7 +75,7 @@ class Turn:
 
     def frame_of(self, text: str) -> bytes:
         """A text as a frame. What a room is told is written once for all of its devices."""
-        if text is not self._text:  # equal ones are as good as never others
+        if text != self._text:
             self._text, self._frame = text, text_frame(text)
         return self._frame
 

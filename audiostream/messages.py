@@ -143,8 +143,8 @@ class StateText:
 
     def at(self, current_time: float, server_time: int, track: str | None = None) -> str:
         """The whole text, with the JSON text of its ``track`` where that is wanted."""
-        text = f"{self.head}{current_time:.3f}{self.middle}{server_time}{self.tail}"
-        return text + "}" if track is None else f'{text},"track":{track}}}'
+        end = "}" if track is None else f',"track":{track}}}'
+        return f"{self.head}{current_time:.3f}{self.middle}{server_time}{self.tail}{end}"
 
 
 @value

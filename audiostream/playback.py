@@ -110,7 +110,8 @@ class State:
         position = self.position
         if self.is_playing and self.frozen_at is None and now > self.anchored_at:
             position += (now - self.anchored_at) * self.playback_rate
-        return self.clamp(position)
+        end = self.duration
+        return position if end is None or position <= end else end
 
     def clamp(self, position: float) -> float:
         end = self.duration
@@ -296,8 +297,9 @@ def tell(listener: Listener, former: Sighting | None, told: Sighting | None) -> 
         recent = tuple(
             [
                 seen
-                for seen in recent
-                if told.at - seen.at <= SETTLE_TIME or seen is last or seen is reported
+                for seen, following in zip(recent, (*recent[1:], None), strict=True)
+                if told.at - seen.at <= SETTLE_TIME
+                or ((seen is last or seen is reported) and seen is not following)
             ]
         )
     recent = (*recent, told) if former is None else (*recent, former, told)

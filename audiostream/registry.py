@@ -255,7 +255,8 @@ class Room:
     ) -> None:
         answered = sender if frame_id is not None else None
         if hearers:
-            former, told = playback.sighting(before, now), playback.sighting(self.state, now)
+            told = playback.sighting(self.state, now)
+            former = told if before is self.state else playback.sighting(before, now)
             data, text = self._payload(event, now), ""
             for device in hearers:
                 device.listener = playback.tell(device.listener, former, told)

@@ -244,9 +244,12 @@ def apply(
     if command.track_id == state.track_id and duration != state.duration:
         state = replace(state, duration=duration)
     if isinstance(command, Report):
+        position = command.position
+        if duration is not None and position > duration:
+            position = duration
         report = Sighting(
             command.track_id,
-            command.position if duration is None else min(command.position, duration),
+            position,
             command.is_playing,
             command.playback_rate or _rate_of(state, command.track_id),
             now,
@@ -265,9 +268,10 @@ def settled(state: State, now: float) -> State:
         return replace(  # rule 11: none came back
             state, is_playing=False, frozen_at=None, rev=state.rev + 1, updated_at=now
         )
-    if state.duration is not None and state.position_at(now) >= state.duration:
-        return replace(state, is_playing=False, position=state.duration)
-    return state
+    end = state.duration  # ``position_at`` written out: this is asked twice for every frame
+    if end is None or state.position + (now - state.anchored_at) * state.playback_rate < end:
+        return state
+    return replace(state, is_playing=False, position=end)
 
 
 def view(state: State, now: float) -> StateView:

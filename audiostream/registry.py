@@ -180,7 +180,8 @@ class Room:
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
         )
-        self._change(outcome.state, now)
+        if outcome.state is not before:
+            self._change(outcome.state, now)
         if device is not None:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
@@ -188,7 +189,8 @@ class Room:
         if outcome.audience is not NOBODY or frame_id is not None:
             hearers = self._hearers(outcome.audience, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
-        self._tell_watchers()
+        if self._watchers:
+            self._tell_watchers()
         return now
 
     def settle(self) -> None:
@@ -230,7 +232,7 @@ class Room:
 
     def _change(self, state: State, now: float) -> None:
         before, self.state = self.state, state
-        if before is not state and (left := playback.left(before, state, now)):
+        if left := playback.left(before, state, now):
             self._remember(left)
 
     def _remember(self, left: Left) -> None:

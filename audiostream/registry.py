@@ -163,7 +163,8 @@ class Room:
         """The same; answers its moment. Most senders do not look at the state after it."""
         now = self._clock()
         self._pass_time(now)
-        self._complete()
+        if self.state.duration is None:
+            self._complete()
         duration = left_at = None
         if not isinstance(command, GetCurrentState):
             duration = self._catalogue.duration(self.user_id, command.track_id)
@@ -224,7 +225,7 @@ class Room:
 
     def _complete(self) -> None:
         """Fill in the duration of a restored state, once the library knows its track."""
-        if self.state.track_id is not None and self.state.duration is None:
+        if self.state.track_id is not None:
             with suppress(TrackNotFound):
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
                 if duration is not None:
@@ -240,11 +241,13 @@ class Room:
         self.left.append(left)
 
     def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
+        if audience is SENDER:
+            return () if sender is None else (sender,)
         if audience is ROOM:
             return tuple(self.devices.values())
         if audience is OTHERS:
             return tuple(other for other in self.devices.values() if other is not sender)
-        return (sender,) if audience is SENDER and sender is not None else ()
+        return ()
 
     def _tell(
         self,

@@ -312,7 +312,9 @@ def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int
     is_playing = data.get("isPlaying")
     if not isinstance(is_playing, bool):
         raise InvalidMessage('"isPlaying" must be true or false')
-    position = _optional_position(data)
+    position = data.get("currentTime")
+    if type(position) is not float or not 0.0 <= position < math.inf:  # most are
+        position = _optional_position(data)
     if position is None:
         raise InvalidMessage('"currentTime" is missing')
     track_id = _track_id(data)

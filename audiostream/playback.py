@@ -422,7 +422,8 @@ def _report(
     now = report.at
     heard = _hear(listener, report, tolerance)
     if tolerance > 0:
-        if _brings_back(state, listener, report, tolerance):  # rule 11
+        may_return = state.frozen_at is not None or state.is_interrupted
+        if may_return and _brings_back(state, listener, report, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
             return Outcome(state, replace(heard, in_step=True), OTHERS)
 

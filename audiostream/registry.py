@@ -26,7 +26,18 @@ from .messages import (
     StateView,
     encode,
 )
-from .playback import NOBODY, OTHERS, ROOM, SENDER, Audience, DeviceRef, Left, Listener, State
+from .playback import (
+    NOBODY,
+    OTHERS,
+    ROOM,
+    SENDER,
+    Audience,
+    DeviceRef,
+    Left,
+    Listener,
+    Sighting,
+    State,
+)
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
@@ -262,7 +273,7 @@ class Room:
         if hearers:
             told = playback.sighting(self.state, now)
             former = told if before is self.state else playback.sighting(before, now)
-            data, text = self._payload(event, now), ""
+            data, text = self._payload(event, now, told), ""
             for device in hearers:
                 device.listener = playback.tell(device.listener, former, told)
                 if device is not answered:
@@ -313,12 +324,14 @@ class Room:
             "isPlaying": doing is not None and doing.is_playing,
         }
 
-    def _payload(self, event: str, now: float) -> str:
+    def _payload(self, event: str, now: float, told: Sighting | None = None) -> str:
+        """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
             self._texted, self._text = state, playback.view(state, now).standing()
         track = self._track() if event in _WITH_TRACK else None
-        return self._text.at(state.position_at(now), int(now * 1000), track)
+        position = told.position if told is not None else state.position_at(now)
+        return self._text.at(position, int(now * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""

@@ -268,8 +268,9 @@ def settled(state: State, now: float) -> State:
         return replace(  # rule 11: none came back
             state, is_playing=False, frozen_at=None, rev=state.rev + 1, updated_at=now
         )
-    end = state.duration  # ``position_at`` written out: this is asked twice for every frame
-    if end is None or state.position + (now - state.anchored_at) * state.playback_rate < end:
+    begin, end = state.position, state.duration  # no ``position_at``: this is asked all the time
+    went_on = (now - state.anchored_at) * state.playback_rate
+    if end is None or (begin < end and begin + went_on < end):
         return state
     return replace(state, is_playing=False, position=end)
 

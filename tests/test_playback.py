@@ -45,6 +45,11 @@ class TestState:
         ended = settled(State("song", 100.0, 95.0, 50.0, True), 60.0)
         assert (ended.is_playing, ended.position) == (False, 100.0)
 
+    def test_it_has_ended_where_its_position_says_so(self) -> None:
+        for position, moment in ((9.0, 100.5), (9.0, 101.0), (9.0, 99.0), (10.0, 99.0)):
+            state = State("song", 10.0, position, 100.0, True)
+            assert settled(state, moment).is_playing == (state.position_at(moment) < 10.0)
+
     def test_a_track_of_unknown_length_has_no_end(self) -> None:
         state = State("song", None, 95.0, 50.0, True)
         assert settled(state, 10_000.0) is state

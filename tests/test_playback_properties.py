@@ -141,6 +141,14 @@ def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_la
     assert listener.recent == (*lately, *([former] if former else []), news)[-RECENT_STATES:]
 
 
+def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
+    moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
+    first, second, third = (Sighting("song", at, True, 1.0, at) for at in moments)
+    listener = playback.tell(playback.tell(Listener(), first, first), second, second)
+    assert listener.recent == (first, first, second, second)
+    assert playback.tell(listener, third, third).recent == (second, third, third)
+
+
 @settings(max_examples=400, deadline=None)
 @given(
     acts=st.lists(ACTS, max_size=20),

@@ -200,6 +200,14 @@ class TestOutbox:
         loop.pass_time()
         assert {len(line.writes) for line in lines} == {1}
 
+    def test_what_several_are_told_is_written_out_once(self, turn: Turn) -> None:
+        lines: list[Any] = [Line(), Line(), Line()]
+        for line, text in zip(lines, ("a text", "a text", "another"), strict=True):
+            Outbox(line, turn).offer(text)
+        [[first], [second], [third]] = [line.writes for line in lines]
+        assert first is second
+        assert third == text_frame("another")
+
     @pytest.mark.parametrize("in_a_turn", [False, True])
     def test_one_that_takes_nothing_is_cut(
         self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop, in_a_turn: bool

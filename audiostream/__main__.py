@@ -182,6 +182,7 @@ async def _run(app: web.Application, settings: Settings) -> None:
         server.close()
     finally:
         await runner.cleanup()
+        desk.close()
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

@@ -31,7 +31,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from aiohttp import web
@@ -42,6 +42,7 @@ from .descriptors import TRUSTED_FOR, OpenFile
 from .errors import AudiostreamError
 from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
 from .logs import AccessLogger
+from .shipments import Shipment, StallWatch, WriteWatch
 from .streaming import (
     DESCRIPTORS,
     SMALL,
@@ -50,7 +51,6 @@ from .streaming import (
     WholeFile,
     choose_range,
     count_out,
-    cut_when_stalled,
     description,
     is_in_memory,
     open_regular,
@@ -66,17 +66,8 @@ LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
 TRAY: Final = 64 * 1024
 """Bytes that are read at once."""
-LEFT_TO_AIOHTTP: Final = 0.25
-"""After this part of the time that a connection may be idle, its next request is aiohttp's, which
-counts that time; after a shipment it is counted here."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
-MOST_AT_ONCE: Final = 2 * 1024 * 1024
-"""Bytes of a file that are sent before others have their turn."""
-ROOM_LOOK_EVERY: Final = 0.05
-"""Seconds between two looks whether a client has room, while no descriptor is left to wait on."""
-UNWATCHED: Final = 0.5
-"""Seconds that a client may take over an answer before it is watched for taking nothing."""
 TAKEN_LOOK_EVERY: Final = 0.25
 """Seconds between two looks whether a slow client has taken its answer."""
 
@@ -113,18 +104,6 @@ _STATUS: Final = {200: b"200 OK", 206: b"206 Partial Content"}
 
 # A file system that rules sendfile out. All other failures are of one client or one file.
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-# A client that left, in all the ways in which the system says so.
-_GONE: Final = frozenset(
-    {
-        errno.EPIPE,
-        errno.ECONNRESET,
-        errno.ECONNABORTED,
-        errno.ENOTCONN,
-        errno.ETIMEDOUT,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-    }
-)
 
 Fields = Mapping[bytes, bytes]
 
@@ -177,11 +156,11 @@ class Desk:
 
     def __init__(self, app: web.Application) -> None:
         self.stall_timeout = app[SETTINGS].limits.stall_timeout
-        self.left_every = app[SETTINGS].limits.header_timeout * LEFT_TO_AIOHTTP
         self.streams = app[STREAMS]
         self.tray = memoryview(bytearray(TRAY))
         self.descriptors = app[DESCRIPTORS]
         self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
+        self.writable = WriteWatch()
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
         self._clock = app[CLOCK]
         self._tokens = app[TOKENS]
@@ -204,6 +183,10 @@ class Desk:
         except AudiostreamError:
             return None
         return self._part(os.fspath(path), fields.get(b"range", b"").decode(), user_id)
+
+    def close(self) -> None:
+        """When all connections have ended."""
+        self.writable.close()
 
     def give_up_sheet(self) -> None:
         """Write the next answer on something else: a transport has kept the last one."""
@@ -267,86 +250,24 @@ class Desk:
         return self._sheet[:length]
 
 
-class Shipment:
-    """The bytes of a file on their way to one client, by ``sendfile``, whenever it has room."""
-
-    def __init__(self, transport: asyncio.Transport, opened: OpenFile, body: range) -> None:
-        self.opened = opened
-        self.sent = 0
-        self.failure: int | None = None
-        self._transport = transport
-        self._connection: int = transport.get_extra_info("socket").fileno()
-        self._watched: int | None = None
-        self._next_look: asyncio.TimerHandle | None = None
-        self._body = body
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left to send."""
-        return self.sent == len(self._body)
-
-    def send(self) -> bool:
-        """Send what the system takes, and say whether there is anything to wait for."""
-        if self._transport.get_write_buffer_size():  # what comes first, and is asyncio's to send
-            return True
-        start = self._body.start + self.sent
-        count = min(self._body.stop - start, MOST_AT_ONCE)
-        try:
-            sent = os.sendfile(self._connection, self.opened.file.fileno(), start, count)
-        except BlockingIOError:
-            return True
-        except OSError as error:
-            self.failure = error.errno
-            if error.errno not in _GONE:
-                LOG.warning("stopped sending %r: %s", self.opened.path, error.strerror)
-            return False
-        self.sent += sent
-        if not sent:
-            missing = len(self._body) - self.sent
-            LOG.warning("%r ended %d bytes early", self.opened.path, missing)
-        return bool(sent) and not self.is_whole
-
-    def go_on(self, ended: Callable[[], None]) -> None:
-        """Send the rest as the client takes it, and tell ``ended`` when there is no more."""
-        loop = asyncio.get_running_loop()
-
-        def send() -> None:
-            if not self.send():
-                ended()
-            elif self._watched is None:
-                self.go_on(ended)
-
-        try:
-            # asyncio lets nobody wait for a descriptor that a transport has.
-            self._watched = os.dup(self._connection)
-        except OSError:  # none is left
-            self._next_look = loop.call_later(ROOM_LOOK_EVERY, send)
-        else:
-            loop.add_writer(self._watched, send)
-
-    def stop(self) -> None:
-        """Send no more."""
-        if self._next_look is not None:
-            self._next_look.cancel()
-        if self._watched is not None:
-            asyncio.get_running_loop().remove_writer(self._watched)
-            os.close(self._watched)
-
-
 class Shortcut(asyncio.BufferedProtocol):
     """One connection: answers what it can, and hands everything else to ``behind``.
 
     What arrives is read into the desk's tray: asyncio would make room for 256 KiB at each read.
+
+    aiohttp knows nothing of what is answered here and would take the connection for idle: from the
+    first answer on idle time is counted here, until a request is left to aiohttp.
     """
 
     __slots__ = (
         "_behind",
+        "_came_early",
         "_closing_idle",
+        "_connection",
         "_desk",
         "_end_shipment",
         "_idle_since",
         "_is_plain",
-        "_left_at",
         "_transport",
         "_watching",
     )
@@ -355,24 +276,32 @@ class Shortcut(asyncio.BufferedProtocol):
         self._desk = desk
         self._behind = behind
         self._transport: asyncio.Transport
+        self._connection: int
         self._is_plain = True
-        self._left_at = self._idle_since = time.monotonic()
+        self._idle_since = 0.0
+        self._closing_idle: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
         self._end_shipment: Callable[[], None] | None = None
-        self._closing_idle: asyncio.TimerHandle | None = None
+        self._came_early: bytes | None = None  # while a shipment was under way; b"" is the end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._connection = transport.get_extra_info("socket").fileno()
         self._behind.connection_made(transport)
 
     def connection_lost(self, error: BaseException | None) -> None:
         if self._end_shipment is not None:
             self._end_shipment()
+        self._desk.writable.forget(self._connection)
         self._stop_counting_idle()
         self._behind.connection_lost(error)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool:
+        if self._end_shipment is not None:
+            self._came_early = b""
+            return True
         self._behind.eof_received()
+        return False
 
     def pause_writing(self) -> None:
         self._behind.pause_writing()
@@ -385,30 +314,36 @@ class Shortcut(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._desk.tray[:nbytes])
-        if self._is_plain:
-            request, began = plain_request(data), time.monotonic()
-            if request is None:
-                self._is_plain = False
-            elif self._may_answer(began) and self._answer(*request, began):
-                self._idle_since = began
-                return
-            else:
-                self._stop_counting_idle()
-            self._left_at = began
+        if self._end_shipment is not None:
+            self._came_early = data
+            self._transport.pause_reading()
+        elif self._is_plain:
+            self._take(data)
+        else:
+            self._leave_to_aiohttp(data)
+
+    def _take(self, data: bytes) -> None:
+        request, began = plain_request(data), time.monotonic()
+        if request is None:
+            self._is_plain = False
+        elif self._may_answer() and self._answer(*request, began):
+            return
+        self._leave_to_aiohttp(data)
+
+    def _leave_to_aiohttp(self, data: bytes) -> None:
+        if self._closing_idle is not None and b"\r\n\r\n" in data:
+            self._stop_counting_idle()  # aiohttp counts behind each whole request
         self._behind.data_received(data)
 
-    def _may_answer(self, now: float) -> bool:
-        """Whether all requests before have been answered, as aiohttp itself finds out.
+    def _may_answer(self) -> bool:
+        """Whether all requests before have been answered."""
+        return self._is_idle() and not self._transport.get_write_buffer_size()
+
+    def _is_idle(self) -> bool:
+        """Whether aiohttp waits for a request, as it finds out itself.
 
         Should it find out in another way one day, all requests are left to it.
         """
-        return (
-            self._is_idle()
-            and not self._transport.get_write_buffer_size()
-            and (self._closing_idle is not None or now < self._left_at + self._desk.left_every)
-        )
-
-    def _is_idle(self) -> bool:
         waiter = getattr(self._behind, "_waiter", None)
         return waiter is not None and not waiter.done()
 
@@ -417,82 +352,79 @@ class Shortcut(asyncio.BufferedProtocol):
         answer = self._desk.answer(target, fields)
         if answer is None:
             return False
+        self._idle_since = began
+        if self._closing_idle is None:
+            self._behind.keep_alive(False)
+            self._close_idle_after(self._behind.keepalive_timeout)
         self._transport.write(answer.text)
-        note = partial(self._note, target, answer.status, began, len(answer.text))
         if answer.opened is not None:
-            shipment = Shipment(self._transport, answer.opened, answer.body)
-            self._ship(shipment, answer.user_id, note)
+            self._ship(answer, answer.opened, target, began)
             return True
         if self._transport.get_write_buffer_size():
             self._desk.give_up_sheet()
             self._watching = asyncio.create_task(self._see_it_taken(answer.user_id))
-        note()
+        self._note(target, answer.status, began, len(answer.text))
         return True
 
-    def _note(
-        self, target: bytes, status: int, began: float, length: int, further: int = 0
-    ) -> None:
+    def _note(self, target: bytes, status: int, began: float, length: int) -> None:
         """Write the line of the access log."""
         logger = self._behind.access_logger
         if isinstance(logger, AccessLogger) and logger.enabled:
             peer = self._transport.get_extra_info("peername")
             remote = peer[0] if isinstance(peer, tuple) else peer
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
-            logger.note(remote, "GET", path, status, length + further, taken)
+            logger.note(remote, "GET", path, status, length, taken)
 
-    def _ship(self, shipment: Shipment, user_id: str, note: Callable[[int], None]) -> None:
+    def _ship(self, answer: Answer, opened: OpenFile, target: bytes, began: float) -> None:
         """Send a file's bytes, at once if the system takes them all."""
+        shipment = Shipment(self._transport, self._connection, opened, answer.body)
         if shipment.send():
-            self._hold(shipment, user_id, note)
+            self._hold(shipment, answer, target, began)
             return
-        shipment.stop()
         if not shipment.is_whole:
             self._transport.abort()
         if shipment.failure in _NO_SENDFILE:
             self._desk.may_sendfile = False  # aiohttp's way copies where it has to
-        note(shipment.sent)
+        self._note(target, answer.status, began, len(answer.text) + shipment.sent)
 
-    def _hold(self, shipment: Shipment, user_id: str, note: Callable[[int], None]) -> None:
-        """While bytes are on their way this connection does nothing else."""
-        desk, loop = self._desk, asyncio.get_running_loop()
+    def _hold(self, shipment: Shipment, answer: Answer, target: bytes, began: float) -> None:
+        """Send the rest as the client takes it. What comes meanwhile waits."""
+        desk = self._desk
         desk.descriptors.lend(shipment.opened)
-        desk.streams[user_id] += 1
-        watches: list[asyncio.Task[None]] = []
-
-        def watch() -> None:
-            patience = cut_when_stalled(self._transport, desk.stall_timeout)
-            watches.append(loop.create_task(patience))
-
-        watching = loop.call_later(UNWATCHED, watch)  # most are done by then
-        self._transport.pause_reading()
-        self._stop_counting_idle()
-        self._behind.keep_alive(False)  # or it would take the connection for idle, and close it
+        desk.streams[answer.user_id] += 1
+        watch = StallWatch(self._transport, desk.stall_timeout)
 
         def end() -> None:
             self._end_shipment = None
-            shipment.stop()
-            watching.cancel()
-            for each in watches:
-                each.cancel()
-            count_out(desk.streams, user_id)
+            watch.stop()
+            count_out(desk.streams, answer.user_id)
             desk.descriptors.take_back(shipment.opened)
-            note(shipment.sent)
+            self._note(target, answer.status, began, len(answer.text) + shipment.sent)
             if shipment.is_whole:
                 self._be_idle()
             else:
                 self._transport.abort()
 
+        def go_on() -> None:
+            if shipment.send():
+                desk.writable.once(self._connection, go_on)
+            else:
+                end()
+
         self._end_shipment = end
-        shipment.go_on(end)
+        desk.writable.once(self._connection, go_on)
 
     def _be_idle(self) -> None:
-        """After a shipment: wait for the next request as aiohttp does, which has stopped to."""
-        if self._transport.is_closing():
+        """After a shipment: take what came meanwhile, and wait for the next request."""
+        self._idle_since = time.monotonic()
+        early, self._came_early = self._came_early, None
+        if self._transport.is_closing() or early is None:
+            return
+        if not early:
+            self._transport.close()
             return
         self._transport.resume_reading()
-        self._behind.keep_alive(True)
-        self._idle_since = time.monotonic()
-        self._close_idle_after(self._behind.keepalive_timeout)
+        self._take(early)
 
     def _close_idle_after(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -500,7 +432,9 @@ class Shortcut(asyncio.BufferedProtocol):
 
     def _close_if_idle(self) -> None:
         self._closing_idle = None
-        left = self._idle_since + self._behind.keepalive_timeout - time.monotonic()
+        longest = self._behind.keepalive_timeout
+        is_sending = self._end_shipment is not None
+        left = longest if is_sending else self._idle_since + longest - time.monotonic()
         if left > 0:
             self._close_idle_after(left)
         elif self._is_idle():
@@ -515,10 +449,10 @@ class Shortcut(asyncio.BufferedProtocol):
         """Count a stream until its client has taken it; one that takes nothing is cut."""
         streams = self._desk.streams
         streams[user_id] += 1
-        watch = asyncio.create_task(cut_when_stalled(self._transport, self._desk.stall_timeout))
+        watch = StallWatch(self._transport, self._desk.stall_timeout)
         try:
             while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(TAKEN_LOOK_EVERY)
         finally:
-            watch.cancel()
+            watch.stop()
             count_out(streams, user_id)

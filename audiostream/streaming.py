@@ -18,10 +18,7 @@ import json
 import logging
 import os
 import re
-import socket
 import stat
-import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -42,6 +39,7 @@ from aiohttp.typedefs import LooseHeaders
 from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
+from .shipments import StallWatch
 from .tokens import Identity, bearer_token
 
 DESCRIPTORS = web.AppKey("audiostream_descriptors", Descriptors)
@@ -352,8 +350,6 @@ SMALL = 128 * 1024
 # Linux alone can be asked to read what is in memory and nothing else.
 _FROM_MEMORY: int | None = getattr(os, "RWF_NOWAIT", None)
 
-_TCP_INFO_SIZE, _BYTES_ACKED_AT, _BYTES_ACKED = 256, 120, struct.Struct("=Q")
-
 # A path that leads to no file of ours. All other failures to open are the server's trouble.
 _NOT_A_FILE = frozenset(
     {
@@ -528,12 +524,12 @@ class AudioFileResponse(web.StreamResponse):
         self, transport: asyncio.WriteTransport, writer: AbstractStreamWriter
     ) -> None:
         """Wait until the system has all that was written; a client that takes nothing is cut."""
-        watch = asyncio.create_task(cut_when_stalled(transport, self._stall_timeout))
+        watch = StallWatch(transport, self._stall_timeout)
         transport.set_write_buffer_limits(high=0)
         try:
             await writer.drain()
         finally:
-            watch.cancel()
+            watch.stop()
             transport.set_write_buffer_limits()
 
     async def _send_body(self, request: web.BaseRequest, file: io.FileIO, body: range) -> None:
@@ -541,7 +537,7 @@ class AudioFileResponse(web.StreamResponse):
         if transport is None:
             raise ConnectionResetError("the client has gone")
         end = writer.output_size + len(body)
-        watch = asyncio.create_task(cut_when_stalled(transport, self._stall_timeout))
+        watch = StallWatch(transport, self._stall_timeout)
         try:
             await self._send_bytes(transport, file, body)
         except ConnectionError:
@@ -551,7 +547,7 @@ class AudioFileResponse(web.StreamResponse):
             LOG.warning("stopped sending %r: %r", self._path, error)
             raise ConnectionResetError("the body could not be sent") from error
         finally:
-            watch.cancel()
+            watch.stop()
             # sendfile leaves the file's position behind the last byte sent, also when it fails.
             writer.output_size += max(file.tell() - body.start, 0)
             missing = end - writer.output_size
@@ -622,36 +618,6 @@ def _read_all(file: io.FileIO, body: range) -> bytes:
         pieces.append(piece)
         position += len(piece)
     return b"".join(pieces)
-
-
-async def cut_when_stalled(transport: asyncio.WriteTransport, patience: float | None) -> None:
-    """Abort a connection whose client takes no byte for ``patience`` seconds.
-
-    What the client has taken is what its TCP has acknowledged; where the system does not tell,
-    nobody is cut.
-    """
-    connection = transport.get_extra_info("socket")
-    taken, since = _acknowledged(connection), time.monotonic()
-    while patience is not None and taken is not None:
-        await asyncio.sleep(patience / 4)
-        now_taken = _acknowledged(connection)
-        if now_taken != taken:
-            taken, since = now_taken, time.monotonic()
-        elif time.monotonic() - since >= patience:
-            LOG.info("cut a listener that stopped taking bytes")
-            transport.abort()
-            return
-
-
-def _acknowledged(connection: socket.socket | None) -> int | None:
-    """Bytes that the other side has acknowledged: ``tcpi_bytes_acked`` of Linux's TCP_INFO."""
-    if connection is None or not hasattr(socket, "TCP_INFO") or sys.platform != "linux":
-        return None
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-    except OSError:
-        return None
-    return int(_BYTES_ACKED.unpack_from(info, _BYTES_ACKED_AT)[0]) if len(info) >= 128 else None
 
 
 def open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:

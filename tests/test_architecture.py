@@ -66,7 +66,8 @@ MAY_IMPORT = {
     "registry": {"errors", "messages", "playback"},
     "rest": {"errors", "keys", "library", "messages", "registry", "tokens"},
     "settings": {"errors"},
-    "shortcut": {"descriptors", "errors", "keys", "logs", "streaming"},
+    "shipments": {"descriptors"},
+    "shortcut": {"descriptors", "errors", "keys", "logs", "shipments", "streaming"},
     "sockets": {"frames"},
     "store": {"errors", "playback"},
     "socketio_gateway": {
@@ -79,7 +80,7 @@ MAY_IMPORT = {
         "tokens",
     },
     "systemd": set(),
-    "streaming": {"descriptors", "errors", "keys", "library", "tokens"},
+    "streaming": {"descriptors", "errors", "keys", "library", "shipments", "tokens"},
     "tokens": {"errors"},
 }
 CORE = {

@@ -23,7 +23,8 @@ from audiostream.descriptors import TRUSTED_FOR
 from audiostream.keys import LIBRARY, STREAMS, TOKENS
 from audiostream.logs import AccessLogger
 from audiostream.settings import Limits
-from audiostream.shortcut import _GONE, Answer, Desk, Fields, Shortcut, plain_request
+from audiostream.shipments import GONE
+from audiostream.shortcut import Answer, Desk, Fields, Shortcut, plain_request
 from audiostream.streaming import SMALL
 
 from .conftest import PATIENCE, until
@@ -139,6 +140,7 @@ async def house(settings: Settings, media: Path) -> AsyncIterator[House]:
     yield House(app, desk, server.sockets[0].getsockname()[1])
     server.close()
     await runner.cleanup()
+    desk.close()
 
 
 RANGES = [
@@ -255,11 +257,33 @@ class TestWhatChanges:
                 assert (await line.ask(house.get())).status == 200
             assert house.desk.answered == 30
 
-    async def test_now_and_then_aiohttp_is_asked(self, house: House) -> None:
+
+class TestIdleTime:
+    async def test_it_begins_with_the_last_answer(self, house: House) -> None:
         async with house.line() as line:
-            house.desk.left_every = 0.0
+            for answered in range(1, 9):
+                await asyncio.sleep(IDLE_LIMIT / 6)
+                assert (await line.ask(house.get("Range: bytes=0-9"))).status == 206
+                assert house.desk.answered == answered
+            async with asyncio.timeout(PATIENCE):
+                assert await line.reader.read() == b""
+
+    async def test_a_head_that_never_ends_does_not_stop_it(self, house: House) -> None:
+        async with house.line() as line:
             assert (await line.ask(house.get())).status == 200
-            assert house.desk.answered == 0
+            assert house.desk.answered == 1
+            line.writer.write(b"GET /healthz HTTP/1.1\r\nX-Note: ")
+            async with asyncio.timeout(PATIENCE):
+                assert await line.reader.read() == b""
+
+    async def test_a_request_that_is_left_to_aiohttp_is_counted_there(self, house: House) -> None:
+        async with house.line() as line:
+            assert (await line.ask(house.get())).status == 200
+            for _ in range(4):
+                reply = await line.ask(house.get("Content-Length: 1", target="/healthz") + b"x")
+                assert b"ok" in reply.body
+                await asyncio.sleep(IDLE_LIMIT / 3)
+            assert house.desk.answered == 1
 
 
 class TestWhereTheNextRequestBegins:
@@ -396,6 +420,13 @@ class TestLargeRanges:
             assert (await line.reply()).body == self.audio
             assert (await line.reply()).body == self.audio[4:8]
 
+    async def test_who_has_said_all_gets_all(self, house: House) -> None:
+        async with house.line(room=4096) as line:
+            line.writer.write(house.get())
+            line.writer.write_eof()
+            assert (await line.reply()).body == self.audio
+            assert await line.reader.read() == b""
+
     async def test_who_leaves_is_forgotten(self, house: House) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
@@ -426,22 +457,7 @@ class TestLargeRanges:
             assert not house.app[STREAMS]
             assert "bytes early" in caplog.text
 
-    async def test_without_a_descriptor_left_a_client_is_looked_after_by_the_clock(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def refuse(_: int) -> int:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-        async with house.line(room=4096) as line:
-            monkeypatch.setattr(os, "dup", refuse)
-            assert (await line.ask(house.get())).body == self.audio
-            await until(lambda: not house.app[STREAMS])
-            assert house.desk.answered == 1
-            line.writer.write(house.get())
-            await until(lambda: house.app[STREAMS])
-        await until(lambda: not house.app[STREAMS])
-
-    @pytest.mark.parametrize("why", sorted(_GONE | {errno.EIO}), ids=errno.errorcode.get)
+    @pytest.mark.parametrize("why", sorted(GONE | {errno.EIO}), ids=errno.errorcode.get)
     async def test_a_failure_ends_one_connection_and_is_told_where_it_is_ours(
         self,
         house: House,

@@ -1,0 +1,172 @@
+"""Bytes on their way to clients that take their time: sent whole, told once, cut where nobody takes
+them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiostream.descriptors import OpenFile
+from audiostream.shipments import Shipment, StallWatch, WriteWatch
+from audiostream.streaming import open_regular
+
+from .conftest import PATIENCE, until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ships files this way")
+
+LENGTH = 8 << 20
+
+
+class Line:
+    """A transport that has nothing of its own to send."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.unsent = 0
+        self.is_cut = False
+
+    def get_extra_info(self, name: str) -> socket.socket:
+        return self.connection
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A server's connection and its client's, which has little room."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        ours, _ = listener.accept()
+        ours.setblocking(False)
+        client.setblocking(False)
+        with ours:
+            yield ours, client
+
+
+@pytest.fixture
+def line(pair: tuple[socket.socket, socket.socket]) -> Any:
+    return Line(pair[0])
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Iterator[OpenFile]:
+    path = tmp_path / "song"
+    path.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(LENGTH // 4)))
+    file, status = open_regular(str(path))
+    with file:
+        yield OpenFile(str(path), file, status, 0.0)
+
+
+@pytest.fixture
+async def watch() -> AsyncIterator[WriteWatch]:
+    watch = WriteWatch()
+    yield watch
+    watch.close()
+
+
+async def test_all_of_a_part_arrives_and_nobody_waits_with_a_descriptor_of_his_own(
+    pair: tuple[socket.socket, socket.socket], line: Any, song: OpenFile, watch: WriteWatch
+) -> None:
+    ours, client = pair
+    shipment = Shipment(line, ours.fileno(), song, range(100, LENGTH - 100))
+    done = asyncio.Event()
+
+    def go_on() -> None:
+        if shipment.send():
+            watch.once(ours.fileno(), go_on)
+        else:
+            done.set()
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    go_on()
+    assert not done.is_set()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    got, loop = bytearray(), asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE):
+        while len(got) < LENGTH - 200:
+            got += await loop.sock_recv(client, 1 << 20)
+        await done.wait()
+    assert shipment.is_whole
+    song.file.seek(100)
+    assert got == song.file.read(LENGTH - 200)
+
+
+async def test_nothing_overtakes_what_the_transport_has_to_send(
+    pair: tuple[socket.socket, socket.socket], line: Any, song: OpenFile
+) -> None:
+    ours, client = pair
+    shipment = Shipment(line, ours.fileno(), song, range(10))
+    line.unsent = 1
+    assert shipment.send()
+    assert shipment.sent == 0
+    line.unsent = 0
+    assert not shipment.send()
+    async with asyncio.timeout(PATIENCE):
+        assert len(await asyncio.get_running_loop().sock_recv(client, 100)) == 10
+
+
+async def test_it_is_told_once_for_each_time_that_it_was_asked(
+    pair: tuple[socket.socket, socket.socket], watch: WriteWatch
+) -> None:
+    told: list[str] = []
+    connection = pair[0].fileno()
+    watch.once(connection, lambda: told.append("first"))
+    await until(lambda: told)
+    await asyncio.sleep(0.02)
+    assert told == ["first"]
+    watch.once(connection, lambda: told.append("second"))
+    await until(lambda: told == ["first", "second"])
+
+
+async def test_what_is_forgotten_is_told_nothing_and_may_come_back_as_another(
+    pair: tuple[socket.socket, socket.socket], watch: WriteWatch
+) -> None:
+    told: list[str] = []
+    connection = pair[0].fileno()
+    watch.once(connection, lambda: told.append("the one before"))
+    watch.forget(connection)
+    watch.forget(connection)
+    await asyncio.sleep(0.02)
+    assert not told
+    watch.once(connection, lambda: told.append("another"))
+    await until(lambda: told == ["another"])
+
+
+class TestStallWatch:
+    async def test_a_client_that_takes_nothing_is_cut(self, line: Any) -> None:
+        StallWatch(line, 0.04)
+        await until(lambda: line.is_cut)
+
+    async def test_one_that_takes_something_is_not_until_it_stops(
+        self, pair: tuple[socket.socket, socket.socket], line: Any
+    ) -> None:
+        ours, client = pair
+        StallWatch(line, 0.4)
+        loop = asyncio.get_running_loop()
+        for _ in range(30):
+            ours.send(b"x")
+            await loop.sock_recv(client, 10)
+            await asyncio.sleep(0.02)
+            assert not line.is_cut
+        await until(lambda: line.is_cut)
+
+    @pytest.mark.parametrize("patience", [None, 0.04])
+    async def test_nobody_is_cut_without_patience_or_once_it_is_stopped(
+        self, line: Any, patience: float | None
+    ) -> None:
+        StallWatch(line, patience).stop()
+        await asyncio.sleep(0.1)
+        assert not line.is_cut

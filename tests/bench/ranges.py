@@ -17,8 +17,11 @@ from .servers import Server
 SIZES = {"16 KiB": 16 << 10, "64 KiB": 64 << 10, "256 KiB": 256 << 10, "1 MiB": 1 << 20}
 WHOLE = "whole file of 5 MiB"
 CONNECTIONS = (1, 32, 256)
-WINDOW = 0.15
-"""Seconds of one turn."""
+WINDOW, LONG_WINDOW = 0.15, 0.5
+"""Seconds of one turn; the long one where an answer is so large that in the other each connection
+has hardly more than its first."""
+LARGE = 1 << 20
+"""Bytes from which on the long one is needed."""
 FIRST = 1_000_000
 STEP = 12_345
 """Where ranges begin: all have seven digits, so that all answers are equally long."""
@@ -70,4 +73,6 @@ def _turn(server: Server, path: str, count: int | None, connections: int) -> Loa
             for number in range(1, connections)
         ]
         closing(stack, downloads)
-        return clocked(server, lambda: download(downloads, WINDOW))
+        server.settle()  # letting connections in is no part of an answer
+        window = WINDOW if count is not None and count < LARGE else LONG_WINDOW
+        return clocked(server, lambda: download(downloads, window))

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from string import Template
 from urllib.error import URLError
@@ -68,6 +69,24 @@ def times(process: int | str) -> Times:
             first, second, _ = (task / "schedstat").read_text().split()
             ran, waited = ran + int(first), waited + int(second)
     return Times(ran / 1e9, waited / 1e9)
+
+
+def network_time(core: int) -> float:
+    """Seconds until now of the kernel's own thread for a core's network work, 0.0 if not seen.
+
+    It runs where there is more of that work than the kernel does beside a program.
+    """
+    thread = _network_thread(core)
+    return times(thread).ran if thread else 0.0
+
+
+@cache
+def _network_thread(core: int) -> str | None:
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (each / "comm").read_text() == f"ksoftirqd/{core}\n":
+                return each.name
+    return None
 
 
 @dataclass(frozen=True, slots=True)

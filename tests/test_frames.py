@@ -9,7 +9,7 @@ import pytest
 from aiohttp import WebSocketError, WSMsgType
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http_websocket import WebSocketReader
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audiostream.frames import (
@@ -60,6 +60,14 @@ class TestMessages:
 
     def test_a_pong_is_only_a_pong(self) -> None:
         assert read_frames(frame("whatever", PONG)) == ([Pong()], None)
+
+    def test_a_length_may_come_in_pieces(self) -> None:
+        reader, data = FrameReader(MAX_MESSAGE), frame("x" * 1000)
+        for number in range(len(data) - 1):
+            reader.feed(data[number : number + 1])
+            assert reader.read() is None
+        reader.feed(data[-1:])
+        assert reader.read() == "x" * 1000
 
     def test_nothing_is_kept_once_all_is_read(self) -> None:
         reader = FrameReader(MAX_MESSAGE)
@@ -136,6 +144,7 @@ class TestAnyBytes:
         else:
             assert theirs == (ours, code)
 
+    @example("x" * (1 << 16), b"", "")
     @given(st.text(max_size=70_000), st.binary(max_size=125), st.text(max_size=200))
     def test_what_we_write_is_read_by_aiohttp(self, text: str, payload: bytes, reason: str) -> None:
         data = text_frame(text) + PING_FRAME + pong_frame(payload) + close_frame(4401, reason)

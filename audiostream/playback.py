@@ -110,8 +110,7 @@ class State:
         position = self.position
         if self.is_playing and self.frozen_at is None and now > self.anchored_at:
             position += (now - self.anchored_at) * self.playback_rate
-        end = self.duration
-        return position if end is None or position <= end else end
+        return self.clamp(position)
 
     def clamp(self, position: float) -> float:
         end = self.duration
@@ -244,12 +243,9 @@ def apply(
     if command.track_id == state.track_id and duration != state.duration:
         state = replace(state, duration=duration)
     if isinstance(command, Report):
-        position = command.position
-        if duration is not None and position > duration:
-            position = duration
         report = Sighting(
             command.track_id,
-            position,
+            command.position if duration is None else min(command.position, duration),
             command.is_playing,
             command.playback_rate or _rate_of(state, command.track_id),
             now,

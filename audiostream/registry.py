@@ -201,8 +201,7 @@ class Room:
         if outcome.audience is not NOBODY or frame_id is not None:
             hearers = self._hearers(outcome.audience, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
-        if self._watchers:
-            self._tell_watchers()
+        self._tell_watchers()
         return now
 
     def settle(self) -> None:

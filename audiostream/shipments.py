@@ -119,7 +119,8 @@ class WriteWatch:
             self._epoll.unregister(connection)
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Tell nobody any more. Connections may still end after this."""
+        self._told.clear()
         if sys.platform == "linux":
             asyncio.get_running_loop().remove_reader(self._epoll.fileno())
             self._epoll.close()

@@ -2,8 +2,8 @@
 
 Here: ``Shortcut``, a protocol in front of aiohttp's own on one connection; which requests it knows
 well enough to answer, and how the answer is sent. Not here: who may hear what (``tokens``,
-``library``), what a request gets and which headers say so (``streaming``), HTTP in general: that is
-aiohttp's.
+``library``), what a request gets and which headers say so (``streaming``), the waiting for clients
+that take their time (``shipments``), HTTP in general: that is aiohttp's.
 
 ::
 

@@ -118,31 +118,38 @@ async def test_nothing_overtakes_what_the_transport_has_to_send(
         assert len(await asyncio.get_running_loop().sock_recv(client, 100)) == 10
 
 
-async def test_it_is_told_once_for_each_time_that_it_was_asked(
-    pair: tuple[socket.socket, socket.socket], watch: WriteWatch
-) -> None:
-    told: list[str] = []
-    connection = pair[0].fileno()
-    watch.once(connection, lambda: told.append("first"))
-    await until(lambda: told)
-    await asyncio.sleep(0.02)
-    assert told == ["first"]
-    watch.once(connection, lambda: told.append("second"))
-    await until(lambda: told == ["first", "second"])
+class TestWriteWatch:
+    @pytest.fixture(autouse=True)
+    def nothing_told(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        self.connection = pair[0].fileno()
+        self.told: list[str] = []
 
+    async def test_it_is_told_once_for_each_time_that_it_was_asked(self, watch: WriteWatch) -> None:
+        watch.once(self.connection, lambda: self.told.append("first"))
+        await until(lambda: self.told)
+        await asyncio.sleep(0.02)
+        assert self.told == ["first"]
+        watch.once(self.connection, lambda: self.told.append("second"))
+        await until(lambda: self.told == ["first", "second"])
 
-async def test_what_is_forgotten_is_told_nothing_and_may_come_back_as_another(
-    pair: tuple[socket.socket, socket.socket], watch: WriteWatch
-) -> None:
-    told: list[str] = []
-    connection = pair[0].fileno()
-    watch.once(connection, lambda: told.append("the one before"))
-    watch.forget(connection)
-    watch.forget(connection)
-    await asyncio.sleep(0.02)
-    assert not told
-    watch.once(connection, lambda: told.append("another"))
-    await until(lambda: told == ["another"])
+    async def test_what_is_forgotten_is_told_nothing_and_may_come_back_as_another(
+        self, watch: WriteWatch
+    ) -> None:
+        watch.once(self.connection, lambda: self.told.append("the one before"))
+        watch.forget(self.connection)
+        watch.forget(self.connection)
+        await asyncio.sleep(0.02)
+        assert not self.told
+        watch.once(self.connection, lambda: self.told.append("another"))
+        await until(lambda: self.told == ["another"])
+
+    async def test_a_connection_may_end_after_it(self) -> None:
+        watch = WriteWatch()
+        watch.once(self.connection, lambda: self.told.append("too late"))
+        watch.close()
+        watch.forget(self.connection)
+        await asyncio.sleep(0.02)
+        assert not self.told
 
 
 class TestStallWatch:

@@ -57,7 +57,7 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
             each.wait_for(1)
             each.line.setblocking(False)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES_KEPT
-        most = min(files // 2, 16_000)  # one that is waited for takes two of the server's
+        most = min(files, 16_000)
         best, trials = _most(Listeners(server, track["id"], stack), devices, most)
         if best is None:
             note = f"not even {trials[-1].listeners:,}"

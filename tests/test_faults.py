@@ -648,10 +648,13 @@ class Diary:
     def acknowledged(self) -> int:
         return sum(change.acknowledged_at is not None for change in self.changes.values())
 
-    def check(self, state: dict[str, Any], killed_at: float, stood_still: float) -> None:
+    def check(
+        self, state: dict[str, Any], killed_at: float, dead_at: float, stood_still: float
+    ) -> None:
         """Hold the state after a restart against what was acknowledged before the kill.
 
-        ``stood_still``: seconds before it in which the machine let the server do nothing.
+        ``killed_at`` is just before it and ``dead_at`` just behind: the machine may let others run
+        between the two. ``stood_still``: seconds before it in which it let the server do nothing.
         """
         assert state["isPlaying"] is False
         safe = [
@@ -670,7 +673,7 @@ class Diary:
         assert found.number >= newest, (found, self.changes[newest], killed_at)
         self.kept = found.number
         went_on = state["currentTime"] - found.position
-        assert 0.0 <= went_on <= (killed_at - found.sent_at + 0.1 if found.playing else 0.001)
+        assert 0.0 <= went_on <= (dead_at - found.sent_at + 0.1 if found.playing else 0.001)
         if found.playing and found.number == len(self.changes) >= first_of_life:
             lost = killed_at - (found.acknowledged_at or killed_at) - went_on
             assert lost <= 6.0 + stood_still, found
@@ -689,7 +692,7 @@ class Household:
         self._token = token
         self._random = random.Random(lane)  # noqa: S311 - repeatable on purpose
         self.diaries = [Diary(name) for name in ("ada", "bob", "cleo", "dan")]
-        self._began_at = self._killed_at = 0.0
+        self._began_at = self._killed_at = self._dead_at = 0.0
 
     async def live(self, shortest: float, longest: float) -> None:
         """One life of the server: look what is left of the last one, act, and be killed."""
@@ -707,6 +710,7 @@ class Household:
                 assert not any(task.done() for task in tasks), tasks
                 self._killed_at = time.monotonic()
                 server.process.kill()
+                self._dead_at = time.monotonic()
                 await asyncio.to_thread(server.process.wait)
                 for task in tasks:
                     task.cancel()
@@ -724,7 +728,8 @@ class Household:
         async with ClientSession() as session:
             hands = [Hand(session, server.url, self._token(diary.user)) for diary in self.diaries]
             for diary, each in zip(self.diaries, hands, strict=True):
-                diary.check(await each.state(), self._killed_at, self._stood_still())
+                state = await each.state()
+                diary.check(state, self._killed_at, self._dead_at, self._stood_still())
             yield server, hands
 
     def _stood_still(self) -> float:

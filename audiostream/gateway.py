@@ -91,7 +91,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     connections.add(connection)
     try:
         request.protocol.keep_alive(False)
-        request.protocol.set_parser(cast(Any, socket))  # it wants no more of one than we have
+        request.protocol.set_parser(cast(Any, socket))  # for what has come already, and the end
+        socket.take_over()
         await connection.serve(identity, labels)
     finally:
         connections.discard(connection)

@@ -4,8 +4,8 @@ bounded.
 Here: reading, writing, pings and the end of a connection (RFC 6455 §5 to §7). Not here: what
 frames are (``frames``), the handshake, who a device is and what its texts do (``gateway``).
 
-aiohttp hands over all bytes of the connection where they arrive (``DeviceSocket.feed_data``), and
-texts are handled there, without a task that would have to be woken for each::
+Once the handshake is over, the connection's bytes come straight here (``Upgraded``), and texts are
+handled where they arrive, without a task that would have to be woken for each::
 
     bytes ──► FrameReader ──► receive(text) ──► Outbox of each device that is told
                                                     │ frames of one turn together
@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from .frames import (
     PING_FRAME,
@@ -46,6 +46,8 @@ MOST_HOLDING: Final = 64
 """Devices with something to take from which on the end of the turn is not waited for."""
 MAX_HELD: Final = 16 * 1024
 """Bytes for one device from which on the end of the turn is not waited for."""
+TRAY: Final = 64 * 1024
+"""Bytes that are read at once."""
 
 NORMAL = 1000
 
@@ -157,6 +159,40 @@ class Outbox:
         self._held_size = 0
 
 
+class Upgraded(asyncio.BufferedProtocol):
+    """What arrives on a connection goes to ``socket``; all else about it stays with ``former``.
+
+    aiohttp's protocol would look at each piece twice before it hands it over, and asyncio would
+    make room for 256 KiB.
+    """
+
+    __slots__ = ("_former", "_socket")
+
+    _tray: Final = memoryview(bytearray(TRAY))  # one for all: what is in it is taken at once
+
+    def __init__(self, socket: DeviceSocket, former: asyncio.BaseProtocol) -> None:
+        self._socket = socket
+        self._former = cast(asyncio.Protocol, former)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._tray
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._socket.feed_data(bytes(self._tray[:nbytes]))
+
+    def eof_received(self) -> bool | None:
+        return self._former.eof_received()
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self._former.connection_lost(cast(Exception, error))
+
+    def pause_writing(self) -> None:
+        self._former.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._former.resume_writing()
+
+
 class DeviceSocket:
     """A WebSocket in the place of aiohttp's parser of a connection that was upgraded.
 
@@ -193,6 +229,10 @@ class DeviceSocket:
         self._timer = self._loop.call_later(HEARTBEAT, self._beat)
         self.outbox = Outbox(transport, turn)
         self._waiting: tuple[asyncio.Future[None], ...] = ()
+
+    def take_over(self) -> None:
+        """Have what arrives from now on come here, past the protocols that led to the upgrade."""
+        self._transport.set_protocol(Upgraded(self, self._transport.get_protocol()))
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Take what has arrived; answers what aiohttp wants of its parsers."""

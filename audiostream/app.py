@@ -26,6 +26,7 @@ import aiohttp_cors
 from aiohttp import web
 
 from . import covers, gateway, rest, streaming
+from .arrivals import Arrivals
 from .descriptors import Descriptors
 from .keeper import Keeper
 from .keys import (
@@ -85,6 +86,7 @@ def create_app(settings: Settings) -> web.Application:
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
     app[gateway.CONNECTIONS] = set()
+    app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()
     app[RESCAN] = asyncio.Event()
     app[STREAMS] = Counter()
@@ -92,6 +94,7 @@ def create_app(settings: Settings) -> web.Application:
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
     app.on_shutdown.append(gateway.close_all)
+    app.on_cleanup.append(gateway.stop_reading)
     app.cleanup_ctx.extend([_files, _keeping, _scans, _settling])
     _add_socketio(app)
     if settings.has_weak_secret:

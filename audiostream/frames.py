@@ -68,20 +68,21 @@ Message = str | Ping | Pong | Close
 class FrameReader:
     """Makes messages of bytes: text as ``str``, put together where it came in fragments.
 
-    ``max_message`` is in bytes. Not to be used any more once it has raised.
+    ``max_message`` is in bytes. ``unread`` is what no message has been made of yet, or more of what
+    arrived with it. Not to be used any more once it has raised.
     """
 
-    __slots__ = ("_at", "_begun", "_max_message", "_unread")
+    __slots__ = ("_at", "_begun", "_max_message", "unread")
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
-        self._unread = b""
+        self.unread = b""
         self._at = 0
         self._begun: bytearray | None = None  # a message whose last fragment is to come
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived."""
-        self._unread = self._unread[self._at :] + data if self._unread else data
+        self.unread = self.unread[self._at :] + data if self.unread else data
         self._at = 0
 
     def read(self) -> Message | None:
@@ -91,11 +92,9 @@ class FrameReader:
         as soon as a message says that it is too long.
         """
         while True:
-            data, at = self._unread, self._at
+            data, at = self.unread, self._at
             size = len(data)
             if size < at + 2:
-                if size == at:
-                    self._unread, self._at = b"", 0  # or what is read is held until more comes
                 return None
             first, longest = data[at], self._max_message
             if first != _WHOLE_TEXT or self._begun is not None:
@@ -113,12 +112,18 @@ class FrameReader:
             end = start + length
             if size < end:
                 return None
-            self._at = end
+            if size > end:
+                self._at = end
+            else:
+                self.unread, self._at = b"", 0
             # Unmasked (§5.3) all at once: of whole numbers that is fast.
             keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
             payload = (_to_int(data[start:end]) ^ _to_int(keys)).to_bytes(length)
             if first == _WHOLE_TEXT:
-                return _decoded(payload)
+                try:
+                    return payload.decode()
+                except UnicodeDecodeError:
+                    raise _not_utf8() from None
             if first & _CONTROL:
                 return _control(first & _OPCODE, payload)
             if (text := self._put_together(first, payload)) is not None:
@@ -159,7 +164,11 @@ def _decoded(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise Closing(NOT_UTF8, "text is UTF-8") from None
+        raise _not_utf8() from None
+
+
+def _not_utf8() -> Closing:
+    return Closing(NOT_UTF8, "text is UTF-8")
 
 
 def _control(opcode: int, payload: bytes) -> Message:

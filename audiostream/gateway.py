@@ -1,8 +1,8 @@
 """The native WebSocket: who may connect, as whom, and for how long.
 
 Here: the handshake, authentication, limits and close codes. Not here: frames on the wire
-(``frames``), reading and writing (``sockets``), what texts mean (``messages``), what they do
-(``playback``), whom they reach (``registry``).
+(``frames``), reading and writing (``arrivals``, ``sockets``), what texts mean (``messages``), what
+they do (``playback``), whom they reach (``registry``).
 
 A socket's life::
 
@@ -31,6 +31,7 @@ from aiohttp import HttpVersion11, web
 
 from . import messages
 from .allowance import Allowance
+from .arrivals import Arrivals
 from .errors import (
     AudiostreamError,
     Forbidden,
@@ -41,7 +42,7 @@ from .errors import (
 )
 from .frames import TOO_LONG, Closing
 from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
-from .messages import Authenticate, Frame, Labels
+from .messages import Authenticate, Frame, Labels, ReportReader
 from .registry import Device, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
@@ -56,9 +57,12 @@ GOING_AWAY, TRY_LATER = 1001, 1013
 TOKEN_REFUSED, OTHER_USER, AUTH_TOO_LATE, TOO_MANY = 4401, 4403, 4408, 4429
 
 CONNECTIONS = web.AppKey("audiostream_connections", set["Closable"])
+ARRIVALS = web.AppKey("audiostream_arrivals", Arrivals)
 TURN = web.AppKey("audiostream_turn", Turn)
 
-_UNREAD = Frame("", {})
+REPORT = "updateStreaming"
+
+_UNREAD, _REPORT = Frame("", {}), Frame(REPORT, {})
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
 _log = logging.getLogger(__name__)
@@ -92,7 +96,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     try:
         request.protocol.keep_alive(False)
         request.protocol.set_parser(cast(Any, socket))  # for what has come already, and the end
-        socket.take_over()
+        socket.take_over(request.app[ARRIVALS])
         await connection.serve(identity, labels)
     finally:
         connections.discard(connection)
@@ -154,6 +158,11 @@ async def close_all(app: web.Application) -> None:
     await asyncio.gather(*goodbyes)
 
 
+async def stop_reading(app: web.Application) -> None:
+    """At the very end, when all connections have been ended."""
+    app[ARRIVALS].close()
+
+
 class Closable(Protocol):
     """A device's connection, of whatever kind. ``user_id`` is None before it has authenticated."""
 
@@ -175,7 +184,7 @@ class Pace:
 
     def check(self, event: str, now: float) -> None:
         """Count one. Raises ``RateLimited``."""
-        allowance = self._reports if event == "updateStreaming" else self._commands
+        allowance = self._reports if event == REPORT else self._commands
         if not allowance.take(now):
             raise RateLimited("too many frames at once; wait a moment")
 
@@ -232,6 +241,7 @@ class Connection:
         "_loop",
         "_pace",
         "_registry",
+        "_reports",
         "_room",
         "_socket",
         "_tokens",
@@ -252,6 +262,7 @@ class Connection:
         self._expiry = Expiry(app[TOKENS], app[CLOCK], socket.outbox.offer, self._expire)
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
+        self._reports = ReportReader()
         self._identity: Identity
         self._room: Room
         self._device: Device
@@ -333,12 +344,22 @@ class Connection:
     def _handle(self, text: str) -> None:
         frame = _UNREAD
         try:
-            frame = messages.parse(text, self._limits.max_json_depth)
-            self._pace.check(frame.event, self._loop.time())
-            if frame.event == "auth":
-                self._renew(frame)
+            report = self._reports.read(text)
+            if report is not None:
+                frame = _REPORT
+                self._pace.check(REPORT, self._socket.heard_at)
+                self._room.hear(report, self._device)
                 return
-            self._room.receive(frame, self._device)
+            frame = messages.parse(text, self._limits.max_json_depth)
+            self._pace.check(frame.event, self._socket.heard_at)
+            if frame.event == REPORT and frame.id is None:
+                report = messages.report(frame.data)
+                self._reports.learn(text, report)
+                self._room.hear(report, self._device)
+            elif frame.event == "auth":
+                self._renew(frame)
+            else:
+                self._room.receive(frame, self._device)
         except AudiostreamError as error:
             self._refuse(error, frame)
         except Closing:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
@@ -21,6 +22,7 @@ from .errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
 
 MAX_ID_LENGTH = 128
 MAX_DEPTH = 32
+_NO_OBJECT = "a JSON object is expected"
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """The playback rates that browsers' media elements play."""
 
@@ -117,8 +119,10 @@ class Authenticate:
     labels: Labels
 
 
-Command = PlayTrack | PauseTrack | SetState | Report | GetCurrentState
+Change = PlayTrack | PauseTrack | SetState | Report
 """What the rules of playback decide on."""
+Command = Change | GetCurrentState
+"""What is asked of a room."""
 
 
 @value
@@ -193,14 +197,16 @@ class StateView:
 
 def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     """Read one text frame. Raises ``InvalidMessage``, with the frame's id if it has one."""
-    content = parse_object(text, max_depth)
-    event, frame_id = content.get("event"), content.get("id")
-    if frame_id is not None:
+    content = parse_value(text, max_depth)
+    if not isinstance(content, dict):
+        raise InvalidMessage(_NO_OBJECT)
+    event, data, frame_id = content.get("event"), content.get("data"), content.get("id")
+    if frame_id is not None and not (type(frame_id) is int and 0 <= frame_id < 2**63):
         frame_id = _frame_id(frame_id)
     try:
         if not isinstance(event, str) or not event:
             raise InvalidMessage('a frame needs "event", a non-empty string')
-        return Frame(event, frame_data(content.get("data")), frame_id)
+        return Frame(event, _NO_DATA if data is None else frame_data(data), frame_id)
     except InvalidMessage as error:
         error.frame_id = frame_id
         raise
@@ -214,7 +220,7 @@ def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """
     content = parse_value(text, max_depth)
     if not isinstance(content, dict):
-        raise InvalidMessage("a JSON object is expected")
+        raise InvalidMessage(_NO_OBJECT)
     return content
 
 
@@ -227,9 +233,44 @@ def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
         raise InvalidMessage("this is not valid JSON") from None
     if end != len(text):
         raise InvalidMessage("this is not valid JSON")
-    if ("[" in text or text.count("{") > max_depth) and _is_deeper(content, max_depth):
+    may_be_deep = end > 2 * max_depth and ("[" in text or text.count("{") > max_depth)
+    if may_be_deep and _is_deeper(content, max_depth):
         raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
     return content
+
+
+class ReportReader:
+    """Reads the reports of one device that differ from one before in their position alone.
+
+    Most do, four times a second. Such a text means what it would mean if all of it were parsed, as
+    all of it but one number has been.
+    """
+
+    __slots__ = ("_head", "_like", "_tail")
+
+    def __init__(self) -> None:
+        self._head = self._tail = ""
+        self._like: Report | None = None
+
+    def read(self, text: str) -> Report | None:
+        """The report that ``text`` is, or None: it has to be parsed."""
+        like, head, tail = self._like, self._head, self._tail
+        if like is None or not (text.startswith(head) and text.endswith(tail)):
+            return None
+        number = text[len(head) : -len(tail)]
+        if not _is_plain_number(number):
+            return None
+        return Report(
+            like.track_id, float(number), like.is_playing, like.playback_rate, like.if_rev
+        )
+
+    def learn(self, text: str, report: Report) -> None:
+        """Know texts like this one from now on; it was parsed, and is ``report``."""
+        found = _POSITION.search(text)
+        # Neither a second such name nor an escape, or it might be another number that counts.
+        if found and text.count('"currentTime"') == 1 and "\\" not in text:
+            self._head, self._tail = text[: found.start(1)], text[found.end(1) :]
+            self._like = report
 
 
 def to_text(content: Any) -> str:
@@ -253,7 +294,7 @@ def command(event: str, data: JsonObject) -> Command:
     """
     match event:
         case "updateStreaming":  # first, as nothing else comes so often
-            return Report(*_player_state(data))
+            return report(data)
         case "playTrack":
             position, if_rev = _optional_position(data), _if_rev(data)
             return PlayTrack(_track_id(data), position, if_rev, _flag(data, "resume"))
@@ -265,6 +306,11 @@ def command(event: str, data: JsonObject) -> Command:
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
         "updateStreaming, getCurrentState, getDevices and auth"
     )
+
+
+def report(data: JsonObject) -> Report:
+    """The content of an ``updateStreaming`` frame. Raises ``InvalidMessage``."""
+    return Report(*_player_state(data))
 
 
 def get_devices(data: JsonObject) -> GetDevices:
@@ -410,11 +456,15 @@ def _is_deeper(content: Any, levels: int) -> bool:
 
 
 _GET_CURRENT_STATE = GetCurrentState()
+_NO_DATA: JsonObject = {}
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+_PLAIN_NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,17})?"
+_is_plain_number = re.compile(_PLAIN_NUMBER).fullmatch
+_POSITION = re.compile(rf'"currentTime"[ \t\n\r]*:[ \t\n\r]*({_PLAIN_NUMBER})(?=[ \t\n\r,}}])')
 _scan = make_scanner(json.JSONDecoder(parse_constant=_refuse_constant))  # type: ignore[arg-type]
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

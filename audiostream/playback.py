@@ -26,7 +26,7 @@ Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
     state re-anchors to it, it becomes active, the others are told. A restart pauses at once, as
     nobody may play by himself; a player that went on meanwhile, says so, and was told nothing
     yet, brings its playback back in the same way.
-12. ``GetCurrentState`` answers only the asker, and counts as telling it.
+12. ``GetCurrentState`` answers only the asker (``registry``), and counts as telling it.
 13. The end of a track is not an act: where state and report are both within ``tolerance`` of the
     duration they agree, whatever ``is_playing`` says. Players never stop in the same instant,
     and durations in tags are not exact.
@@ -50,8 +50,7 @@ from enum import Enum, auto
 
 from .errors import Conflict
 from .messages import (
-    Command,
-    GetCurrentState,
+    Change,
     PauseTrack,
     PlayTrack,
     Report,
@@ -214,7 +213,7 @@ class Outcome:
 
 def apply(
     state: State,
-    command: Command,
+    command: Change,
     now: float,
     *,
     device: DeviceRef | None = None,
@@ -224,7 +223,7 @@ def apply(
     alone: bool = False,
     tolerance: float = SYNC_TOLERANCE,
 ) -> Outcome:
-    """Decide what ``command`` does to a user's playback at ``now``.
+    """Decide what ``command`` does to a user's playback at ``now``, for which it is ``settled``.
 
     ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
     ``duration`` is that of the command's track, ``left_at`` the position at which this user last
@@ -233,9 +232,6 @@ def apply(
     ``tell`` for each device that it told. Raises ``Conflict``.
     """
     listener = listener or Listener()
-    state = settled(state, now)
-    if isinstance(command, GetCurrentState):
-        return Outcome(state, listener, SENDER, "trackState")  # rule 12
     if command.if_rev is not None and command.if_rev != state.rev:
         raise Conflict(  # rule 8
             f"the state has moved on to rev {state.rev}", view(state, now).to_json()
@@ -427,7 +423,7 @@ def _report(
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
             if in_step and (heard.reminders or not heard.in_step):
-                heard = replace(heard, in_step=True, reminders=0)
+                heard = _in_step(heard)
             return Outcome(state, heard, NOBODY)
 
         is_active = device is not None and state.active_device == device
@@ -482,8 +478,10 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
         recent = (*recent[:-1], report)  # it is the last: what is told since makes it no report
+    elif len(recent) < RECENT_STATES:
+        recent = (*recent, report)
     else:
-        recent = (*recent, report)[-RECENT_STATES:]
+        recent = (*recent[1 - RECENT_STATES :], report)
     return Listener(  # in full and in order: it is made for every report, and names cost
         listener.told,
         report,
@@ -493,6 +491,19 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
         listener.told_before_at,
         False,
         listener.reminders,
+    )
+
+
+def _in_step(heard: Listener) -> Listener:
+    """The same device, which has agreed."""
+    return Listener(  # as above
+        heard.told,
+        heard.reported,
+        heard.recent,
+        True,
+        heard.is_sounding,
+        heard.told_before_at,
+        heard.is_ignored,
     )
 
 

@@ -142,6 +142,12 @@ class Room:
         else:
             self._carry_out(messages.command(frame.event, frame.data), device, frame.id)
 
+    def hear(self, report: Report, device: Device) -> None:
+        """Take a device's report that wants no direct answer. Raises ``TrackNotFound`` and
+        ``Conflict``.
+        """
+        self._carry_out(report, device)
+
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
     ) -> dict[str, Any]:
@@ -172,14 +178,15 @@ class Room:
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
     ) -> float:
         """The same; answers its moment. Most senders do not look at the state after it."""
-        now = self._clock()
-        self._pass_time(now)
+        now, state = self._clock(), self.state
+        if playback.settled(state, now) is not state:
+            self._pass_time(now)
         if self.state.duration is None:
             self._complete()
-        duration = left_at = None
-        if not isinstance(command, GetCurrentState):
-            duration = self._catalogue.duration(self.user_id, command.track_id)
-            left_at = self.positions.get(command.track_id)
+        if isinstance(command, GetCurrentState):
+            if device is not None:  # rule 12
+                self._tell((device,), "trackState", self.state, now, device, frame_id)
+            return now
         before = self.state
         outcome = playback.apply(
             before,
@@ -187,8 +194,8 @@ class Room:
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=duration,
-            left_at=left_at,
+            duration=self._catalogue.duration(self.user_id, command.track_id),
+            left_at=self.positions.get(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
         )
@@ -201,7 +208,8 @@ class Room:
         if outcome.audience is not NOBODY or frame_id is not None:
             hearers = self._hearers(outcome.audience, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
-        self._tell_watchers()
+        if self._watchers:
+            self._tell_watchers()
         return now
 
     def settle(self) -> None:

@@ -78,6 +78,10 @@ class TrackCatalogue:
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
+    def _clock(self) -> Callable[[], float]:
+        return self._app[CLOCK]
+
+    @cached_property
     def _stream_path(self) -> str:
         """Known only once the application is mounted, perhaps under a prefix."""
         return self._app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
@@ -89,14 +93,14 @@ class TrackCatalogue:
         """The track with its ticket; the same object as long as nothing about it changes."""
         version = self._library.version  # before the track: an old one must not pass for new
         track = self._library.find(track_id, user_id)
-        ticket_end = self._tokens.ticket_end(track.duration, self._app[CLOCK]())
+        ticket_end = self._tokens.ticket_end(track.duration, self._clock())
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
     def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The same, not kept: a long list would drive out what rooms ask for again and again."""
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._app[CLOCK]())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._clock())
         return self._written(track, ticket)
 
     def _describe(

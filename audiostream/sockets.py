@@ -4,7 +4,7 @@ bounded.
 Here: reading, writing, pings and the end of a connection (RFC 6455 §5 to §7). Not here: what
 frames are (``frames``), the handshake, who a device is and what its texts do (``gateway``).
 
-Once the handshake is over, the connection's bytes come straight here (``Upgraded``), and texts are
+Once the handshake is over, the connection's bytes come straight here (``arrivals``), and texts are
 handled where they arrive, without a task that would have to be woken for each::
 
     bytes ──► FrameReader ──► receive(text) ──► Outbox of each device that is told
@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
+from .arrivals import Arrivals, Upgraded
 from .frames import (
     PING_FRAME,
     Close,
@@ -46,8 +47,6 @@ MOST_HOLDING: Final = 64
 """Devices with something to take from which on the end of the turn is not waited for."""
 MAX_HELD: Final = 16 * 1024
 """Bytes for one device from which on the end of the turn is not waited for."""
-TRAY: Final = 64 * 1024
-"""Bytes that are read at once."""
 
 NORMAL = 1000
 
@@ -119,13 +118,14 @@ class Outbox:
 
     def send(self, frame: bytes) -> None:
         """The same, of a frame."""
-        if self._is_finished or self._transport.is_closing():
+        transport = self._transport
+        if self._is_finished or transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() + self._held_size > MAX_UNSENT:
+        if transport.get_write_buffer_size() + self._held_size > MAX_UNSENT:
             _log.info("cut a device that stopped reading")
-            self._transport.abort()
+            transport.abort()
         elif not self._turn.is_open:
-            self._transport.write(frame)
+            transport.write(frame)
         elif self._held is None:
             self._held, self._held_size = [frame], len(frame)
             self._turn.hold(self)
@@ -159,59 +159,27 @@ class Outbox:
         self._held_size = 0
 
 
-class Upgraded(asyncio.BufferedProtocol):
-    """What arrives on a connection goes to ``socket``; all else about it stays with ``former``.
-
-    aiohttp's protocol would look at each piece twice before it hands it over, and asyncio would
-    make room for 256 KiB.
-    """
-
-    __slots__ = ("_former", "_socket")
-
-    _tray: Final = memoryview(bytearray(TRAY))  # one for all: what is in it is taken at once
-
-    def __init__(self, socket: DeviceSocket, former: asyncio.BaseProtocol) -> None:
-        self._socket = socket
-        self._former = cast(asyncio.Protocol, former)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._tray
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._socket.feed_data(bytes(self._tray[:nbytes]))
-
-    def eof_received(self) -> bool | None:
-        return self._former.eof_received()
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        self._former.connection_lost(cast(Exception, error))
-
-    def pause_writing(self) -> None:
-        self._former.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._former.resume_writing()
-
-
 class DeviceSocket:
     """A WebSocket in the place of aiohttp's parser of a connection that was upgraded.
 
-    Texts wait until somebody wants them.
+    Texts wait until somebody wants them. ``heard_at`` is when something came last, in seconds of
+    the loop's time.
     """
 
     __slots__ = (
-        "_heard_at",
         "_is_closing",
         "_is_gone",
         "_is_paused",
         "_leave",
         "_loop",
         "_reader",
+        "_reading",
         "_receive",
         "_timer",
         "_transport",
         "_turn",
         "_waiting",
+        "heard_at",
         "outbox",
     )
 
@@ -220,24 +188,27 @@ class DeviceSocket:
         self._transport = transport
         self._turn = turn
         self._reader = FrameReader(max_message)
+        self._reading: asyncio.Transport | Upgraded = transport
         self._receive: Callable[[str], None] | None = None
         self._leave: Callable[[], None] | None = None
         self._is_closing = False
         self._is_gone = False
         self._is_paused = False
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         self._timer = self._loop.call_later(HEARTBEAT, self._beat)
         self.outbox = Outbox(transport, turn)
         self._waiting: tuple[asyncio.Future[None], ...] = ()
 
-    def take_over(self) -> None:
+    def take_over(self, arrivals: Arrivals) -> None:
         """Have what arrives from now on come here, past the protocols that led to the upgrade."""
-        self._transport.set_protocol(Upgraded(self, self._transport.get_protocol()))
+        self._reading = arrivals.upgrade(self._transport, self.feed_data)
+        if not self._is_paused:
+            self._reading.resume_reading()
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
         """Take what has arrived; answers what aiohttp wants of its parsers."""
         if not self._is_closing:
-            self._heard_at = self._loop.time()
+            self.heard_at = self._loop.time()
             self._reader.feed(data)
             if not self._is_paused:
                 self._go_on()
@@ -301,25 +272,31 @@ class DeviceSocket:
         self._timer = self._loop.call_later(CLOSE_TIMEOUT, self._cut)
         self.outbox.finish(close_frame(code, reason))
         self._stop_listening()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._resume()
-        else:  # TLS knows no half of a connection
+        if not self._transport.can_write_eof():  # TLS knows no half of a connection
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the other side has not waited for it
+            self._transport.abort()
+        self._resume()
 
     def _go_on(self) -> None:
         """Handle what has arrived, or a turn's share of it."""
         if self._is_closing or self._is_gone:
             return
-        self._turn.open()
+        reader, turn = self._reader, self._turn
+        if not turn.is_open:
+            turn.open()
         try:
             for _ in range(FRAMES_PER_TURN):
                 if self._receive is None:
                     self._pause()
                     return
-                message = self._reader.read()
+                message = reader.read() if reader.unread else None
                 if message is None:
-                    self._resume()
+                    if self._is_paused:
+                        self._resume()
                     return
                 if isinstance(message, str):
                     self._receive(message)
@@ -344,16 +321,16 @@ class DeviceSocket:
     def _pause(self) -> None:
         if not self._is_paused:
             self._is_paused = True
-            self._transport.pause_reading()
+            self._reading.pause_reading()
 
     def _resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self._transport.resume_reading()
+            self._reading.resume_reading()
 
     def _beat(self) -> None:
         """Ping a device that has been silent, and let go of one that does not answer."""
-        silent_for = self._loop.time() - self._heard_at
+        silent_for = self._loop.time() - self.heard_at
         if silent_for >= 1.5 * HEARTBEAT:
             self._transport.abort()
             return

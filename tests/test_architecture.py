@@ -26,6 +26,7 @@ MAY_IMPORT = {
     },
     "allowance": set(),
     "app": {
+        "arrivals",
         "covers",
         "descriptors",
         "gateway",
@@ -41,6 +42,7 @@ MAY_IMPORT = {
         "streaming",
         "tokens",
     },
+    "arrivals": set(),
     "client": {"errors"},
     "covers": {"keys", "library", "streaming"},
     "descriptors": set(),
@@ -48,6 +50,7 @@ MAY_IMPORT = {
     "frames": set(),
     "gateway": {
         "allowance",
+        "arrivals",
         "errors",
         "frames",
         "keys",
@@ -68,7 +71,7 @@ MAY_IMPORT = {
     "settings": {"errors"},
     "shipments": {"descriptors"},
     "shortcut": {"descriptors", "errors", "keys", "logs", "shipments", "streaming"},
-    "sockets": {"frames"},
+    "sockets": {"arrivals", "frames"},
     "store": {"errors", "playback"},
     "socketio_gateway": {
         "errors",

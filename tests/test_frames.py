@@ -73,7 +73,7 @@ class TestMessages:
         reader = FrameReader(MAX_MESSAGE)
         reader.feed(frame("x" * 1000))
         assert (reader.read(), reader.read()) == ("x" * 1000, None)
-        assert reader._unread == b""
+        assert reader.unread == b""
 
 
 class TestRefusals:

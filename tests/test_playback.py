@@ -542,9 +542,10 @@ class TestRule12GetCurrentState:
         together.report("tablet", 0.0, playing=False)
         assert together.room.state.is_playing
 
-    def test_an_outcome_says_so(self) -> None:
-        outcome = playback.apply(State(), GetCurrentState(), 1.0)
-        assert (outcome.audience, outcome.event) == (Audience.SENDER, "trackState")
+    def test_it_changes_nothing_and_makes_nobody_active(self, together: Scene) -> None:
+        before = together.room.state
+        together.ask("kiosk")
+        assert together.room.state is before
 
 
 class TestRule13TheEndIsNotAnAct:

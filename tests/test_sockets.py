@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -384,6 +385,14 @@ class TestTheEnd:
         device = on_a_line(Line(knows_halves=False)).listen()
         device.socket.close(1000, "")
         assert device.line.is_closed
+
+    def test_one_that_did_not_wait_for_our_goodbye_is_cut(self, device: Device) -> None:
+        def refuse() -> None:
+            raise OSError(errno.ENOTCONN, "not connected")
+
+        device.line.write_eof = refuse  # type: ignore[method-assign]
+        device.listen().hear(frame(b"\x03\xe8", CLOSE))
+        assert (device.line.is_cut, device.leavings) == (True, 1)
 
     def test_one_that_vanishes_has_left_once(self, device: Device, loop: StillLoop) -> None:
         device.listen().socket.feed_eof()

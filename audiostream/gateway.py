@@ -42,7 +42,7 @@ from .errors import (
 )
 from .frames import TOO_LONG, Closing
 from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
-from .messages import Authenticate, Frame, Labels, ReportReader
+from .messages import Authenticate, Familiar, Frame, Labels
 from .registry import Device, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
@@ -235,13 +235,13 @@ class Connection:
         "_clock",
         "_device",
         "_expiry",
+        "_familiar",
         "_identity",
         "_keeper",
         "_limits",
         "_loop",
         "_pace",
         "_registry",
-        "_reports",
         "_room",
         "_socket",
         "_tokens",
@@ -262,7 +262,7 @@ class Connection:
         self._expiry = Expiry(app[TOKENS], app[CLOCK], socket.outbox.offer, self._expire)
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
-        self._reports = ReportReader()
+        self._familiar = Familiar()
         self._identity: Identity
         self._room: Room
         self._device: Device
@@ -344,17 +344,13 @@ class Connection:
     def _handle(self, text: str) -> None:
         frame = _UNREAD
         try:
-            report = self._reports.read(text)
-            if report is not None:
-                frame = _REPORT
-                self._pace.check(REPORT, self._socket.heard_at)
-                self._room.hear(report, self._device)
-                return
-            frame = messages.parse(text, self._limits.max_json_depth)
+            report = self._familiar.report(text)
+            frame = self._read(text) if report is None else _REPORT
             self._pace.check(frame.event, self._socket.heard_at)
-            if frame.event == REPORT and frame.id is None:
+            if report is None and frame.event == REPORT and frame.id is None:
                 report = messages.report(frame.data)
-                self._reports.learn(text, report)
+                self._familiar.learn_report(text, report)
+            if report is not None:
                 self._room.hear(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
@@ -367,6 +363,15 @@ class Connection:
         except Exception:
             _log.exception("a %s frame failed", frame.event or "broken")
             self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
+
+    def _read(self, text: str) -> Frame:
+        """Raises ``InvalidMessage``."""
+        frame = self._familiar.question(text)
+        if frame is None:
+            frame = messages.parse(text, self._limits.max_json_depth)
+            if not frame.data:
+                self._familiar.learn_question(text, frame)
+        return frame
 
     def _identify(self, frame: Frame, token: str) -> Identity:
         """Whose token this is. Raises ``Closing``."""

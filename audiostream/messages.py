@@ -239,38 +239,60 @@ def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
     return content
 
 
-class ReportReader:
-    """Reads the reports of one device that differ from one before in their position alone.
+class Familiar:
+    """What one device says again and again: texts that differ in one number from one before.
 
-    Most do, four times a second. Such a text means what it would mean if all of it were parsed, as
-    all of it but one number has been.
+    Most do: a player's reports in their position, its questions in their ``id``. Such a text means
+    what it would mean if all of it were parsed, as all of it but the number has been.
     """
 
-    __slots__ = ("_head", "_like", "_tail")
+    __slots__ = ("_question", "_question_ends", "_report", "_report_ends")
 
     def __init__(self) -> None:
-        self._head = self._tail = ""
-        self._like: Report | None = None
+        self._report: Report | None = None
+        self._question: Frame | None = None
+        self._report_ends = self._question_ends = ("", "")
 
-    def read(self, text: str) -> Report | None:
+    def report(self, text: str) -> Report | None:
         """The report that ``text`` is, or None: it has to be parsed."""
-        like, head, tail = self._like, self._head, self._tail
+        like, (head, tail) = self._report, self._report_ends
         if like is None or not (text.startswith(head) and text.endswith(tail)):
             return None
         number = text[len(head) : -len(tail)]
-        if not _is_plain_number(number):
+        if not _is_position(number):
             return None
         return Report(
             like.track_id, float(number), like.is_playing, like.playback_rate, like.if_rev
         )
 
-    def learn(self, text: str, report: Report) -> None:
+    def question(self, text: str) -> Frame | None:
+        """The frame without data that ``text`` is, or None: it has to be parsed."""
+        like, (head, tail) = self._question, self._question_ends
+        if like is None or not (text.startswith(head) and text.endswith(tail)):
+            return None
+        number = text[len(head) : -len(tail)]
+        return Frame(like.event, like.data, int(number)) if _is_id(number) else None
+
+    def learn_report(self, text: str, report: Report) -> None:
         """Know texts like this one from now on; it was parsed, and is ``report``."""
-        found = _POSITION.search(text)
-        # Neither a second such name nor an escape, or it might be another number that counts.
-        if found and text.count('"currentTime"') == 1 and "\\" not in text:
-            self._head, self._tail = text[: found.start(1)], text[found.end(1) :]
-            self._like = report
+        if ends := _ends(text, _POSITION, '"currentTime"'):
+            self._report, self._report_ends = report, ends
+
+    def learn_question(self, text: str, frame: Frame) -> None:
+        """The same of a frame without data."""
+        if type(frame.id) is int and (ends := _ends(text, _ID, '"id"')):
+            self._question, self._question_ends = frame, ends
+
+
+def _ends(text: str, number: re.Pattern[str], name: str) -> tuple[str, str] | None:
+    """What is before and behind the one number that has this name, None where that is in doubt.
+
+    A second such name, or an escape in any, and it might be another number that counts.
+    """
+    found = number.search(text)
+    if found is None or text.count(name) != 1 or "\\" in text:
+        return None
+    return text[: found.start(1)], text[found.end(1) :]
 
 
 def to_text(content: Any) -> str:
@@ -463,8 +485,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_PLAIN_NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,17})?"
-_is_plain_number = re.compile(_PLAIN_NUMBER).fullmatch
-_POSITION = re.compile(rf'"currentTime"[ \t\n\r]*:[ \t\n\r]*({_PLAIN_NUMBER})(?=[ \t\n\r,}}])')
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,17})?"
+_INTEGER = r"(?:0|[1-9][0-9]{0,17})"
+_is_position, _is_id = re.compile(_NUMBER).fullmatch, re.compile(_INTEGER).fullmatch
+_AFTER_NAME, _BEHIND = r"[ \t\n\r]*:[ \t\n\r]*", r"(?=[ \t\n\r,}])"
+_POSITION = re.compile(f'"currentTime"{_AFTER_NAME}({_NUMBER}){_BEHIND}')
+_ID = re.compile(f'"id"{_AFTER_NAME}({_INTEGER}){_BEHIND}')
 _scan = make_scanner(json.JSONDecoder(parse_constant=_refuse_constant))  # type: ignore[arg-type]
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from audiostream import messages
 from audiostream.errors import Conflict, InvalidMessage, UnknownEvent
 from audiostream.messages import (
+    Familiar,
     Frame,
     GetCurrentState,
     Labels,
@@ -266,3 +267,112 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 def test_no_payload_breaks_a_command(event: str, data: dict[str, Any]) -> None:
     with suppress(InvalidMessage, UnknownEvent):
         messages.command(event, data)
+
+
+def report_text(position: str, more: str = "") -> str:
+    data = f'"trackId": "song", {more}"currentTime": {position}, "isPlaying": true'
+    return f'{{"event": "updateStreaming", "data": {{{data}}}}}'
+
+
+def question_text(frame_id: str, more: str = "") -> str:
+    return f'{{"event": "getCurrentState", {more}"id": {frame_id}}}'
+
+
+def heard(text: str) -> Report | Frame | None:
+    """What parsing makes of a text, None if it is refused."""
+    try:
+        frame = messages.parse(text)
+        return messages.report(frame.data) if frame.event == "updateStreaming" else frame
+    except InvalidMessage:
+        return None
+
+
+def knowing(text: str) -> Familiar:
+    """One who has been told ``text``, and perhaps learned it."""
+    familiar, told = Familiar(), heard(text)
+    if isinstance(told, Report):
+        familiar.learn_report(text, told)
+    elif told is not None and not told.data:
+        familiar.learn_question(text, told)
+    return familiar
+
+
+class TestFamiliar:
+    """Texts that differ in one number are known again, and mean what parsing makes of them."""
+
+    @pytest.mark.parametrize("position", ["0", "7", "7.5", "123456789.123", "0.0"])
+    def test_a_report_from_elsewhere_in_the_track(self, position: str) -> None:
+        familiar = knowing(report_text("10.25"))
+        assert familiar.report(report_text(position)) == Report("song", float(position), True)
+
+    @pytest.mark.parametrize("frame_id", ["0", "8", "123456789012345678"])
+    def test_a_question_with_another_id(self, frame_id: str) -> None:
+        familiar = knowing(question_text("7"))
+        found = familiar.question(question_text(frame_id))
+        assert found == Frame("getCurrentState", {}, int(frame_id))
+
+    def test_nobody_is_known_before_he_has_spoken(self) -> None:
+        assert Familiar().report(report_text("1")) is None
+        assert Familiar().question(question_text("1")) is None
+
+    @pytest.mark.parametrize(
+        "number", ["", "-1", "01", "1.", ".5", "1e3", "1_0", " 1", "NaN", "1,2", "\u0661", '"1"']
+    )
+    def test_what_is_no_plain_number_is_parsed(self, number: str) -> None:
+        assert knowing(report_text("10.25")).report(report_text(number)) is None
+        assert knowing(question_text("7")).question(question_text(number)) is None
+
+    def test_another_text_is_parsed(self) -> None:
+        familiar = knowing(report_text("10.25"))
+        assert familiar.report(report_text("10.25").replace("true", "false")) is None
+        assert familiar.report(report_text("10.25").replace("song", "hymn")) is None
+        assert familiar.report("") is None
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            '"currentTime": 3.0, ',
+            '"x": {"currentTime": 3.0}, ',
+            '"x": "currentTime", ',
+            '"x": "\\u0041", ',
+        ],
+    )
+    def test_where_it_is_not_plain_which_number_counts_nothing_is_learned(self, more: str) -> None:
+        assert knowing(report_text("10.25", more)).report(report_text("7", more)) is None
+        more = more.replace("currentTime", "id")
+        assert knowing(question_text("10", more)).question(question_text("7", more)) is None
+
+    @pytest.mark.parametrize("end", ["e1", "E1", ".0e1"])
+    def test_a_part_of_a_number_is_no_number(self, end: str) -> None:
+        assert knowing(report_text(f"0{end}")).report(report_text(f"7{end}")) is None
+        assert knowing(question_text(f"0{end}")).question(question_text(f"7{end}")) is None
+
+    def test_an_escaped_name_is_no_decoy(self) -> None:
+        text = report_text("5", '"x": {"currentTime": %s}, ').replace(
+            '"currentTime": 5', '"current\\u0054ime": 5'
+        )
+        assert knowing(text % "1").report(text % "2") is None
+
+    @given(st.data())
+    def test_what_is_known_again_is_what_parsing_makes_of_it(self, data: st.DataObject) -> None:
+        shape = data.draw(
+            st.sampled_from(
+                [
+                    report_text("%s"),
+                    report_text("%s", '"playbackRate": 1.5, "ifRev": 3, '),
+                    report_text("%s", '"x": [[]], '),
+                    report_text("%s").replace(" ", ""),
+                    report_text("%se1"),
+                    report_text("1%s"),
+                    question_text("%s"),
+                    question_text("%s", '"data": null, "x": {"y": 1}, '),
+                    question_text("%s").replace(" ", "\n"),
+                    "%s",
+                ]
+            )
+        )
+        numbers = st.from_regex(r"-?[0-9]{0,12}(\.[0-9]{0,18})?(e[0-9])?", fullmatch=True)
+        first, second = (data.draw(numbers | st.text(max_size=4)) for _ in range(2))
+        familiar, text = knowing(shape % first), shape % second
+        for found in (familiar.report(text), familiar.question(text)):
+            assert found is None or found == heard(text)

@@ -29,6 +29,9 @@ ROOMS = 4
 OPEN_PER_ROOM = 4
 """Commands of a room that are under way at the same time."""
 ECHO, BROADCAST, PYTHON, NODE = "echo", "broadcast", "python-socketio", "Node socket.io"
+BARE = "bare parser"
+FLOORS = (ECHO, BARE)
+"""They do nothing about what they are told, and answer nothing but questions."""
 REPORT_TARGETS = {
     1: {ECHO: Target(0.8), NODE: Target(2.5)},
     20: {ECHO: Target(0.8), NODE: Target(5.0)},
@@ -74,6 +77,7 @@ NATIVE = Dialect(lambda user: "/ws", _native)
 DIALECTS = {
     OURS: NATIVE,
     ECHO: NATIVE,
+    BARE: NATIVE,
     BROADCAST: Dialect(lambda user: f"/ws?room={user}", _native),
     PYTHON: Dialect(
         lambda user: "/socket.io/?EIO=4&transport=websocket",
@@ -103,6 +107,7 @@ def _contest(stack: ExitStack, folder: Path, floor: str) -> tuple[Contest, str]:
 def _reports(folder: Path, rounds: int) -> Iterator[Row]:
     with ExitStack() as stack:
         contest, track_id = _contest(stack, folder, ECHO)
+        contest.add(BARE, lambda: servers.python("bare", folder))
         half_load: dict[str, float] = {}
         for window, targets in REPORT_TARGETS.items():
 
@@ -164,7 +169,7 @@ class _playing:
 
     def __init__(self, name: str, server: Server, track_id: str) -> None:
         self._dialect, self._server, self._track_id = DIALECTS[name], server, track_id
-        self._is_floor = name == ECHO
+        self._is_floor = name in FLOORS
         self._stack = ExitStack()
 
     def __enter__(self) -> tuple[list[Frames], bytes]:

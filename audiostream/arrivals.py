@@ -142,6 +142,7 @@ class Upgraded(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: BaseException | None) -> None:
         self._arrivals.stop(self)
+        self.number = None  # soon another connection's
         self._former.connection_lost(cast(Exception, error))
 
     def pause_writing(self) -> None:

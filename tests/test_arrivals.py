@@ -240,3 +240,16 @@ async def test_once_closed_connections_may_still_end(visit: Visit, house: Arriva
     visitor.transport.abort()
     await asyncio.wait_for(visitor.former.is_lost.wait(), PATIENCE)
     assert visitor.former.heard == ["lost"]
+
+
+async def test_one_that_is_gone_is_not_read_again(visit: Visit) -> None:
+    gone = await visit()
+    gone.transport.abort()
+    await asyncio.wait_for(gone.former.is_lost.wait(), PATIENCE)
+    await turns()
+    newcomer = await visit()  # with a descriptor that is free again
+    gone.upgraded.resume_reading()
+    newcomer.upgraded.resume_reading()
+    newcomer.other.send(b"mine")
+    await turns()
+    assert (gone.taken, newcomer.taken) == ([], [b"mine"])

@@ -22,7 +22,8 @@ from .errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
 
 MAX_ID_LENGTH = 128
 MAX_DEPTH = 32
-_NO_OBJECT = "a JSON object is expected"
+LONGEST_FAMILIAR = 1024
+"""Characters up to which a text is remembered, to know those that are like it."""
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """The playback rates that browsers' media elements play."""
 
@@ -197,16 +198,14 @@ class StateView:
 
 def parse(text: str, max_depth: int = MAX_DEPTH) -> Frame:
     """Read one text frame. Raises ``InvalidMessage``, with the frame's id if it has one."""
-    content = parse_value(text, max_depth)
-    if not isinstance(content, dict):
-        raise InvalidMessage(_NO_OBJECT)
-    event, data, frame_id = content.get("event"), content.get("data"), content.get("id")
-    if frame_id is not None and not (type(frame_id) is int and 0 <= frame_id < 2**63):
+    content = parse_object(text, max_depth)
+    event, frame_id = content.get("event"), content.get("id")
+    if frame_id is not None:
         frame_id = _frame_id(frame_id)
     try:
         if not isinstance(event, str) or not event:
             raise InvalidMessage('a frame needs "event", a non-empty string')
-        return Frame(event, _NO_DATA if data is None else frame_data(data), frame_id)
+        return Frame(event, frame_data(content.get("data")), frame_id)
     except InvalidMessage as error:
         error.frame_id = frame_id
         raise
@@ -220,7 +219,7 @@ def parse_object(text: str, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """
     content = parse_value(text, max_depth)
     if not isinstance(content, dict):
-        raise InvalidMessage(_NO_OBJECT)
+        raise InvalidMessage("a JSON object is expected")
     return content
 
 
@@ -233,8 +232,7 @@ def parse_value(text: str, max_depth: int = MAX_DEPTH) -> Any:
         raise InvalidMessage("this is not valid JSON") from None
     if end != len(text):
         raise InvalidMessage("this is not valid JSON")
-    may_be_deep = end > 2 * max_depth and ("[" in text or text.count("{") > max_depth)
-    if may_be_deep and _is_deeper(content, max_depth):
+    if ("[" in text or text.count("{") > max_depth) and _is_deeper(content, max_depth):
         raise InvalidMessage(f"the JSON is nested deeper than {max_depth} levels")
     return content
 
@@ -289,6 +287,8 @@ def _ends(text: str, number: re.Pattern[str], name: str) -> tuple[str, str] | No
 
     A second such name, or an escape in any, and it might be another number that counts.
     """
+    if len(text) > LONGEST_FAMILIAR:
+        return None
     found = number.search(text)
     if found is None or text.count(name) != 1 or "\\" in text:
         return None
@@ -478,7 +478,6 @@ def _is_deeper(content: Any, levels: int) -> bool:
 
 
 _GET_CURRENT_STATE = GetCurrentState()
-_NO_DATA: JsonObject = {}
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -478,10 +478,8 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
     recent, previous = listener.recent, listener.reported
     if previous is not None and previous.explains(report, tolerance):
         recent = (*recent[:-1], report)  # it is the last: what is told since makes it no report
-    elif len(recent) < RECENT_STATES:
-        recent = (*recent, report)
     else:
-        recent = (*recent[1 - RECENT_STATES :], report)
+        recent = (*recent, report)[-RECENT_STATES:]
     return Listener(  # in full and in order: it is made for every report, and names cost
         listener.told,
         report,

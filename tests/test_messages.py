@@ -347,6 +347,10 @@ class TestFamiliar:
         assert knowing(report_text(f"0{end}")).report(report_text(f"7{end}")) is None
         assert knowing(question_text(f"0{end}")).question(question_text(f"7{end}")) is None
 
+    def test_what_is_long_is_not_remembered(self) -> None:
+        more = f'"x": "{"y" * messages.LONGEST_FAMILIAR}", '
+        assert knowing(report_text("10.25", more)).report(report_text("7", more)) is None
+
     def test_an_escaped_name_is_no_decoy(self) -> None:
         text = report_text("5", '"x": {"currentTime": %s}, ').replace(
             '"currentTime": 5', '"current\\u0054ime": 5'

@@ -168,6 +168,14 @@ class TestRule2AgreementIsAbsorbed:
         assert together.heard("phone")[0][0] == "trackUpdated"
         assert together.room.state.playback_rate == 2.0
 
+    def test_a_duration_that_a_rescan_corrects_is_the_state_s_from_the_next_report_on(
+        self, together: Scene
+    ) -> None:
+        together.shelf.durations["song"] = 5400.0
+        together.report("phone", together.position)
+        assert together.room.state.duration == 5400.0
+        assert together.heard("kiosk") == together.heard("phone") == []
+
 
 class TestRule3ADeviceThatIsCatchingUpIsNotObeyed:
     def test_a_pause_is_not_undone_by_the_others_late_playing(self, together: Scene) -> None:

@@ -86,11 +86,16 @@ class Descriptors:
             self._let_go(kept)
         return None
 
-    def at_rest(self, path: str) -> OpenFile | None:
-        """The same, for those who are done with it before anything else can happen: it stays."""
+    def at_rest(self, path: str, now: float) -> OpenFile | None:
+        """The same, for those who are done with it before anything else can happen: it stays.
+
+        ``now`` is in seconds of the clock.
+        """
         waiting = self._by_path.get(path)
-        kept = waiting[-1] if waiting else None
-        return kept if kept and self._is_trusted(kept) and kept.is_unchanged() else None
+        if not waiting:
+            return None
+        kept = waiting[-1]
+        return kept if now - kept.opened_at < TRUSTED_FOR and kept.is_unchanged() else None
 
     def lend(self, kept: OpenFile) -> None:
         """Do not close one, whoever owns it, until it was taken back as often."""

@@ -8,7 +8,8 @@ that take their time (``shipments``), HTTP in general: that is aiohttp's.
 ::
 
     bytes ──► one whole, plain GET of a stream, nothing else under way? ──no──► aiohttp
-                  │ yes
+                  │ yes; if all but the positions of its range are as in the one before, that is
+                  │ all that is read of it
               ticket good, file at rest and unchanged? ──no──► aiohttp
                   │ yes
               not much: bytes in memory? ──no──► aiohttp
@@ -35,7 +36,6 @@ from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE
 
 from .descriptors import TRUSTED_FOR, OpenFile
@@ -44,18 +44,23 @@ from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKE
 from .logs import AccessLogger
 from .shipments import Shipment, StallWatch, WriteWatch
 from .streaming import (
+    ALL,
     DESCRIPTORS,
     SMALL,
+    Asked,
     Part,
+    Unsatisfiable,
     Validators,
     WholeFile,
-    choose_range,
+    choose_part,
     count_out,
     description,
+    http_date,
     is_in_memory,
     open_regular,
     positions,
     read_from_memory,
+    read_range,
 )
 
 LOG = logging.getLogger(__name__)
@@ -90,35 +95,19 @@ _OTHERS = frozenset(
         b"if-none-match",
         b"if-modified-since",
         b"if-unmodified-since",
-        b"if-range",
     }
 )
 """Fields that change the answer and are not looked at here."""
 
-# In the order in which aiohttp writes them.
-_HEAD: Final = (
-    b"HTTP/1.1 %s\r\nVary: Origin\r\nX-Content-Type-Options: nosniff\r\n%s%sContent-Length: %d\r\n"
-    b"Date: %s\r\nServer: " + SERVER_SOFTWARE.encode() + b"\r\n\r\n"
-)
-_STATUS: Final = {200: b"200 OK", 206: b"206 Partial Content"}
+# The value of a Range field as players write it, and where a request has it.
+_POSITIONS = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{0,18})")
+_RANGE = re.compile(rb"\r\nrange:[\t ]*([^\r\n]*?)[\t ]*\r\n", re.IGNORECASE)
+_LONGEST_RANGE: Final = len(b"bytes=-") + 2 * 18
 
 # A file system that rules sendfile out. All other failures are of one client or one file.
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 Fields = Mapping[bytes, bytes]
-
-
-class Answer(NamedTuple):
-    """To whom, with which status, and the bytes: head and body, or the head and where the body is.
-
-    A file that is named is at rest still.
-    """
-
-    user_id: str
-    status: int
-    text: memoryview
-    opened: OpenFile | None = None
-    body: range = range(0)
 
 
 def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
@@ -140,15 +129,97 @@ def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
     return found[1], fields
 
 
-@lru_cache(maxsize=64)
-def version_lines(opened: OpenFile, second: int) -> bytes:
-    """The header lines that all answers of a second have which are made of one open file.
+class Question:
+    """What a plain request for a stream asks, but for the positions of its range.
 
-    ``second`` is in whole epoch seconds.
+    A player that goes through a track or seeks in it sends the same bytes again and again, with
+    other positions. These are read without the rest: ``again``.
     """
+
+    __slots__ = ("_after", "_before", "if_range", "session", "target", "ticket", "track_id")
+
+    def __init__(self, data: bytes, target: bytes, track_id: str, ticket: str | None) -> None:
+        self.target = target
+        self.track_id = track_id
+        self.ticket = ticket
+        self.session: str | None = None
+        self.if_range: str | None = None
+        self._before, self._after = data, b""  # nothing is like it
+        found = _RANGE.search(data)
+        if found is None or _POSITIONS.fullmatch(found[1]) is None:
+            return
+        if len(data) - len(found[1]) + _LONGEST_RANGE <= LONGEST_HEAD:
+            self._before, self._after = data[: found.start(1)], data[found.end(1) :]
+
+    @classmethod
+    def read(cls, data: bytes, target: bytes, fields: Fields) -> tuple[Question, Asked] | None:
+        """What a plain request asks, None if it is for aiohttp."""
+        stream = _STREAM.fullmatch(target)
+        if stream is None or not _OTHERS.isdisjoint(fields):
+            return None
+        ticket = None if stream[2] is None else stream[2].decode()
+        question = cls(data, target, stream[1].decode(), ticket)
+        if ticket is None:
+            cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
+            if cookie is None:
+                return None
+            question.session = cookie[1].decode()
+        if b"if-range" in fields:
+            question.if_range = fields[b"if-range"].decode()
+        asked = fields.get(b"range")
+        return question, ALL if asked is None else read_range(asked.decode())
+
+    def again(self, data: bytes) -> Asked | None:
+        """The positions that a request names which is like this one but for them, else None."""
+        if not (data.startswith(self._before) and data.endswith(self._after)):
+            return None
+        found = _POSITIONS.fullmatch(data, len(self._before), len(data) - len(self._after))
+        if found is None:
+            return None
+        first, last = found.groups()
+        return int(first), int(last) if last else None
+
+
+class Answer(NamedTuple):
+    """To whom, with which status, and the bytes: head and body, or the head and where the body is.
+
+    A file that is named is at rest still.
+    """
+
+    user_id: str
+    status: int
+    text: bytes | memoryview
+    opened: OpenFile | None = None
+    body: range = range(0)
+
+
+class Heads(NamedTuple):
+    """The heads of all answers of a second that are made of one open file, and its entity tag.
+
+    ``part`` has room for the first and the last position, and for the number of bytes.
+    """
+
+    etag: str
+    whole: bytes
+    part: bytes
+
+
+@lru_cache(maxsize=64)
+def heads(opened: OpenFile, second: int) -> Heads:
+    """``second`` is in whole epoch seconds."""
     size, validators = opened.status.st_size, Validators.of(opened.status, second)
     fields = description(WholeFile(), validators, range(size), size, opened.path)
-    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode()
+    about = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+    # In the order in which aiohttp writes them.
+    common = "\r\nVary: Origin\r\nX-Content-Type-Options: nosniff\r\n"
+    end = f"\r\nDate: {http_date(second)}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+    whole = f"HTTP/1.1 200 OK{common}{about}Content-Length: {size}{end}"
+    part = (
+        f"HTTP/1.1 206 Partial Content{common}Content-Range: bytes \0-\0/{size}\r\n"
+        f"{about}Content-Length: \0{end}"
+    )
+    template = part.replace("%", "%%").replace("\0", "%d")
+    return Heads(validators.etag, whole.encode(), template.encode())
 
 
 class Desk:
@@ -169,20 +240,27 @@ class Desk:
         self._renewing: dict[str, asyncio.Task[None]] = {}
         self._sheet = memoryview(b"")
 
-    def answer(self, target: bytes, fields: Fields) -> Answer | None:
-        """The whole answer to a plain request, good until the next one is made."""
-        asked = _STREAM.fullmatch(target)
-        if asked is None or not _OTHERS.isdisjoint(fields):
-            return None
-        track_id, ticket = asked[1].decode(), asked[2]
+    def answer(self, question: Question, asked: Asked, now: float) -> Answer | None:
+        """The whole answer to a plain request, good until the next one is made.
+
+        ``now`` is in seconds of ``time.monotonic``.
+        """
         try:
-            user_id = self._listener(track_id, ticket, fields)
-            if user_id is None or self.streams[user_id] >= self._streams_per_user:
+            user_id = self._listener(question)
+            if self.streams[user_id] >= self._streams_per_user:
                 return None
-            path = self._library.find(track_id, user_id).path
+            path = self._library.find(question.track_id, user_id).path
         except AudiostreamError:
             return None
-        return self._part(os.fspath(path), fields.get(b"range", b"").decode(), user_id)
+        opened = self.descriptors.at_rest(os.fspath(path), now)
+        if opened is None:
+            return None
+        if opened.opened_at < now - RENEWED_AFTER and opened.path not in self._renewing:
+            self._renewing[opened.path] = asyncio.create_task(self._renew(opened.path))
+        lines = heads(opened, int(time.time()))
+        if question.if_range is not None and question.if_range != lines.etag:
+            return None
+        return self._part(user_id, opened, lines, asked)
 
     def close(self) -> None:
         """When all connections have ended."""
@@ -192,40 +270,29 @@ class Desk:
         """Write the next answer on something else: a transport has kept the last one."""
         self._sheet = memoryview(b"")
 
-    def _listener(self, track_id: str, ticket: bytes | None, fields: Fields) -> str | None:
-        """Whose good ticket or cookie this is; None without either. Raises ``Unauthorized``."""
-        if ticket is not None:
-            return self._tokens.verify_ticket(ticket.decode(), track_id, self._clock()).user_id
-        cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
-        if cookie is None:
-            return None
-        return self._tokens.verify_session(cookie[1].decode(), self._clock()).user_id
+    def _listener(self, question: Question) -> str:
+        """Whose good ticket or cookie this is. Raises ``Unauthorized``."""
+        if question.ticket is not None:
+            ticket, track_id = question.ticket, question.track_id
+            return self._tokens.verify_ticket(ticket, track_id, self._clock()).user_id
+        return self._tokens.verify_session(question.session or "", self._clock()).user_id
 
-    def _part(self, path: str, asked: str, user_id: str) -> Answer | None:
-        opened = self.descriptors.at_rest(path)
-        if opened is None:
-            return None
-        if opened.opened_at < time.monotonic() - RENEWED_AFTER and path not in self._renewing:
-            self._renewing[path] = asyncio.create_task(self._renew(path))
+    def _part(self, user_id: str, opened: OpenFile, lines: Heads, asked: Asked) -> Answer | None:
         size = opened.status.st_size
-        decision = choose_range(asked, size)
-        if not isinstance(decision, (WholeFile, Part)):
+        decision = choose_part(asked, size)
+        if isinstance(decision, Unsatisfiable):
             return None
         body = positions(decision, size)
-        if not body or (len(body) > SMALL and not self.may_sendfile):
-            return None
-        is_sent = self.may_sendfile and len(body) > LITTLE
-        if is_sent and len(body) <= SMALL and not is_in_memory(opened.file, body):
-            return None
-        about = version_lines(opened, int(time.time()))
-        where = b""
+        length, head = len(body), lines.whole
         if isinstance(decision, Part):
-            where = b"Content-Range: bytes %d-%d/%d\r\n" % (body.start, body.stop - 1, size)
-        date = rfc822_formatted_time().encode()
-        head = _HEAD % (_STATUS[decision.status], where, about, len(body), date)
-        if is_sent:
-            return Answer(user_id, decision.status, memoryview(head), opened, body)
-        text = self._room(len(head) + len(body))
+            head = lines.part % (body.start, body.stop - 1, length)
+        if self.may_sendfile and length > LITTLE:
+            if length <= SMALL and not is_in_memory(opened.file, body):
+                return None
+            return Answer(user_id, decision.status, head, opened, body)
+        if not body or length > SMALL:
+            return None
+        text = self._room(len(head) + length)
         text[: len(head)] = head
         if not read_from_memory(opened.file, body.start, text[len(head) :]):
             return None
@@ -268,6 +335,7 @@ class Shortcut(asyncio.BufferedProtocol):
         "_end_shipment",
         "_idle_since",
         "_is_plain",
+        "_question",
         "_transport",
         "_watching",
     )
@@ -278,6 +346,7 @@ class Shortcut(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._connection: int
         self._is_plain = True
+        self._question: Question | None = None  # the last one
         self._idle_since = 0.0
         self._closing_idle: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -323,12 +392,23 @@ class Shortcut(asyncio.BufferedProtocol):
             self._leave_to_aiohttp(data)
 
     def _take(self, data: bytes) -> None:
-        request, began = plain_request(data), time.monotonic()
+        began, question = time.monotonic(), self._question
+        asked = question.again(data) if question is not None else None
+        if question is None or asked is None:
+            question, asked = self._read(data) or (None, ALL)
+        if question is None or not self._may_answer() or not self._answer(question, asked, began):
+            self._leave_to_aiohttp(data)
+
+    def _read(self, data: bytes) -> tuple[Question, Asked] | None:
+        """Read all of a request, and keep what it asks for when the next one comes."""
+        request = plain_request(data)
         if request is None:
             self._is_plain = False
-        elif self._may_answer() and self._answer(*request, began):
-            return
-        self._leave_to_aiohttp(data)
+            return None
+        read = Question.read(data, *request)
+        if read is not None:
+            self._question = read[0]
+        return read
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
         if self._closing_idle is not None and b"\r\n\r\n" in data:
@@ -347,9 +427,9 @@ class Shortcut(asyncio.BufferedProtocol):
         waiter = getattr(self._behind, "_waiter", None)
         return waiter is not None and not waiter.done()
 
-    def _answer(self, target: bytes, fields: Fields, began: float) -> bool:
+    def _answer(self, question: Question, asked: Asked, began: float) -> bool:
         """Answer in full, or do nothing and say so."""
-        answer = self._desk.answer(target, fields)
+        answer = self._desk.answer(question, asked, began)
         if answer is None:
             return False
         self._idle_since = began
@@ -358,12 +438,12 @@ class Shortcut(asyncio.BufferedProtocol):
             self._close_idle_after(self._behind.keepalive_timeout)
         self._transport.write(answer.text)
         if answer.opened is not None:
-            self._ship(answer, answer.opened, target, began)
+            self._ship(answer, answer.opened, question.target, began)
             return True
         if self._transport.get_write_buffer_size():
             self._desk.give_up_sheet()
             self._watching = asyncio.create_task(self._see_it_taken(answer.user_id))
-        self._note(target, answer.status, began, len(answer.text))
+        self._note(question.target, answer.status, began, len(answer.text))
         return True
 
     def _note(self, target: bytes, status: int, began: float, length: int) -> None:

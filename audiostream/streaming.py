@@ -167,6 +167,12 @@ class PreconditionFailed:
 
 Decision: TypeAlias = WholeFile | Part | Unsatisfiable | NotModified | PreconditionFailed
 
+Asked: TypeAlias = tuple[int | None, int | None]
+"""The first and the last position of a range, as RFC 9110 section 14.1.2 writes them: without the
+first, the last is the number of bytes at the end of the file."""
+ALL: Final[Asked] = (None, None)
+"""No range."""
+
 
 @dataclass(frozen=True, slots=True)
 class Validators:
@@ -188,11 +194,12 @@ class Validators:
     @property
     def last_modified(self) -> str:
         """``mtime`` as an HTTP-date (section 5.6.7)."""
-        return _http_date(self.mtime)
+        return http_date(self.mtime)
 
 
 @lru_cache(maxsize=256)
-def _http_date(moment: int) -> str:
+def http_date(moment: int) -> str:
+    """An HTTP-date (section 5.6.7) of whole epoch seconds."""
     return formatdate(moment, usegmt=True)
 
 
@@ -234,15 +241,23 @@ def decide(
 
 
 def choose_range(range_header: str | None, size: int) -> WholeFile | Part | Unsatisfiable:
-    """Pick the part of a file of ``size`` bytes that a Range field asks for; never raises.
+    """Pick the part of a file of ``size`` bytes that a Range field asks for; never raises."""
+    return choose_part(read_range(range_header), size)
+
+
+def read_range(range_header: str | None) -> Asked:
+    """The positions that a Range field names; never raises.
 
     Another unit, a malformed range, and more than one range count as no Range at all, which
     RFC 9110 section 14.2 allows: a player that skips asks for one.
     """
     match = _ONE_RANGE.fullmatch(range_header or "")
-    if match is None:
-        return WholeFile()
-    first, last = _position(match[1]), _position(match[2])
+    return ALL if match is None else (_position(match[1]), _position(match[2]))
+
+
+def choose_part(asked: Asked, size: int) -> WholeFile | Part | Unsatisfiable:
+    """Pick the part of a file of ``size`` bytes that lies between two positions."""
+    first, last = asked
     if first is None:
         return WholeFile() if last is None else _part(max(size - last, 0), size)
     if last is None:

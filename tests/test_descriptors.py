@@ -58,10 +58,12 @@ async def test_what_was_given_is_taken_once(pool: Descriptors, path: Path) -> No
     pool.shut()
 
 
-async def test_one_looked_at_stays(pool: Descriptors, path: Path) -> None:
-    file = opened(path)
+async def test_one_looked_at_stays(pool: Descriptors, path: Path, clock: Clock) -> None:
+    file, name = opened(path), os.fspath(path)
+    assert pool.at_rest(name, clock.now) is None
     pool.give(file)
-    assert pool.at_rest(os.fspath(path)) is pool.at_rest(os.fspath(path)) is file
+    assert pool.at_rest(name, clock.now) is pool.at_rest(name, clock.now) is file
+    assert pool.at_rest(name, clock.now + TRUSTED_FOR) is None
     pool.shut()
 
 
@@ -73,7 +75,7 @@ async def test_one_that_is_lent_is_closed_when_all_are_done(
     for _ in range(2):
         pool.lend(file)
     pool.take_back(file)
-    assert pool.at_rest(os.fspath(path)) is file
+    assert pool.at_rest(os.fspath(path), clock.now) is file
     clock.now += TRUSTED_FOR
     assert pool.take(os.fspath(path)) is None
     assert not file.file.closed

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ from hypothesis import strategies as st
 from audiostream import Settings, create_app
 from audiostream.descriptors import TRUSTED_FOR
 from audiostream.keys import LIBRARY, STREAMS, TOKENS
+from audiostream.library import Catalogue
 from audiostream.logs import AccessLogger
 from audiostream.settings import Limits
 from audiostream.shipments import GONE
-from audiostream.shortcut import Answer, Desk, Fields, Shortcut, plain_request
-from audiostream.streaming import SMALL
+from audiostream.shortcut import LONGEST_HEAD, Answer, Desk, Question, Shortcut, plain_request
+from audiostream.streaming import SMALL, Asked
 
 from .conftest import PATIENCE, until
 
@@ -41,8 +43,8 @@ class CountingDesk(Desk):
 
     answered = 0
 
-    def answer(self, target: bytes, fields: Fields) -> Answer | None:
-        answer = super().answer(target, fields)
+    def answer(self, question: Question, asked: Asked, now: float) -> Answer | None:
+        answer = super().answer(question, asked, now)
         self.answered += answer is not None
         return answer
 
@@ -174,6 +176,79 @@ async def test_both_ways_answer_alike(house: House, asked: str | None) -> None:
         assert ours.without_date() == theirs.without_date()
 
 
+CHROMIUM = (
+    "Connection: keep-alive",
+    'sec-ch-ua-platform: "Linux"',
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
+    'sec-ch-ua: "Not:A-Brand";v="8", "Chromium";v="156"',
+    "sec-ch-ua-mobile: ?0",
+    "Accept: */*",
+    "Sec-Fetch-Site: same-origin",
+    "Sec-Fetch-Mode: no-cors",
+    "Sec-Fetch-Dest: audio",
+    "Referer: http://127.0.0.1:8080/",
+    "Accept-Encoding: identity;q=1, *;q=0",
+    "Accept-Language: en-US,en;q=0.9",
+)
+"""What its media element sends beside the range, in front of it."""
+
+
+@pytest.mark.parametrize("asked", RANGES)
+async def test_one_like_the_one_before_is_answered_alike(house: House, asked: str | None) -> None:
+    fields = [] if asked is None else [f"Range: {asked}"]
+    async with house.line() as line, house.line() as first:
+        for before in ("Range: bytes=3-", "Range: bytes=0-4"):
+            assert (await line.ask(house.get(*CHROMIUM, before))).status == 206
+        ours = await line.ask(house.get(*CHROMIUM, *fields))
+        theirs = await first.ask(house.get(*CHROMIUM, *fields))
+        assert house.desk.answered == (4 if ours.status != 416 else 2)
+        assert ours.without_date() == theirs.without_date()
+
+
+class TestIfRange:
+    """A browser that seeks in what it has a part of insists on the same version."""
+
+    @pytest.fixture
+    async def etag(self, house: House) -> str:
+        async with house.line(warm=False) as line:
+            head = (await line.ask(house.get("Range: bytes=0-4"))).head
+            return head.partition(b"ETag: ")[2].partition(b"\r\n")[0].decode()
+
+    @pytest.mark.parametrize("asked", RANGES)
+    async def test_the_current_version(self, house: House, etag: str, asked: str | None) -> None:
+        fields = (
+            [f"If-Range: {etag}"] if asked is None else [f"Range: {asked}", f"If-Range: {etag}"]
+        )
+        async with house.line() as short, house.line() as long:
+            assert (await long.ask(house.get("Connection: Keep-Alive, x"))).status == 200
+            ours = await short.ask(house.get(*CHROMIUM, *fields))
+            again = await short.ask(house.get(*CHROMIUM, *fields))
+            assert house.desk.answered == (2 if ours.status != 416 else 0)
+            theirs = await long.ask(house.get(*fields))
+            assert ours.without_date() == again.without_date() == theirs.without_date()
+
+    @pytest.mark.parametrize("of", ["W/{}", '"x"', "{}, {}", "x", "", "{date}", "*"])
+    async def test_anything_else_is_left_to_aiohttp(
+        self, house: House, media: Path, etag: str, of: str
+    ) -> None:
+        date = formatdate((media / "song.wav").stat().st_mtime, usegmt=True)
+        held = f"If-Range: {of.format(etag, etag, date=date)}"
+        async with house.line() as line:
+            assert (await line.ask(house.get("Range: bytes=1-2", held))).status == 200
+            assert house.desk.answered == 0
+
+    async def test_a_version_that_was_replaced_meanwhile(
+        self, house: House, media: Path, etag: str
+    ) -> None:
+        async with house.line() as line:
+            held = f"If-Range: {etag}"
+            assert (await line.ask(house.get("Range: bytes=1-2", held))).body == b"\1\2"
+            (media / "new").write_bytes(b"new")
+            (media / "new").replace(media / "song.wav")
+            for _ in range(2):
+                assert (await line.ask(house.get("Range: bytes=1-2", held))).body == b"new"
+
+
 async def test_a_cookie_opens_it_too(house: House) -> None:
     identity = house.app[TOKENS].verify_ticket(house.ticket(), "song", time.time())
     value, _ = house.app[TOKENS].session(identity, time.time())
@@ -230,6 +305,29 @@ async def test_whatever_is_not_plain_or_not_good_is_left_to_aiohttp(
 
 
 class TestWhatChanges:
+    """Between two requests of one connection that are alike but for their ranges."""
+
+    async def test_a_ticket_that_ends(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with house.line() as line:
+            request = house.get("Range: bytes=4-5")
+            assert (await line.ask(request)).status == 206
+            assert house.desk.answered == 1
+            monkeypatch.setattr(house.desk, "_clock", lambda: time.time() + 9 * 3600)
+            await line.ask(request)
+            assert house.desk.answered == 1
+
+    async def test_a_track_that_became_somebody_elses(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        library = house.app[LIBRARY]
+        async with house.line() as line:
+            request = house.get("Range: bytes=4-5")
+            assert (await line.ask(request)).status == 206
+            theirs = replace(library.find("song", "ada"), owner_id="bob")
+            monkeypatch.setattr(library, "_catalogue", Catalogue({"song": theirs}))
+            assert (await line.ask(request)).status == 404
+            assert house.desk.answered == 1
+
     async def test_a_file_that_was_replaced(self, house: House, media: Path) -> None:
         async with house.line() as line:
             (media / "new").write_bytes(b"new")
@@ -535,3 +633,87 @@ def test_a_plain_request_is_whole_and_ends_at_its_end(
         assert b"host" in names
         assert not {b"content-length", b"transfer-encoding", b"upgrade", b"expect"} & set(names)
         assert found[1].get(b"connection", b"keep-alive").lower() == b"keep-alive"
+
+
+def read(data: bytes) -> tuple[Question, Asked] | None:
+    request = plain_request(data)
+    return request and Question.read(data, *request)
+
+
+def told(question: Question) -> tuple[object, ...]:
+    return (
+        question.target,
+        question.track_id,
+        question.ticket,
+        question.session,
+        question.if_range,
+    )
+
+
+positions = st.one_of(st.integers(0, 10**19).map(str), st.text("0123456789 -,=", max_size=20))
+values = st.one_of(
+    st.builds("bytes={}-{}".format, positions, positions),
+    st.builds("bytes={}-{}".format, st.integers(0, 99), st.integers(0, 99)),
+    st.sampled_from(["bytes=0-", "Bytes=1-2", " bytes=1-2", "bytes=1-2\t", "x", ""]),
+)
+more_fields = st.lists(
+    st.one_of(
+        st.sampled_from([*CHROMIUM, 'If-Range: "1-2-3"', "X: bytes=0-4", "X-Range: bytes=1-2"]),
+        st.builds("Cookie: {}".format, st.sampled_from(["audiostream_session=a.b.c", "a=b"])),
+        st.builds("X: {}".format, st.sampled_from(["Range: bytes=0-9", "a" * 3850])),
+    ),
+    max_size=4,
+    unique_by=lambda field: field.partition(":")[0],
+)
+targets = st.sampled_from(["/tracks/stream/a", "/api/tracks/stream/a?ticket=1.2.3", "/healthz"])
+
+
+@given(
+    target=targets,
+    before=more_fields,
+    after=more_fields,
+    name=st.sampled_from(["Range: ", "range:", "RANGE: \t"]),
+    first=values,
+    second=values,
+    junk=st.tuples(st.integers(0, 400), st.integers(0, 9), st.binary(max_size=9)),
+)
+@rounds(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_what_is_read_of_one_like_the_one_before_is_what_all_of_it_says(
+    target: str,
+    before: list[str],
+    after: list[str],
+    name: str,
+    first: str,
+    second: str,
+    junk: tuple[int, int, bytes],
+) -> None:
+    def request(value: str) -> bytes:
+        lines = [f"GET {target} HTTP/1.1", "Host: here", *before, f"{name}{value}", *after, "", ""]
+        return "\r\n".join(lines).encode()
+
+    found = read(request(first))
+    if found is None:
+        return
+    question, _ = found
+    like, (place, gone, put) = request(second), junk
+    for data in (like, like[:place] + put + like[place + gone :], like + put, put + like, like * 2):
+        asked = question.again(data)
+        if asked is not None:
+            in_full = read(data)
+            assert in_full is not None
+            assert (told(question), asked) == (told(in_full[0]), in_full[1])
+            assert len(data) <= LONGEST_HEAD
+
+
+def test_of_one_like_the_one_before_nothing_but_the_range_is_read() -> None:
+    def request(value: str) -> bytes:
+        lines = ["GET /tracks/stream/a?ticket=1.2.3 HTTP/1.1", "Host: here", f"Range: {value}"]
+        return "\r\n".join([*lines, 'If-Range: "1-2-3"', "", ""]).encode()
+
+    found = read(request("bytes=0-"))
+    assert found is not None
+    assert found[0].again(request("bytes=7-")) == (7, None)
+    assert found[0].again(request("bytes=00123-456")) == (123, 456)
+    assert found[0].again(request("bytes=-5")) is None
+    assert found[0].again(request("bytes=1-2").replace(b"1.2.3", b"1.2.4")) is None
+    assert found[0].again(request("bytes=1-2").replace(b"1-2-3", b"1-2-4")) is None

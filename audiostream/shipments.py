@@ -49,16 +49,22 @@ _BYTES_ACKED_AT: Final = 120
 class Shipment:
     """A part of a file on its way to one client.
 
-    ``sent`` is in bytes; ``failure`` is the ``errno`` of what ended it, None where nothing did.
+    ``sent`` is in bytes, and begins with what went before; ``failure`` is the ``errno`` of what
+    ended it, None where nothing did.
     """
 
     __slots__ = ("_body", "_connection", "_transport", "failure", "opened", "sent")
 
     def __init__(
-        self, transport: asyncio.Transport, connection: int, opened: OpenFile, body: range
+        self,
+        transport: asyncio.Transport,
+        connection: int,
+        opened: OpenFile,
+        body: range,
+        sent: int = 0,
     ) -> None:
         self.opened = opened
-        self.sent = 0
+        self.sent = sent
         self.failure: int | None = None
         self._transport = transport
         self._connection = connection

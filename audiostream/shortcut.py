@@ -14,8 +14,9 @@ that take their time (``shipments``), HTTP in general: that is aiohttp's.
                   │ yes
               not much: bytes in memory? ──no──► aiohttp
                   │ yes, or much
-              little: one write          more: the head, and sendfile; a Shipment, which waits
-                                               where the client takes its time
+              little: one write          more: the head, and sendfile
+                  │                            │
+                  └──── not all was taken ─────┴──► a Shipment, which waits for the client
 
 Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
 not a whole request without a body stays there: where the next request begins is then known to
@@ -65,7 +66,7 @@ from .streaming import (
 
 LOG = logging.getLogger(__name__)
 
-LITTLE: Final = 32 * 1024
+LITTLE: Final = 64 * 1024
 """Bytes up to which one read and one write are cheaper than a write and a ``sendfile``."""
 LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
@@ -73,8 +74,6 @@ TRAY: Final = 64 * 1024
 """Bytes that are read at once."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
-TAKEN_LOOK_EVERY: Final = 0.25
-"""Seconds between two looks whether a slow client has taken its answer."""
 
 # A request line and fields in the plainest form that RFC 9112 has: no folding, no bare CR or LF,
 # nothing beyond ASCII, no body behind it.
@@ -181,16 +180,17 @@ class Question:
 
 
 class Answer(NamedTuple):
-    """To whom, with which status, and the bytes: head and body, or the head and where the body is.
+    """To whom, with which status, and the bytes: a head, and a body from a file at rest.
 
-    A file that is named is at rest still.
+    ``text`` begins with the head, of ``head`` bytes; where there is more of it, that is the body.
     """
 
     user_id: str
     status: int
     text: bytes | memoryview
-    opened: OpenFile | None = None
-    body: range = range(0)
+    head: int
+    opened: OpenFile
+    body: range
 
 
 class Heads(NamedTuple):
@@ -238,13 +238,16 @@ class Desk:
         self._library = app[LIBRARY]
         self._files = app[FILES]
         self._renewing: dict[str, asyncio.Task[None]] = {}
-        self._sheet = memoryview(b"")
+        # What to write on: again the same, as fresh memory costs more than filling it.
+        self._sheet = memoryview(bytearray(LITTLE + LONGEST_HEAD))
 
     def answer(self, question: Question, asked: Asked, now: float) -> Answer | None:
         """The whole answer to a plain request, good until the next one is made.
 
         ``now`` is in seconds of ``time.monotonic``.
         """
+        if not self.may_sendfile:
+            return None  # aiohttp's way copies where it has to
         try:
             user_id = self._listener(question)
             if self.streams[user_id] >= self._streams_per_user:
@@ -266,10 +269,6 @@ class Desk:
         """When all connections have ended."""
         self.writable.close()
 
-    def give_up_sheet(self) -> None:
-        """Write the next answer on something else: a transport has kept the last one."""
-        self._sheet = memoryview(b"")
-
     def _listener(self, question: Question) -> str:
         """Whose good ticket or cookie this is. Raises ``Unauthorized``."""
         if question.ticket is not None:
@@ -286,17 +285,15 @@ class Desk:
         length, head = len(body), lines.whole
         if isinstance(decision, Part):
             head = lines.part % (body.start, body.stop - 1, length)
-        if self.may_sendfile and length > LITTLE:
+        if length > LITTLE:
             if length <= SMALL and not is_in_memory(opened.file, body):
                 return None
-            return Answer(user_id, decision.status, head, opened, body)
-        if not body or length > SMALL:
-            return None
-        text = self._room(len(head) + length)
+            return Answer(user_id, decision.status, head, len(head), opened, body)
+        text = self._sheet[: len(head) + length]
         text[: len(head)] = head
-        if not read_from_memory(opened.file, body.start, text[len(head) :]):
+        if not body or not read_from_memory(opened.file, body.start, text[len(head) :]):
             return None
-        return Answer(user_id, decision.status, text)
+        return Answer(user_id, decision.status, text, len(head), opened, body)
 
     async def _renew(self, path: str) -> None:
         """Open a file again that is in use, before its descriptor is too old to be trusted."""
@@ -309,12 +306,6 @@ class Desk:
         finally:
             del self._renewing[path]
         self.descriptors.give(OpenFile(path, file, status, now))
-
-    def _room(self, length: int) -> memoryview:
-        """What to write on: again the same, as fresh memory costs more than filling it."""
-        if len(self._sheet) < length:
-            self._sheet = memoryview(bytearray(max(length, SMALL + LONGEST_HEAD)))
-        return self._sheet[:length]
 
 
 class Shortcut(asyncio.BufferedProtocol):
@@ -337,7 +328,6 @@ class Shortcut(asyncio.BufferedProtocol):
         "_is_plain",
         "_question",
         "_transport",
-        "_watching",
     )
 
     def __init__(self, desk: Desk, behind: web.RequestHandler) -> None:
@@ -349,7 +339,6 @@ class Shortcut(asyncio.BufferedProtocol):
         self._question: Question | None = None  # the last one
         self._idle_since = 0.0
         self._closing_idle: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
         self._end_shipment: Callable[[], None] | None = None
         self._came_early: bytes | None = None  # while a shipment was under way; b"" is the end
 
@@ -436,15 +425,25 @@ class Shortcut(asyncio.BufferedProtocol):
         if self._closing_idle is None:
             self._behind.keep_alive(False)
             self._close_idle_after(self._behind.keepalive_timeout)
-        self._transport.write(answer.text)
-        if answer.opened is not None:
-            self._ship(answer, answer.opened, question.target, began)
-            return True
-        if self._transport.get_write_buffer_size():
-            self._desk.give_up_sheet()
-            self._watching = asyncio.create_task(self._see_it_taken(answer.user_id))
-        self._note(question.target, answer.status, began, len(answer.text))
+        taken = self._write(answer.text)
+        if taken < answer.head:
+            self._transport.write(bytes(answer.text[taken : answer.head]))
+            taken = answer.head
+        if taken - answer.head < len(answer.body):
+            self._ship(answer, taken - answer.head, question.target, began)
+        else:
+            self._note(question.target, answer.status, began, taken)
         return True
+
+    def _write(self, text: bytes | memoryview) -> int:
+        """Write what the system takes at once, and say how many bytes that is.
+
+        A transport would keep the rest: here that is read from the file when it is wanted.
+        """
+        try:
+            return os.write(self._connection, text)
+        except OSError:  # no room, or a client that left: whatever comes next will tell
+            return 0
 
     def _note(self, target: bytes, status: int, began: float, length: int) -> None:
         """Write the line of the access log."""
@@ -455,17 +454,17 @@ class Shortcut(asyncio.BufferedProtocol):
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
             logger.note(remote, "GET", path, status, length, taken)
 
-    def _ship(self, answer: Answer, opened: OpenFile, target: bytes, began: float) -> None:
-        """Send a file's bytes, at once if the system takes them all."""
-        shipment = Shipment(self._transport, self._connection, opened, answer.body)
+    def _ship(self, answer: Answer, sent: int, target: bytes, began: float) -> None:
+        """Send a file's bytes but for those ``sent``, at once if the system takes them all."""
+        shipment = Shipment(self._transport, self._connection, answer.opened, answer.body, sent)
         if shipment.send():
             self._hold(shipment, answer, target, began)
             return
         if not shipment.is_whole:
             self._transport.abort()
         if shipment.failure in _NO_SENDFILE:
-            self._desk.may_sendfile = False  # aiohttp's way copies where it has to
-        self._note(target, answer.status, began, len(answer.text) + shipment.sent)
+            self._desk.may_sendfile = False
+        self._note(target, answer.status, began, answer.head + shipment.sent)
 
     def _hold(self, shipment: Shipment, answer: Answer, target: bytes, began: float) -> None:
         """Send the rest as the client takes it. What comes meanwhile waits."""
@@ -479,7 +478,7 @@ class Shortcut(asyncio.BufferedProtocol):
             watch.stop()
             count_out(desk.streams, answer.user_id)
             desk.descriptors.take_back(shipment.opened)
-            self._note(target, answer.status, began, len(answer.text) + shipment.sent)
+            self._note(target, answer.status, began, answer.head + shipment.sent)
             if shipment.is_whole:
                 self._be_idle()
             else:
@@ -524,15 +523,3 @@ class Shortcut(asyncio.BufferedProtocol):
         if self._closing_idle is not None:
             self._closing_idle.cancel()
             self._closing_idle = None
-
-    async def _see_it_taken(self, user_id: str) -> None:
-        """Count a stream until its client has taken it; one that takes nothing is cut."""
-        streams = self._desk.streams
-        streams[user_id] += 1
-        watch = StallWatch(self._transport, self._desk.stall_timeout)
-        try:
-            while self._transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(TAKEN_LOOK_EVERY)
-        finally:
-            watch.stop()
-            count_out(streams, user_id)

@@ -50,7 +50,6 @@ from .streaming import (
     SMALL,
     Asked,
     Part,
-    Unsatisfiable,
     Validators,
     WholeFile,
     choose_part,
@@ -187,7 +186,7 @@ class Answer(NamedTuple):
 
     user_id: str
     status: int
-    text: bytes | memoryview
+    text: memoryview
     head: int
     opened: OpenFile
     body: range
@@ -279,19 +278,19 @@ class Desk:
     def _part(self, user_id: str, opened: OpenFile, lines: Heads, asked: Asked) -> Answer | None:
         size = opened.status.st_size
         decision = choose_part(asked, size)
-        if isinstance(decision, Unsatisfiable):
-            return None
         body = positions(decision, size)
+        if not body:
+            return None
         length, head = len(body), lines.whole
         if isinstance(decision, Part):
             head = lines.part % (body.start, body.stop - 1, length)
         if length > LITTLE:
             if length <= SMALL and not is_in_memory(opened.file, body):
                 return None
-            return Answer(user_id, decision.status, head, len(head), opened, body)
+            return Answer(user_id, decision.status, memoryview(head), len(head), opened, body)
         text = self._sheet[: len(head) + length]
         text[: len(head)] = head
-        if not body or not read_from_memory(opened.file, body.start, text[len(head) :]):
+        if not read_from_memory(opened.file, body.start, text[len(head) :]):
             return None
         return Answer(user_id, decision.status, text, len(head), opened, body)
 
@@ -435,7 +434,7 @@ class Shortcut(asyncio.BufferedProtocol):
             self._note(question.target, answer.status, began, taken)
         return True
 
-    def _write(self, text: bytes | memoryview) -> int:
+    def _write(self, text: memoryview) -> int:
         """Write what the system takes at once, and say how many bytes that is.
 
         A transport would keep the rest: here that is read from the file when it is wanted.

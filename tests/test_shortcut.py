@@ -474,6 +474,37 @@ class TestLargeRanges:
             assert house.desk.answered == 1
             assert ours.without_date() == theirs.without_date()
 
+    @pytest.mark.parametrize("asked", ["0-9", "0-65535", "0-65536", "9-200000", "9-1048582"])
+    @pytest.mark.parametrize("most", [0, 5, 405, 20_000, 40_000])
+    async def test_what_the_system_does_not_take_at_once_follows(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, asked: str, most: int
+    ) -> None:
+        def write(file: int, text: memoryview, write: Callable[..., int] = os.write) -> int:
+            if not most:
+                raise BlockingIOError
+            return write(file, text[:most])
+
+        first, last = map(int, asked.split("-"))
+        async with house.line() as line:
+            monkeypatch.setattr("audiostream.shortcut.os.write", write)
+            for answered in (1, 2):
+                reply = await line.ask(house.get(f"Range: bytes={asked}"))
+                assert reply.body == self.audio[first : last + 1]
+                assert house.desk.answered == answered
+        await until(lambda: not house.app[STREAMS])
+
+    @pytest.mark.parametrize(("asked", "is_ours"), [("0-9", 0), ("9-99999", 0), ("9-999999", 1)])
+    async def test_what_is_not_in_memory_is_left_to_aiohttp_unless_it_is_much(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, asked: str, is_ours: int
+    ) -> None:
+        first, last = map(int, asked.split("-"))
+        async with house.line() as line:
+            for name in ("read_from_memory", "is_in_memory"):
+                monkeypatch.setattr(f"audiostream.shortcut.{name}", lambda *_: False)
+            reply = await line.ask(house.get(f"Range: bytes={asked}"))
+            assert reply.body == self.audio[first : last + 1]
+            assert house.desk.answered == is_ours
+
     async def test_a_client_with_little_room_gets_all_of_it(
         self, house: House, caplog: pytest.LogCaptureFixture
     ) -> None:

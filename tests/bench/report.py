@@ -57,7 +57,7 @@ def as_json(
 def plot(rows: Sequence[Row], title: str) -> str:
     """An SVG with a bar for every row that has a ratio of which more is better."""
     shown = [row for row in rows if row.ratio is not None and row.unit != "ms"]
-    left, width, line, top = 430, _WIDTH, 19, 56
+    left, width, line, top = 455, _WIDTH, 19, 56
     low = min([0.1, *(row.ratio.low for row in shown if row.ratio)])
     high = max([10.0, *(row.ratio.high for row in shown if row.ratio)])
     scale = width / math.log(high / low)

@@ -30,8 +30,6 @@ READ_AT_ONCE: Final = 64
 READ_AT_MOST: Final = 64 * 1024
 """Bytes that are read at once of one connection."""
 
-_tray = memoryview(bytearray(READ_AT_MOST))  # one for all: what is in it is taken at once
-
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +83,7 @@ class Arrivals:
                 upgraded.read(number)
 
 
-class Upgraded(asyncio.BufferedProtocol):
+class Upgraded(asyncio.Protocol):
     """What arrives on a connection goes to ``take``; all else about it stays with the protocol that
     it had.
 
@@ -123,7 +121,8 @@ class Upgraded(asyncio.BufferedProtocol):
         except OSError:
             data = b""
         if not data:
-            self._leave_to_asyncio()
+            self._arrivals.stop(self)
+            self._transport.resume_reading()
             return
         try:
             self._take(data)
@@ -131,26 +130,19 @@ class Upgraded(asyncio.BufferedProtocol):
             _log.exception("what arrived could not be handled; the connection is cut")
             self._transport.abort()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return _tray
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._take(bytes(_tray[:nbytes]))
+    def data_received(self, data: bytes) -> None:
+        self._take(data)
 
     def eof_received(self) -> bool | None:
         return self._former.eof_received()
 
-    def connection_lost(self, error: BaseException | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self._arrivals.stop(self)
         self.number = None  # soon another connection's
-        self._former.connection_lost(cast(Exception, error))
+        self._former.connection_lost(error)
 
     def pause_writing(self) -> None:
         self._former.pause_writing()
 
     def resume_writing(self) -> None:
         self._former.resume_writing()
-
-    def _leave_to_asyncio(self) -> None:
-        self._arrivals.stop(self)
-        self._transport.resume_reading()

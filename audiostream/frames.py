@@ -120,10 +120,7 @@ class FrameReader:
             keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
             payload = (_to_int(data[start:end]) ^ _to_int(keys)).to_bytes(length)
             if first == _WHOLE_TEXT:
-                try:
-                    return payload.decode()
-                except UnicodeDecodeError:
-                    raise _not_utf8() from None
+                return _decoded(payload)
             if first & _CONTROL:
                 return _control(first & _OPCODE, payload)
             if (text := self._put_together(first, payload)) is not None:
@@ -164,11 +161,7 @@ def _decoded(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise _not_utf8() from None
-
-
-def _not_utf8() -> Closing:
-    return Closing(NOT_UTF8, "text is UTF-8")
+        raise Closing(NOT_UTF8, "text is UTF-8") from None
 
 
 def _control(opcode: int, payload: bytes) -> Message:

@@ -423,7 +423,7 @@ def _report(
         if _agrees(state, report, tolerance):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
             if in_step and (heard.reminders or not heard.in_step):
-                heard = _in_step(heard)
+                heard = replace(heard, in_step=True, reminders=0)
             return Outcome(state, heard, NOBODY)
 
         is_active = device is not None and state.active_device == device
@@ -489,19 +489,6 @@ def _hear(listener: Listener, report: Sighting, tolerance: float) -> Listener:
         listener.told_before_at,
         False,
         listener.reminders,
-    )
-
-
-def _in_step(heard: Listener) -> Listener:
-    """The same device, which has agreed."""
-    return Listener(  # as above
-        heard.told,
-        heard.reported,
-        heard.recent,
-        True,
-        heard.is_sounding,
-        heard.told_before_at,
-        heard.is_ignored,
     )
 
 

@@ -178,9 +178,8 @@ class Room:
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
     ) -> float:
         """The same; answers its moment. Most senders do not look at the state after it."""
-        now, state = self._clock(), self.state
-        if playback.settled(state, now) is not state:
-            self._pass_time(now)
+        now = self._clock()
+        self._pass_time(now)
         if self.state.duration is None:
             self._complete()
         if isinstance(command, GetCurrentState):
@@ -208,8 +207,7 @@ class Room:
         if outcome.audience is not NOBODY or frame_id is not None:
             hearers = self._hearers(outcome.audience, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
-        if self._watchers:
-            self._tell_watchers()
+        self._tell_watchers()
         return now
 
     def settle(self) -> None:

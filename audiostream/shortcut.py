@@ -45,7 +45,6 @@ from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKE
 from .logs import AccessLogger
 from .shipments import Shipment, StallWatch, WriteWatch
 from .streaming import (
-    ALL,
     DESCRIPTORS,
     SMALL,
     Asked,
@@ -136,12 +135,20 @@ class Question:
 
     __slots__ = ("_after", "_before", "if_range", "session", "target", "ticket", "track_id")
 
-    def __init__(self, data: bytes, target: bytes, track_id: str, ticket: str | None) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        target: bytes,
+        track_id: str,
+        ticket: str | None,
+        session: str | None,
+        if_range: str | None,
+    ) -> None:
         self.target = target
         self.track_id = track_id
         self.ticket = ticket
-        self.session: str | None = None
-        self.if_range: str | None = None
+        self.session = session
+        self.if_range = if_range
         self._before, self._after = data, b""  # nothing is like it
         found = _RANGE.search(data)
         if found is None or _POSITIONS.fullmatch(found[1]) is None:
@@ -155,17 +162,13 @@ class Question:
         stream = _STREAM.fullmatch(target)
         if stream is None or not _OTHERS.isdisjoint(fields):
             return None
-        ticket = None if stream[2] is None else stream[2].decode()
-        question = cls(data, target, stream[1].decode(), ticket)
-        if ticket is None:
-            cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
-            if cookie is None:
-                return None
-            question.session = cookie[1].decode()
-        if b"if-range" in fields:
-            question.if_range = fields[b"if-range"].decode()
-        asked = fields.get(b"range")
-        return question, ALL if asked is None else read_range(asked.decode())
+        cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
+        ticket, session = _text(stream[2]), _text(cookie and cookie[1])
+        if ticket is None and session is None:
+            return None
+        if_range = _text(fields.get(b"if-range"))
+        question = cls(data, target, stream[1].decode(), ticket, session, if_range)
+        return question, read_range(_text(fields.get(b"range")))
 
     def again(self, data: bytes) -> Asked | None:
         """The positions that a request names which is like this one but for them, else None."""
@@ -176,6 +179,10 @@ class Question:
             return None
         first, last = found.groups()
         return int(first), int(last) if last else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
 
 
 class Answer(NamedTuple):
@@ -380,15 +387,15 @@ class Shortcut(asyncio.BufferedProtocol):
             self._leave_to_aiohttp(data)
 
     def _take(self, data: bytes) -> None:
-        began, question = time.monotonic(), self._question
-        asked = question.again(data) if question is not None else None
-        if question is None or asked is None:
-            question, asked = self._read(data) or (None, ALL)
-        if question is None or not self._may_answer() or not self._answer(question, asked, began):
+        began, read = time.monotonic(), self._read(data)
+        if read is None or not self._may_answer() or not self._answer(*read, began):
             self._leave_to_aiohttp(data)
 
     def _read(self, data: bytes) -> tuple[Question, Asked] | None:
-        """Read all of a request, and keep what it asks for when the next one comes."""
+        """What a request asks: by its positions if it is like the last one, else all is read."""
+        last = self._question
+        if last is not None and (asked := last.again(data)) is not None:
+            return last, asked
         request = plain_request(data)
         if request is None:
             self._is_plain = False

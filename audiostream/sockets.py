@@ -118,14 +118,13 @@ class Outbox:
 
     def send(self, frame: bytes) -> None:
         """The same, of a frame."""
-        transport = self._transport
-        if self._is_finished or transport.is_closing():
+        if self._is_finished or self._transport.is_closing():
             return
-        if transport.get_write_buffer_size() + self._held_size > MAX_UNSENT:
+        if self._transport.get_write_buffer_size() + self._held_size > MAX_UNSENT:
             _log.info("cut a device that stopped reading")
-            transport.abort()
+            self._transport.abort()
         elif not self._turn.is_open:
-            transport.write(frame)
+            self._transport.write(frame)
         elif self._held is None:
             self._held, self._held_size = [frame], len(frame)
             self._turn.hold(self)
@@ -285,9 +284,8 @@ class DeviceSocket:
         """Handle what has arrived, or a turn's share of it."""
         if self._is_closing or self._is_gone:
             return
-        reader, turn = self._reader, self._turn
-        if not turn.is_open:
-            turn.open()
+        self._turn.open()
+        reader = self._reader
         try:
             for _ in range(FRAMES_PER_TURN):
                 if self._receive is None:
@@ -295,8 +293,7 @@ class DeviceSocket:
                     return
                 message = reader.read() if reader.unread else None
                 if message is None:
-                    if self._is_paused:
-                        self._resume()
+                    self._resume()
                     return
                 if isinstance(message, str):
                     self._receive(message)

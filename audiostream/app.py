@@ -297,7 +297,7 @@ def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> None:
     line.clear()
     if stop.is_set():
         return
-    _log.info("the library has %d tracks (scanned in %.1f s)", report.tracks, report.elapsed)
+    _log.info("the library has %d tracks (scanned in %.3f s)", report.tracks, report.elapsed)
     try:
         cache.save(library.rows())
     except (OSError, sqlite3.Error) as error:

@@ -91,40 +91,43 @@ class FrameReader:
         Raises ``Closing``: 1002, 1003 for binary messages, 1007 for text that is not UTF-8, 1009
         as soon as a message says that it is too long.
         """
-        while True:
-            data, at = self.unread, self._at
-            size = len(data)
-            if size < at + 2:
-                return None
-            first, longest = data[at], self._max_message
-            if first != _WHOLE_TEXT or self._begun is not None:
-                longest = self._room(first, data[at + 1])
-            length, start = data[at + 1] - _MASKED, at + 6
-            if length < 0:
-                raise Closing(PROTOCOL_ERROR, "a client's frames are masked")
-            if length > _LONGEST_CONTROL:
-                start += 2 if length == 126 else 8
-                if size < start - 4:
+        try:
+            while True:
+                data, at = self.unread, self._at
+                size = len(data)
+                if size < at + 2:
                     return None
-                length = _to_int(data[at + 2 : start - 4])
-            if length > longest:
-                raise Closing(TOO_LONG, f"messages have at most {self._max_message} bytes")
-            end = start + length
-            if size < end:
-                return None
-            if size > end:
-                self._at = end
-            else:
-                self.unread, self._at = b"", 0
-            # Unmasked (§5.3) all at once: of whole numbers that is fast.
-            keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
-            payload = (_to_int(data[start:end]) ^ _to_int(keys)).to_bytes(length)
-            if first == _WHOLE_TEXT:
-                return _decoded(payload)
-            if first & _CONTROL:
-                return _control(first & _OPCODE, payload)
-            if (text := self._put_together(first, payload)) is not None:
-                return text
+                first, longest = data[at], self._max_message
+                if first != _WHOLE_TEXT or self._begun is not None:
+                    longest = self._room(first, data[at + 1])
+                length, start = data[at + 1] - _MASKED, at + 6
+                if length < 0:
+                    raise Closing(PROTOCOL_ERROR, "a client's frames are masked")
+                if length > _LONGEST_CONTROL:
+                    start += 2 if length == 126 else 8
+                    if size < start - 4:
+                        return None
+                    length = _to_int(data[at + 2 : start - 4])
+                if length > longest:
+                    raise Closing(TOO_LONG, f"messages have at most {self._max_message} bytes")
+                end = start + length
+                if size < end:
+                    return None
+                if size > end:
+                    self._at = end
+                else:
+                    self.unread, self._at = b"", 0
+                # Unmasked (§5.3) all at once: of whole numbers that is fast.
+                keys = (data[start - 4 : start] * (length // 4 + 1))[:length]
+                payload = (_to_int(data[start:end]) ^ _to_int(keys)).to_bytes(length)
+                if first == _WHOLE_TEXT:
+                    return payload.decode()
+                if first & _CONTROL:
+                    return _control(first & _OPCODE, payload)
+                if (text := self._put_together(first, payload)) is not None:
+                    return text
+        except UnicodeDecodeError:
+            raise Closing(NOT_UTF8, "text is UTF-8") from None
 
     def _room(self, first: int, second: int) -> int:
         """How long the payload of such a frame may be. Most are whole texts and need not ask.
@@ -154,14 +157,7 @@ class FrameReader:
         if not first & _FINAL:
             return None
         whole, self._begun = bytes(self._begun), None
-        return _decoded(whole)
-
-
-def _decoded(payload: bytes) -> str:
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        raise Closing(NOT_UTF8, "text is UTF-8") from None
+        return whole.decode()
 
 
 def _control(opcode: int, payload: bytes) -> Message:
@@ -174,7 +170,7 @@ def _control(opcode: int, payload: bytes) -> Message:
     code = int.from_bytes(payload[:2])
     if len(payload) == 1 or not (code in _REGISTERED or 3000 <= code < 5000):
         raise Closing(PROTOCOL_ERROR, "there is no such close code")
-    _decoded(payload[2:])
+    payload[2:].decode()  # a reason is UTF-8, or no text at all (§5.5.1)
     return Close(code)
 
 

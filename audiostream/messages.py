@@ -253,8 +253,11 @@ class Familiar:
 
     def report(self, text: str) -> Report | None:
         """The report that ``text`` is, or None: it has to be parsed."""
-        like, number = self._report, _between(text, self._report_ends)
-        if like is None or not _is_position(number):
+        like, (head, tail) = self._report, self._report_ends
+        if like is None or not (text.startswith(head) and text.endswith(tail)):
+            return None
+        number = text[len(head) : -len(tail)]
+        if not _is_position(number):
             return None
         return Report(
             like.track_id, float(number), like.is_playing, like.playback_rate, like.if_rev
@@ -262,10 +265,11 @@ class Familiar:
 
     def question(self, text: str) -> Frame | None:
         """The frame without data that ``text`` is, or None: it has to be parsed."""
-        like, number = self._question, _between(text, self._question_ends)
-        if like is None or not _is_id(number):
+        like, (head, tail) = self._question, self._question_ends
+        if like is None or not (text.startswith(head) and text.endswith(tail)):
             return None
-        return Frame(like.event, like.data, int(number))
+        number = text[len(head) : -len(tail)]
+        return Frame(like.event, like.data, int(number)) if _is_id(number) else None
 
     def learn_report(self, text: str, report: Report) -> None:
         """Know texts like this one from now on; it was parsed, and is ``report``."""
@@ -276,14 +280,6 @@ class Familiar:
         """The same of a frame without data."""
         if type(frame.id) is int and (ends := _ends(text, _ID, '"id"')):
             self._question, self._question_ends = frame, ends
-
-
-def _between(text: str, ends: tuple[str, str]) -> str:
-    """What a text has between such ends, nothing if it has others."""
-    head, tail = ends
-    if text.startswith(head) and text.endswith(tail):
-        return text[len(head) : len(text) - len(tail)]
-    return ""
 
 
 def _ends(text: str, number: re.Pattern[str], name: str) -> tuple[str, str] | None:

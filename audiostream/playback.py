@@ -1,8 +1,8 @@
 """One user's playback and the rules that keep several players from fighting over it.
 
 Here: immutable values in, an outcome out. Not here: sockets, clocks, files. ``now`` is an
-argument (float seconds, monotonic, mapped to the epoch once at start), and who is told is an
-answer: delivering it is the registry's work.
+argument (float seconds of a monotonic clock), and who is told is an answer: delivering it is the
+registry's work, and so is the date of a change.
 
 ::
 
@@ -89,7 +89,8 @@ class State:
 
     ``duration`` is None where it is unknown. ``frozen_at`` is set while the last player is away
     (rule 11): the position then stands still although ``is_playing``. ``is_interrupted``: it was
-    playing when the server stopped, and nothing has happened since.
+    playing when the server stopped, and nothing has happened since. ``updated_at`` is when ``rev``
+    grew last, in epoch seconds: the registry dates what the rules here have changed.
     """
 
     track_id: str | None = None
@@ -182,7 +183,11 @@ class Listener:
 
 @value
 class Left:
-    """Where a track was left: ``position`` in seconds, at the moment ``at``."""
+    """Where a track was left: ``position`` in seconds, at the moment ``at``.
+
+    The rules say ``at`` in ``now``; it is kept in epoch seconds, which mean something after a
+    restart.
+    """
 
     track_id: str
     position: float
@@ -222,19 +227,21 @@ def apply(
     left_at: float | None = None,
     alone: bool = False,
     tolerance: float = SYNC_TOLERANCE,
+    wall_time: float = 0.0,
 ) -> Outcome:
     """Decide what ``command`` does to a user's playback at ``now``, for which it is ``settled``.
 
     ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
     ``duration`` is that of the command's track, ``left_at`` the position at which this user last
     left it (None: never), both in seconds. ``alone`` says that no other device
-    is connected. ``tolerance`` is in seconds. The caller tells the ``audience`` and calls
-    ``tell`` for each device that it told. Raises ``Conflict``.
+    is connected. ``tolerance`` is in seconds. ``wall_time`` is ``now`` in epoch seconds, for the
+    state that a ``Conflict`` carries. The caller tells the ``audience`` and calls ``tell`` for
+    each device that it told. Raises ``Conflict``.
     """
     listener = listener or Listener()
     if command.if_rev is not None and command.if_rev != state.rev:
         raise Conflict(  # rule 8
-            f"the state has moved on to rev {state.rev}", view(state, now).to_json()
+            f"the state has moved on to rev {state.rev}", view(state, now, wall_time).to_json()
         )
     if command.track_id == state.track_id and duration != state.duration:
         state = replace(state, duration=duration)
@@ -247,7 +254,7 @@ def apply(
             now,
         )
         return _report(state, listener, report, device, duration, alone, tolerance)
-    return _command(state, listener, command, now, device, duration, left_at)
+    return _command(state, listener, command, now, wall_time, device, duration, left_at)
 
 
 def settled(state: State, now: float) -> State:
@@ -257,9 +264,8 @@ def settled(state: State, now: float) -> State:
     if state.frozen_at is not None:
         if now - state.frozen_at < RESUME_GRACE:
             return state
-        return replace(  # rule 11: none came back
-            state, is_playing=False, frozen_at=None, rev=state.rev + 1, updated_at=now
-        )
+        # rule 11: none came back
+        return replace(state, is_playing=False, frozen_at=None, rev=state.rev + 1)
     begin, end = state.position, state.duration  # no ``position_at``: this is asked all the time
     went_on = (now - state.anchored_at) * state.playback_rate
     if end is None or (begin < end and begin + went_on < end):
@@ -267,8 +273,10 @@ def settled(state: State, now: float) -> State:
     return replace(state, is_playing=False, position=end)
 
 
-def view(state: State, now: float) -> StateView:
-    """The state as clients are told it, extrapolated to ``now``."""
+def view(state: State, now: float, wall_time: float) -> StateView:
+    """The state as clients are told it, extrapolated to ``now``, which is ``wall_time`` in epoch
+    seconds.
+    """
     return StateView(
         track_id=state.track_id,
         current_time=state.position_at(now),
@@ -278,7 +286,7 @@ def view(state: State, now: float) -> StateView:
         rev=state.rev,
         device_id=state.active_device.device_id if state.active_device else None,
         updated_at=int(state.updated_at * 1000),
-        server_time=int(now * 1000),
+        server_time=int(wall_time * 1000),
     )
 
 
@@ -368,6 +376,7 @@ def _command(
     listener: Listener,
     command: PlayTrack | PauseTrack | SetState,
     now: float,
+    wall_time: float,
     device: DeviceRef | None,
     duration: float | None,
     left_at: float | None,
@@ -375,7 +384,7 @@ def _command(
     """Rule 1: a command takes effect, and the whole room is told."""
     same_track = command.track_id == state.track_id
     if isinstance(command, PauseTrack) and not same_track and state.track_id is not None:
-        raise Conflict("another track is current", view(state, now).to_json())
+        raise Conflict("another track is current", view(state, now, wall_time).to_json())
     position, rate = command.position, _rate_of(state, command.track_id)
     match command:
         case PlayTrack():
@@ -537,7 +546,7 @@ def _take(
         is_playing=wanted.is_playing,
         playback_rate=wanted.playback_rate,
         rev=state.rev + 1,
-        updated_at=wanted.at,
+        updated_at=state.updated_at,
         active_device=device or state.active_device,
     )
 
@@ -565,7 +574,6 @@ def _anchor(state: State, report: Sighting, duration: float | None) -> State:
         frozen_at=None,
         is_interrupted=False,
         rev=state.rev + changed,
-        updated_at=report.at if changed else state.updated_at,
     )
 
 

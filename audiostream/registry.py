@@ -88,6 +88,7 @@ class Room:
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float,
+        wall_clock: Callable[[], float],
         restless: set[Room],
     ) -> None:
         self.user_id = user_id
@@ -98,6 +99,7 @@ class Room:
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock
         self._restless = restless
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
@@ -172,7 +174,7 @@ class Room:
         as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
         """
         now = self._carry_out(command, device, frame_id)
-        return playback.view(self.state, now)
+        return playback.view(self.state, now, self._wall_clock())
 
     def _carry_out(
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
@@ -197,6 +199,7 @@ class Room:
             left_at=self.positions.get(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
+            wall_time=self._wall_clock(),
         )
         if outcome.state is not before:
             self._change(outcome.state, now)
@@ -248,9 +251,13 @@ class Room:
                     self.state = replace(self.state, duration=duration)
 
     def _change(self, state: State, now: float) -> None:
-        before, self.state = self.state, state
+        """Take the state that the rules answered, and date what they changed."""
+        before, wall_time = self.state, self._wall_clock()
+        if state.rev != before.rev:
+            state = replace(state, updated_at=wall_time)
+        self.state = state
         if left := playback.left(before, state, now):
-            self._remember(left)
+            self._remember(replace(left, at=wall_time))
 
     def _remember(self, left: Left) -> None:
         self.positions[left.track_id] = left.position
@@ -333,10 +340,10 @@ class Room:
         """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
-            self._texted, self._text = state, playback.view(state, now).standing()
+            self._texted, self._text = state, playback.view(state, now, 0.0).standing()
         track = self._track() if event in _WITH_TRACK else None
         position = told.position if told is not None else state.position_at(now)
-        return self._text.at(position, int(now * 1000), track)
+        return self._text.at(position, int(self._wall_clock() * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""
@@ -352,18 +359,22 @@ class Room:
 
 
 class Registry:
-    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it."""
+    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it, ``wall_clock``
+    epoch seconds; without one ``clock`` does.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float = playback.SYNC_TOLERANCE,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock or clock
         self._restless: set[Room] = set()
         self._keys = count(1)
 
@@ -371,7 +382,14 @@ class Registry:
         """The room of a user, made at the first call."""
         room = self.rooms.get(user_id)
         if room is None:
-            room = Room(user_id, self._catalogue, self._clock, self._tolerance, self._restless)
+            room = Room(
+                user_id,
+                self._catalogue,
+                self._clock,
+                self._tolerance,
+                self._wall_clock,
+                self._restless,
+            )
             self.rooms[user_id] = room
         return room
 

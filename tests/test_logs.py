@@ -28,6 +28,10 @@ TOKEN = Tokens("s" * 32).mint("ada", 1_700_000_000, None)
             "Cookie: audiostream_session=1.YQ.abc; a=b",
             "Cookie: audiostream_session=[redacted]; a=b",
         ),
+        (
+            "Cookie: a=b; audiostream_session_0f1e2d3c_3000=1.YQ.abc",
+            "Cookie: a=b; audiostream_session_0f1e2d3c_3000=[redacted]",
+        ),
         ("nothing to hide", "nothing to hide"),
     ],
 )

@@ -186,7 +186,9 @@ class TestAuthenticate:
         with pytest.raises(InvalidMessage, match="token"):
             messages.authenticate({"token": token})
 
-    @pytest.mark.parametrize("label", ["", "x" * 129, 5, "a\nb", "\x00"])
+    @pytest.mark.parametrize(
+        "label", [5, ["x"], {}, True, "a\nb", "\x00", "\x85", "\u2028", "\ud83d"]
+    )
     def test_impossible_labels(self, label: object) -> None:
         with pytest.raises(InvalidMessage, match="deviceName"):
             messages.authenticate({"token": "t", "deviceName": label})

@@ -62,7 +62,8 @@ class Tame:
         elif isinstance(error, ConnectionError):
             _replace(record, logging.INFO, "a client left in the middle of a request")
         elif isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
-            if record.created < self._exhausted_at + EXHAUSTED_EVERY:
+            # The clock may have been set back since.
+            if 0 <= record.created - self._exhausted_at < EXHAUSTED_EVERY:
                 return False
             self._exhausted_at = record.created
             _replace(record, logging.ERROR, _EXHAUSTED)

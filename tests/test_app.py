@@ -6,7 +6,6 @@ import asyncio
 import io
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -160,10 +160,10 @@ class TestARefusedLabel:
     ) -> None:
         client = await serve()
         url = str(client.make_url("/ws"))
-        for query, given in (({}, token()), ({"token": token()}, None)):
+        for query, header in (({}, token()), ({"token": token()}, None)):
             path = f"{url}?{urlencode(query | {'deviceName': name})}"
             with pytest.raises(WSServerHandshakeError) as refused:
-                async with connect(client.session, path, given):
+                async with connect(client.session, path, header):
                     pass
             assert refused.value.status == 400
 

@@ -59,11 +59,9 @@ class Server:
 
 
 @pytest.fixture
-async def server(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Server]:
+async def server(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     path = tmp_path / "state.sqlite3"
-    yield Server(await serve(state=path), path, monkeypatch)
+    return Server(await serve(state=path), path, monkeypatch)
 
 
 def bearer(token: str) -> dict[str, str]:

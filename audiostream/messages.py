@@ -113,14 +113,6 @@ class Labels:
         return cls(_label(data, "deviceId"), _label(data, "deviceName"))
 
 
-@value
-class Authenticate:
-    """A device shows its token."""
-
-    token: str
-    labels: Labels
-
-
 Change = PlayTrack | PauseTrack | SetState | Report
 """What the rules of playback decide on."""
 Command = Change | GetCurrentState
@@ -346,13 +338,8 @@ def set_state(data: JsonObject) -> SetState:
     return SetState(*_player_state(data))
 
 
-def authenticate(data: JsonObject) -> Authenticate:
-    """The content of an ``auth`` frame. Raises ``InvalidMessage``."""
-    return Authenticate(token(data), Labels.read(data))
-
-
 def token(data: JsonObject) -> str:
-    """The token of an ``auth`` frame, whatever its labels are. Raises ``InvalidMessage``."""
+    """The token of an ``auth`` frame; its ``Labels`` are read apart. Raises ``InvalidMessage``."""
     token = data.get("token")
     if not isinstance(token, str) or not token:
         raise InvalidMessage('"token" must be a non-empty string')

@@ -48,7 +48,7 @@ FINISH_LOOKS = 50
 OLD_CLIENT_EVERY = 60.0
 """Seconds between two lines of the log about clients of another protocol version."""
 _OLD_CLIENT = (
-    "this server speaks Socket.IO v4 (Engine.IO 4); a client asked for Engine.IO %s: "
+    "this server speaks Engine.IO 4 and the client Engine.IO %s: "
     "update socket.io-client to 3 or later, or python-socketio to 5 or later"
 )
 _RESERVED = frozenset({"connect", "disconnect", "connect_error", "*"})
@@ -250,7 +250,7 @@ class Endpoint:
         if (request.content_length or 0) > self._limits.max_frame:
             raise web.HTTPRequestEntityTooLarge(self._limits.max_frame, request.content_length or 0)
         if engine_id is None:
-            self._check_version(request.query.get("EIO"))
+            self._check_version(request)
             self._admit(str(request.remote))
         elif request.headers.get("Upgrade") and request.transport is not None:
             self._lines[engine_id] = request.transport
@@ -308,16 +308,17 @@ class Endpoint:
         if engine is not None and engine.last_ping is not None:
             engine.last_ping += step
 
-    def _check_version(self, version: str | None) -> None:
+    def _check_version(self, request: web.Request) -> None:
         """See that a client speaks our protocol, or say what to do. Raises ``InvalidMessage``."""
+        version = request.query.get("EIO")
         if version == "4":
             return
-        shown = version if version in {"1", "2", "3"} else "?"
+        advice = _OLD_CLIENT % (version if version in {"1", "2", "3"} else "?")
         now = asyncio.get_running_loop().time()
         if now - self._old_client_at >= OLD_CLIENT_EVERY:
             self._old_client_at = now
-            _log.warning(_OLD_CLIENT, shown)
-        raise InvalidMessage(_OLD_CLIENT % shown)
+            _log.warning("refused a Socket.IO client at %s: %s", request.remote, advice)
+        raise InvalidMessage(advice)
 
     def _cut_line(self, line: asyncio.Transport | None) -> None:
         for engine_id, environ in tuple(self.server.environ.items()):

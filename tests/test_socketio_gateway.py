@@ -530,6 +530,6 @@ class TestWhatIsNotSpokenHere:
                     assert error["code"] == "invalid_message"
                     assert "update socket.io-client to 3 or later" in error["message"]
         line = await server.logs("update socket.io-client")
-        assert "a client asked for Engine.IO 3" in line
+        assert "at 127.0.0.1: this server speaks Engine.IO 4 and the client Engine.IO 3" in line
         assert "WARNING" in line
         assert sum("update socket.io-client" in line for line in server.log) == 1

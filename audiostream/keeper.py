@@ -50,7 +50,7 @@ class _Seen:
 
 
 class Keeper:
-    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers epoch seconds."""
+    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers what theirs does."""
 
     def __init__(
         self,

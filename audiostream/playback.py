@@ -1,8 +1,8 @@
 """One user's playback and the rules that keep several players from fighting over it.
 
 Here: immutable values in, an outcome out. Not here: sockets, clocks, files. ``now`` is an
-argument (float seconds, monotonic, mapped to the epoch once at start), and who is told is an
-answer: delivering it is the registry's work.
+argument (float seconds of a monotonic clock), and who is told is an answer: delivering it is the
+registry's work, and so is the date of a change.
 
 ::
 
@@ -65,7 +65,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum, auto
-from math import nextafter
 
 from .errors import Conflict
 from .messages import (
@@ -113,7 +112,8 @@ class State:
     last player is away (rule 11): the position then stands still although ``is_playing``.
     ``is_abandoned``: it was paused as no player came back; ``is_interrupted``: it was playing when
     the server stopped; and nothing has happened since. In all three cases ``position`` was reached
-    at ``anchored_at``.
+    at ``anchored_at``. ``updated_at`` is when ``rev`` grew last, in epoch seconds: the registry
+    dates what the rules have changed.
     """
 
     track_id: str | None = None
@@ -208,7 +208,11 @@ class Listener:
 
 @value
 class Left:
-    """Where a track was left: ``position`` in seconds, at the moment ``at``."""
+    """Where a track was left: ``position`` in seconds, at the moment ``at``.
+
+    The rules say ``at`` in ``now``; it is kept in epoch seconds, which mean something after a
+    restart.
+    """
 
     track_id: str
     position: float
@@ -252,20 +256,21 @@ def apply(
     same_album: bool = False,
     alone: bool = False,
     tolerance: float = SYNC_TOLERANCE,
+    wall_time: float = 0.0,
 ) -> Outcome:
     """Decide what ``command`` does to a user's playback at ``now``, for which it is ``settled``.
 
     ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
     ``duration`` is the listed one of the command's track, ``left_at`` the position at which this
     user last left it (None: never), both in seconds. ``same_album``: that track and the current one
-    are of one album. ``alone`` says that no other device is connected. ``tolerance`` is in seconds.
-    The caller tells the ``audience`` and calls ``tell`` for each device that it told. Raises
-    ``Conflict``.
+    are of one album. ``alone`` says that no other device is connected. ``tolerance`` is in seconds;
+    ``wall_time`` is ``now`` in epoch seconds, for the state that a ``Conflict`` carries. The caller
+    tells the ``audience`` and calls ``tell`` for each device that it told. Raises ``Conflict``.
     """
     listener = listener or Listener()
     if command.if_rev is not None and command.if_rev != state.rev:
         raise Conflict(  # rule 8
-            f"the state has moved on to rev {state.rev}", view(state, now).to_json()
+            f"the state has moved on to rev {state.rev}", view(state, now, wall_time).to_json()
         )
     if command.track_id == state.track_id:
         state = with_listed(state, duration)
@@ -281,7 +286,7 @@ def apply(
         )
         outcome = _report(state, listener, report, device, duration, alone, tolerance)
         return outcome if command.duration is None else _with_measured(outcome, command)
-    return _command(state, listener, command, now, device, duration, left_at, rate)
+    return _command(state, listener, command, now, wall_time, device, duration, left_at, rate)
 
 
 def with_listed(state: State, duration: float | None) -> State:
@@ -309,7 +314,6 @@ def settled(state: State, now: float) -> State:
             frozen_at=None,
             is_abandoned=True,
             rev=state.rev + 1,
-            updated_at=now,
         )
     begin, end = state.position, state.duration  # no ``position_at``: this is asked all the time
     went_on = (now - state.anchored_at) * state.playback_rate
@@ -318,8 +322,10 @@ def settled(state: State, now: float) -> State:
     return replace(state, is_playing=False, position=end)
 
 
-def view(state: State, now: float) -> StateView:
-    """The state as clients are told it, extrapolated to ``now``."""
+def view(state: State, now: float, wall_time: float) -> StateView:
+    """The state as clients are told it, extrapolated to ``now``, which is ``wall_time`` in epoch
+    seconds.
+    """
     return StateView(
         track_id=state.track_id,
         current_time=state.position_at(now),
@@ -329,7 +335,7 @@ def view(state: State, now: float) -> StateView:
         rev=state.rev,
         device_id=state.active_device.device_id if state.active_device else None,
         updated_at=int(state.updated_at * 1000),
-        server_time=int(now * 1000),
+        server_time=int(wall_time * 1000),
     )
 
 
@@ -405,11 +411,10 @@ def left(before: State, after: State, now: float) -> tuple[Left, ...]:
 
 
 def _stop_points(state: State, places: tuple[float, ...], now: float) -> tuple[Left, ...]:
-    """``places`` in the track of ``state`` as stop points, each at a moment of its own."""
-    moments = (now,) if len(places) == 1 else (nextafter(now, 0.0), now)
+    """``places`` in the track of ``state`` as stop points."""
     return tuple(
-        Left(state.track_id or "", 0.0 if _is_end(place, state.duration) else place, moment)
-        for place, moment in zip(places, moments, strict=False)
+        Left(state.track_id or "", 0.0 if _is_end(place, state.duration) else place, now)
+        for place in places
         if place >= WORTH_REMEMBERING
     )
 
@@ -433,6 +438,7 @@ def _command(
     listener: Listener,
     command: PlayTrack | PauseTrack | SetState,
     now: float,
+    wall_time: float,
     device: DeviceRef | None,
     duration: float | None,
     left_at: float | None,
@@ -441,7 +447,7 @@ def _command(
     """Rule 1: a command takes effect, and the whole room is told."""
     same_track = command.track_id == state.track_id
     if isinstance(command, PauseTrack) and not same_track and state.track_id is not None:
-        raise Conflict("another track is current", view(state, now).to_json())
+        raise Conflict("another track is current", view(state, now, wall_time).to_json())
     position = command.position
     match command:
         case PlayTrack():
@@ -659,7 +665,6 @@ def _take(
     return replace(
         _place(state, wanted, duration),
         rev=state.rev + 1,
-        updated_at=wanted.at,
         active_device=device or state.active_device,
     )
 
@@ -693,7 +698,7 @@ def _anchor(state: State, report: Sighting, duration: float | None) -> State:
     moved = _place(state, report, duration)
     if _is_same_kind(state, report):
         return moved
-    return replace(moved, rev=state.rev + 1, updated_at=report.at)
+    return replace(moved, rev=state.rev + 1)
 
 
 def sighting(state: State, now: float) -> Sighting | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -42,6 +42,8 @@ from .playback import (
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
+LONGEST_INTERRUPTION = 24 * 3600.0
+"""Seconds that a stop of the server is taken to have lasted where the wall clock cannot tell."""
 _NEWCOMER, _UNTOUCHED = Listener(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
 
@@ -92,6 +94,7 @@ class Room:
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float,
+        wall_clock: Callable[[], float],
         restless: set[Room],
     ) -> None:
         self.user_id = user_id
@@ -102,6 +105,7 @@ class Room:
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock
         self._restless = restless
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
@@ -115,7 +119,12 @@ class Room:
         return f"user_{self.user_id}"
 
     def restore(self, state: State, positions: dict[str, float], left: Iterable[Left]) -> None:
-        """Go on from what was saved."""
+        """Go on from what was saved, at a moment since ``state.updated_at`` that is not known."""
+        if state.is_interrupted:
+            since = self._wall_clock() - state.updated_at
+            if since < 0:  # the wall clock was set back
+                since = LONGEST_INTERRUPTION
+            state = replace(state, anchored_at=self._clock() - since)
         self.state, self.positions = state, positions
         for each in left:
             self._remember(each)
@@ -176,7 +185,7 @@ class Room:
         as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
         """
         now = self._carry_out(command, device, frame_id)
-        return playback.view(self.state, now)
+        return playback.view(self.state, now, self._wall_clock())
 
     def _carry_out(
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
@@ -202,6 +211,7 @@ class Room:
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
+            wall_time=self._wall_clock(),
         )
         if outcome.state is not before:
             self._change(outcome.state, now)
@@ -252,9 +262,13 @@ class Room:
                 self.state = playback.with_listed(self.state, duration)
 
     def _change(self, state: State, now: float) -> None:
-        before, self.state = self.state, state
+        """Take the state that the rules answered, and date what they changed."""
+        before, wall_time = self.state, self._wall_clock()
+        if state.rev != before.rev:
+            state = replace(state, updated_at=wall_time)
+        self.state = state
         for left in playback.left(before, state, now):
-            self._remember(left)
+            self._remember(replace(left, at=wall_time))
 
     def _goes_on_in_album(self, track_id: str) -> bool:
         """Whether ``track_id`` is another track of the current one's album, at another rate."""
@@ -364,10 +378,10 @@ class Room:
         """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
-            self._texted, self._text = state, playback.view(state, now).standing()
+            self._texted, self._text = state, playback.view(state, now, 0.0).standing()
         track = self._track() if event in _WITH_TRACK else None
         position = told.position if told is not None else state.position_at(now)
-        return self._text.at(position, int(now * 1000), track)
+        return self._text.at(position, int(self._wall_clock() * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""
@@ -383,18 +397,22 @@ class Room:
 
 
 class Registry:
-    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it."""
+    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it, ``wall_clock``
+    epoch seconds; without one ``clock`` does.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float = playback.SYNC_TOLERANCE,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock or clock
         self._restless: set[Room] = set()
         self._keys = count(1)
 
@@ -402,7 +420,14 @@ class Registry:
         """The room of a user, made at the first call."""
         room = self.rooms.get(user_id)
         if room is None:
-            room = Room(user_id, self._catalogue, self._clock, self._tolerance, self._restless)
+            room = Room(
+                user_id,
+                self._catalogue,
+                self._clock,
+                self._tolerance,
+                self._wall_clock,
+                self._restless,
+            )
             self.rooms[user_id] = room
         return room
 

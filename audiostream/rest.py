@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from . import messages
+from .cookies import came_by_tls
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -30,7 +31,7 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import CLOCK, KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
+from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState
 from .tokens import Identity, Tokens, bearer_token
@@ -78,8 +79,8 @@ class TrackCatalogue:
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
-    def _clock(self) -> Callable[[], float]:
-        return self._app[CLOCK]
+    def _wall_clock(self) -> Callable[[], float]:
+        return self._app[WALL_CLOCK]
 
     @cached_property
     def _stream_path(self) -> str:
@@ -100,14 +101,14 @@ class TrackCatalogue:
         """The track with its ticket; the same object as long as nothing about it changes."""
         version = self._library.version  # before the track: an old one must not pass for new
         track = self._library.find(track_id, user_id)
-        ticket_end = self._tokens.ticket_end(track.duration, self._clock())
+        ticket_end = self._tokens.ticket_end(track.duration, self._wall_clock())
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
     def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The same, not kept: a long list would drive out what rooms ask for again and again."""
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._clock())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._wall_clock())
         return self._written(track, ticket)
 
     def _describe(
@@ -162,7 +163,11 @@ async def list_tracks(request: web.Request) -> web.Response:
     offset = _count(request, "offset", 0)
     page = tracks[offset : offset + _count(request, "limit", len(tracks))]
     write = partial(_list_body, request.app[CATALOGUE], page, identity.user_id)
-    body = write() if len(page) < LONG_LIST else await asyncio.to_thread(write)
+    if len(page) < LONG_LIST:
+        body = write()
+    else:
+        body = await asyncio.to_thread(write)
+        _identify(request)  # no tickets for who was revoked meanwhile
     return _personal(request, body, {"X-Total-Count": str(len(tracks))})
 
 
@@ -191,19 +196,21 @@ async def update_state(request: web.Request) -> web.Response:
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
     room = await request.app[KEEPER].room(_identify(request).user_id)
+    _identify(request)  # loading takes time, in which the token may be revoked
     return _personal(request, _json_bytes(room.perform(GetCurrentState()).to_json()))
 
 
 async def open_session(request: web.Request) -> web.Response:
     """``POST /session``: a cookie that opens the stream route to this browser's ``<audio>``."""
-    value, life = request.app[TOKENS].session(_identify(request), request.app[CLOCK]())
+    value, life = request.app[TOKENS].session(_identify(request), request.app[WALL_CLOCK]())
     response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+    cookie = request.app[SESSION_COOKIE]
     response.set_cookie(
-        SESSION_COOKIE,
+        cookie.name_for(request),
         value,
         max_age=life,
-        path=_cookie_path(request),
-        secure=_came_by_tls(request),
+        path=cookie.path,
+        secure=came_by_tls(request),
         httponly=True,
         samesite="Strict",
     )
@@ -213,10 +220,11 @@ async def open_session(request: web.Request) -> web.Response:
 async def close_session(request: web.Request) -> web.Response:
     """``DELETE /session``: the cookie is forgotten. Needs no proof: it gives nothing away."""
     response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+    cookie = request.app[SESSION_COOKIE]
     response.del_cookie(
-        SESSION_COOKIE,
-        path=_cookie_path(request),
-        secure=_came_by_tls(request),
+        cookie.name_for(request),
+        path=cookie.path,
+        secure=came_by_tls(request),
         httponly=True,
         samesite="Strict",
     )
@@ -233,7 +241,7 @@ def _identify(request: web.Request) -> Identity:
     token = bearer_token(request.headers.get("Authorization"))
     if token is None:
         raise Unauthorized("send the token as: Authorization: Bearer TOKEN")
-    return request.app[TOKENS].verify(token, request.app[CLOCK]())
+    return request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
 
 
 async def _perform(
@@ -242,6 +250,7 @@ async def _perform(
     user_id = _identify(request).user_id
     data = await _body(request) | {"trackId": request.match_info["id"]}
     room = await request.app[KEEPER].room(user_id)
+    _identify(request)  # the body and the room take time, in which the token may be revoked
     view = room.perform(to_command(data))
     return _personal(request, _json_bytes(view.to_json()))
 
@@ -304,15 +313,6 @@ def _personal(
             response.body = None
             response.set_status(304)
     return response
-
-
-def _cookie_path(request: web.Request) -> str:
-    return request.app.router["index"].url_for().raw_path
-
-
-def _came_by_tls(request: web.Request) -> bool:
-    """Whether the browser may keep the cookie to TLS; a false header harms only who sends it."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
 
 
 def _error_response(error: AudiostreamError) -> web.Response:

@@ -136,7 +136,6 @@ class Store:
         state = State(
             track_id=track_id,
             position=position,
-            anchored_at=updated_at,
             playback_rate=rate,
             rev=rev + was_playing,
             updated_at=updated_at,
@@ -173,8 +172,11 @@ class Store:
         )
 
     def _save_position(self, user_id: str, left: Left) -> None:
+        # Later is what was left later, also where the clock was set back in between.
         self._db.execute(
-            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO position"
+            " SELECT ?1, ?2, max(?3, coalesce(max(left_at) + 0.001, ?3)), ?4"
+            " FROM position WHERE user_id = ?1 AND track_id = ?2",
             (user_id, left.track_id, left.at, left.position),
         )
         self._db.execute(
@@ -207,13 +209,18 @@ class Store:
 def revoke(path: Path, user_id: str, at: float) -> None:
     """Note in the file, of a running server or not, that a user's proofs end at ``at``.
 
-    ``at`` is in epoch seconds. Raises ``StoreError``.
+    ``at`` is in epoch seconds. Where the clock was set back since the last revocation, the new one
+    counts from just after it: no proof that was void becomes good again. Raises ``StoreError``.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check(path)
         with closing(_connect(path)) as db, db:
-            db.execute("INSERT OR REPLACE INTO revoked VALUES (?, ?)", (user_id, at))
+            db.execute(
+                "INSERT INTO revoked VALUES (?, ?) ON CONFLICT DO UPDATE"
+                " SET at = max(excluded.at, at + 0.001)",
+                (user_id, at),
+            )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"the state file cannot be used ({error}). {_ADVICE}") from None
 

@@ -183,18 +183,20 @@ class TestCommands:
 
 class TestAuthenticate:
     def test_a_token_and_labels(self) -> None:
-        hello = messages.authenticate({"token": "t", "deviceId": "d", "deviceName": "Küche"})
-        assert (hello.token, hello.labels) == ("t", Labels("d", "Küche"))
+        hello = {"token": "t", "deviceId": "d", "deviceName": "Küche"}
+        assert (messages.token(hello), Labels.read(hello)) == ("t", Labels("d", "Küche"))
 
     @pytest.mark.parametrize("token", [None, "", 5])
     def test_no_token(self, token: object) -> None:
         with pytest.raises(InvalidMessage, match="token"):
-            messages.authenticate({"token": token})
+            messages.token({"token": token})
 
-    @pytest.mark.parametrize("label", ["", "x" * 129, 5, "a\nb", "\x00"])
+    @pytest.mark.parametrize(
+        "label", [5, ["x"], {}, True, "a\nb", "\x00", "\x85", "\u2028", "\ud83d"]
+    )
     def test_impossible_labels(self, label: object) -> None:
         with pytest.raises(InvalidMessage, match="deviceName"):
-            messages.authenticate({"token": "t", "deviceName": label})
+            Labels.read({"token": "t", "deviceName": label})
 
 
 class TestEvents:

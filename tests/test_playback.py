@@ -55,7 +55,7 @@ class TestState:
         assert settled(state, 10_000.0) is state
 
     def test_clients_are_told_positions_of_now_and_times_in_milliseconds(self) -> None:
-        told = view(State("song", None, 10.0, 50.0, True, rev=3, updated_at=50.0), 51.5)
+        told = view(State("song", None, 10.0, 50.0, True, rev=3, updated_at=950.0), 51.5, 951.5)
         assert told.to_json() == {
             "trackId": "song",
             "currentTime": 11.5,
@@ -63,12 +63,12 @@ class TestState:
             "playbackRate": 1.0,
             "rev": 3,
             "deviceId": None,
-            "updatedAt": 50_000,
-            "serverTime": 51_500,
+            "updatedAt": 950_000,
+            "serverTime": 951_500,
         }
 
     def test_nothing_played_yet(self) -> None:
-        told = view(State(), 51.5)
+        told = view(State(), 51.5, 951.5)
         assert (told.track_id, told.current_time, told.is_playing) == (None, 0.0, False)
 
 
@@ -909,7 +909,6 @@ class TestRule20StopPoints:
         scene.play("phone", at=1000.0)
         scene.pause("phone", at=101.0)
         assert [left.position for left in scene.room.left] == [1000.0, 101.0]
-        assert len({left.at for left in scene.room.left}) == 2
         assert self.resumed(scene) == 101.0
 
     def test_a_short_jump_keeps_nothing(self, scene: Scene) -> None:

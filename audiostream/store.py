@@ -4,21 +4,26 @@ Here: the file, its schema, reading and writing it; every method blocks. Not her
 and on which thread (``keeper``, ``app``), what a state means (``playback``) or a file's tags
 (``library``).
 
-One process writes a file: the server holds a lock beside it. ``python -m audiostream revoke`` is
-the exception; what it adds is noticed by ``revocations``. A file that is damaged, newer or not
-ours is refused before anything in it is touched.
+One process writes a file: the server holds a lock on the file itself, by whatever name it was
+opened. ``python -m audiostream revoke`` is the exception; what it adds is noticed by
+``revocations``. A file that is damaged, newer or not ours is refused before anything in it is
+touched.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
+import struct
+import sys
+import threading
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TypeAlias
 
 from .errors import StoreError
 from .playback import DeviceRef, Left, State
@@ -99,11 +104,11 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         """Open or make the file. Raises ``StoreError``, and then has changed nothing."""
-        self._lock: TextIO | None = None
+        self._lock: _Lock | None = None
         try:
             if path is not None:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._lock = _lock(path)
+                self._lock = _Lock(path)
                 _check(path)
             self._db = _connect(path)
         except (OSError, sqlite3.Error) as error:
@@ -200,7 +205,7 @@ class Store:
 
     def _unlock(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
 
 
 def revoke(path: Path, user_id: str, at: float) -> None:
@@ -210,6 +215,7 @@ def revoke(path: Path, user_id: str, at: float) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_name(path)
         _check(path)
         with closing(_connect(path)) as db, db:
             db.execute("INSERT OR REPLACE INTO revoked VALUES (?, ?)", (user_id, at))
@@ -276,15 +282,115 @@ class ScanCache:
 _ADVICE = "Name another with --state FILE, or --state :memory: to keep nothing."
 
 
-def _lock(path: Path) -> TextIO:
-    """Claim a file for this process until the answer is closed. Raises ``StoreError``."""
-    lock = path.with_name(f"{path.name}.lock").open("w")
+_IN_USE = f"the state file is in use by another server. {_ADVICE}"
+_LOCKED_BYTE = 2**62
+"""Where the lock is: behind all of the file, and behind what SQLite locks at 1 GiB."""
+_held: set[tuple[int, int]] = set()
+"""Device and inode of each file that this process has locked.
+
+They are looked up without opening the file: the first descriptor of a file that a process closes
+takes all POSIX locks with it that the process has on it (fcntl(2)), and SQLite relies on these.
+"""
+_holding = threading.Lock()
+
+
+class _Lock:
+    """The claim of one server to a file, until released. Raises ``StoreError`` and ``OSError``.
+
+    On Linux it is on the inode: links, bind mounts and other names of the file or of its folder
+    lead to the same lock, and there is no file beside it that could be removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _holding:
+            if path.exists() and _inode(path.stat()) in _held:
+                raise StoreError(_IN_USE)
+            self._descriptor = _locked(path)
+            self._inode = _inode(os.fstat(self._descriptor))
+            _held.add(self._inode)
+
+    def release(self) -> None:
+        """Let others have the file. Call it when the database is closed."""
+        with _holding:
+            _held.discard(self._inode)
+            os.close(self._descriptor)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the lock. Raises ``StoreError`` where another one does.
+
+    On Linux an open file description lock (fcntl(2)) on one byte of the file. It is independent of
+    SQLite's locks, also on network file systems; there ``flock`` locks the whole file, and SQLite
+    out. Other systems have only ``flock``, in one list with SQLite's: there it is on a file beside.
+    """
+    if sys.platform == "linux":
+        descriptor, kind = _opened(path)
+    else:
+        beside = path.resolve()
+        beside = beside.with_name(f"{beside.name}.lock")
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise StoreError(f"the state file is in use by another server. {_ADVICE}") from None
-    return lock
+        if sys.platform == "linux":
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _lock_of(kind))
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            raise StoreError(_IN_USE) from None
+        raise
+    return descriptor
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """A descriptor of the file, made where there is none, and the lock that it can hold.
+
+    Who listened to what is private: only the owner may read it. Where this process may only read,
+    it shares the file with others that may only read.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600), fcntl.F_WRLCK
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EROFS} or not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY), fcntl.F_RDLCK
+
+
+def _lock_of(kind: int) -> bytes:
+    """``struct flock`` for the one byte that is locked."""
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+
+
+def _check_name(path: Path) -> None:
+    """See that a running server will notice what is written. Raises ``StoreError``.
+
+    SQLite keeps the newest changes in files that are named after the database. Through a hard link
+    or a bind mount of the file alone they are others than the server's, and the file is damaged.
+    """
+    if sys.platform != "linux" or not path.exists():
+        return
+    name = path.resolve()
+    if _is_held(path) and not name.with_name(f"{name.name}-shm").exists():
+        raise StoreError(
+            "a server uses the state file by another name. "
+            "Name it as the server does, in the same container if it runs in one."
+        )
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a server, of this process or another, has locked the file."""
+    if _inode(path.stat()) in _held:
+        return True
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _lock_of(fcntl.F_WRLCK))
+    finally:
+        os.close(descriptor)
+    return int(struct.unpack_from("h", found)[0]) != fcntl.F_UNLCK
 
 
 def _check(path: Path) -> None:
@@ -313,7 +419,7 @@ def _check(path: Path) -> None:
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # who listened to what is private
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path or ":memory:", check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")

@@ -8,6 +8,9 @@ One process writes a file: the server holds a lock on the file itself, by whatev
 opened. ``python -m audiostream revoke`` is the exception; what it adds is noticed by
 ``revocations``. A file that is damaged, newer or not ours is refused before anything in it is
 touched.
+
+No call takes long because of what one user has kept: a load reads one row, and what is dropped is
+dropped a few tracks at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import sqlite3
 import struct
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +31,21 @@ from typing import TypeAlias
 from .errors import StoreError
 from .playback import DeviceRef, Left, State
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61756469
 POSITIONS_KEPT = 20
 """How many positions are kept per user and track."""
+TRACKS_KEPT = 2_000
+"""Tracks of one user whose positions are kept: those that were left last."""
+TRACKS_DROPPED_AT_ONCE = 50
+"""Tracks whose positions are dropped in one transaction: it takes about 10 ms."""
+TRACKS_REVIEWED_AT_ONCE = 200
+"""Tracks that ``review`` looks at in one call."""
+GONE_FOR = 90 * 86400.0
+"""Seconds after which the positions of a track that the library no longer has are dropped.
+
+A disk that is not mounted today may be back next month.
+"""
 
 _SCHEMA = f"""
 CREATE TABLE playback (
@@ -71,6 +85,22 @@ CREATE TABLE IF NOT EXISTS scanned (
 ) WITHOUT ROWID;
 """
 """What came with schema 2."""
+_TRACK_HISTORY = """
+CREATE TABLE track_history (
+    user_id TEXT NOT NULL,
+    track_id TEXT NOT NULL,
+    stopped_at REAL NOT NULL,
+    gone_since REAL,
+    PRIMARY KEY (user_id, track_id)
+) WITHOUT ROWID;
+CREATE INDEX track_history_by_age ON track_history (user_id, stopped_at);
+INSERT INTO track_history
+    SELECT user_id, track_id, max(left_at), NULL FROM position GROUP BY user_id, track_id;
+"""
+"""What came with schema 3: one row for each track of a user in ``position``.
+
+``stopped_at`` is the last ``left_at``. ``gone_since``: when a scan first missed the track.
+"""
 
 ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
 """A file's path, mtime in nanoseconds, size; its tags: title, artist, album, duration."""
@@ -78,14 +108,12 @@ ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, fl
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What is kept of one user.
+    """What is kept of one user, except the positions (``Store.position``).
 
-    ``positions``: where each track was last left, in seconds. ``left``: what is to be added to
-    these, as the track was playing when the server stopped.
+    ``left``: what is to be added to these, as the track was playing when the server stopped.
     """
 
     state: State = field(default_factory=State)
-    positions: dict[str, float] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
 
 
@@ -129,14 +157,8 @@ class Store:
             " FROM playback WHERE user_id = ?",
             (user_id,),
         ).fetchone()
-        positions = dict(
-            self._db.execute(
-                "SELECT track_id, position FROM position WHERE user_id = ? ORDER BY left_at",
-                (user_id,),
-            ).fetchall()
-        )
         if row is None:
-            return Saved(positions=positions)
+            return Saved()
         track_id, position, was_playing, rate, rev, updated_at, device_id = row
         state = State(
             track_id=track_id,
@@ -148,7 +170,16 @@ class Store:
             is_interrupted=bool(was_playing),
         )
         left = (Left(track_id, position, updated_at),) if was_playing else ()
-        return Saved(state, positions, left)
+        return Saved(state, left)
+
+    def position(self, user_id: str, track_id: str) -> float | None:
+        """Where a user last left a track, in seconds; None: never. Raises ``sqlite3.Error``."""
+        row = self._db.execute(
+            "SELECT position FROM position WHERE user_id = ? AND track_id = ?"
+            " ORDER BY left_at DESC LIMIT 1",
+            (user_id, track_id),
+        ).fetchone()
+        return None if row is None else float(row[0])
 
     def save(self, batch: Iterable[Unsaved]) -> None:
         """Write all of a batch or nothing of it. Raises ``sqlite3.Error``."""
@@ -157,6 +188,8 @@ class Store:
                 self._save_state(unsaved)
                 for left in unsaved.left:
                     self._save_position(unsaved.user_id, left)
+                if unsaved.left:
+                    self._drop_oldest(unsaved.user_id)
 
     def _save_state(self, unsaved: Unsaved) -> None:
         state = unsaved.state
@@ -177,16 +210,82 @@ class Store:
         )
 
     def _save_position(self, user_id: str, left: Left) -> None:
+        """What is saved last counts as last, also where the clock was set back in between."""
+        key = (user_id, left.track_id)
+        row = self._db.execute(
+            "SELECT stopped_at FROM track_history WHERE user_id = ? AND track_id = ?", key
+        ).fetchone()
+        at = left.at if row is None or row[0] <= left.at else row[0] + 0.001
         self._db.execute(
-            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)",
-            (user_id, left.track_id, left.at, left.position),
+            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", (*key, at, left.position)
         )
+        self._db.execute("INSERT OR REPLACE INTO track_history VALUES (?, ?, ?, NULL)", (*key, at))
         self._db.execute(
             "DELETE FROM position WHERE user_id = ?1 AND track_id = ?2 AND left_at <= ("
             " SELECT left_at FROM position WHERE user_id = ?1 AND track_id = ?2"
             " ORDER BY left_at DESC LIMIT 1 OFFSET ?3)",
-            (user_id, left.track_id, POSITIONS_KEPT),
+            (*key, POSITIONS_KEPT),
         )
+
+    def _drop_oldest(self, user_id: str) -> bool:
+        """Drop some of a user's tracks if there are too many; answers whether there were."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM track_history WHERE user_id = ?", (user_id,)
+        ).fetchone()
+        too_many = count - TRACKS_KEPT
+        if too_many > 0:
+            oldest = self._db.execute(
+                "SELECT user_id, track_id FROM track_history WHERE user_id = ?"
+                " ORDER BY stopped_at LIMIT ?",
+                (user_id, min(too_many, TRACKS_DROPPED_AT_ONCE)),
+            ).fetchall()
+            self._drop(oldest)
+        return bool(too_many > 0)
+
+    def _drop(self, tracks: Iterable[tuple[str, str]]) -> None:
+        for table in ("position", "track_history"):
+            self._db.executemany(
+                f"DELETE FROM {table} WHERE user_id = ? AND track_id = ?",  # noqa: S608
+                tracks,
+            )
+
+    def review(
+        self, after: tuple[str, str], exists: Callable[[str, str], bool], now: float
+    ) -> tuple[str, str] | None:
+        """Drop what is kept of tracks that are no more, a part of all in each call.
+
+        To be called after a scan, first with ``("", "")`` and then with what was answered, until
+        that is None. ``exists`` says whether a user (the first argument) still has a track. One
+        that is missed for the first time is only noted, and dropped after ``GONE_FOR``. Raises
+        ``sqlite3.Error``.
+        """
+        rows = self._db.execute(
+            "SELECT user_id, track_id, gone_since FROM track_history"
+            " WHERE (user_id, track_id) > (?, ?) ORDER BY user_id, track_id LIMIT ?",
+            (*after, TRACKS_REVIEWED_AT_ONCE),
+        ).fetchall()
+        noted: list[tuple[float | None, str, str]] = []
+        over: list[tuple[str, str]] = []
+        for user_id, track_id, gone_since in rows:
+            if exists(user_id, track_id):
+                if gone_since is not None:
+                    noted.append((None, user_id, track_id))
+            elif gone_since is None or gone_since > now:
+                noted.append((now, user_id, track_id))
+            elif now - gone_since >= GONE_FOR:
+                over.append((user_id, track_id))
+        with self._db:
+            self._db.executemany(
+                "UPDATE track_history SET gone_since = ? WHERE user_id = ? AND track_id = ?", noted
+            )
+            self._drop(over[:TRACKS_DROPPED_AT_ONCE])
+            is_more = len(over) > TRACKS_DROPPED_AT_ONCE
+            for user_id in sorted({row[0] for row in rows}):
+                if not is_more:
+                    is_more = self._drop_oldest(user_id)
+        if is_more:
+            return after
+        return rows[-1][:2] if rows else None
 
     def revocations(self) -> dict[str, float] | None:
         """When each user was revoked last, in epoch seconds; None if that has not changed.
@@ -426,7 +525,7 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version < SCHEMA_VERSION:
-            steps = _SCHEMA + _SCANNED if version < 1 else _SCANNED
+            steps = "".join((_SCHEMA, _SCANNED, _TRACK_HISTORY)[version:])
             db.executescript(
                 f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )

@@ -5,8 +5,9 @@ for; what several ask for at once is loaded once. What has changed is saved by o
 times a second, and rooms in which nothing is left to do are forgotten. Not here: the file
 (``store``), the rooms (``registry``), the sockets of those who are revoked (``gateway``).
 
-The event loop never waits for the file: all of it happens on one thread of its own. When the file
-cannot be written, playing goes on from memory, and everything is tried again.
+The event loop never waits for the file: it is written on one thread and read on another, so that
+nobody who comes in waits for a slow disk to write. When the file cannot be written, playing goes on
+from memory, and everything is tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from typing import Any, TypeVar
 
 from .errors import StoreError
 from .registry import Registry, Room
-from .store import Store, Unsaved
+from .store import UNSAVABLE, Store, Unsaved
 
 TICK = 0.25
 """Seconds from one look at what has changed to the next."""
@@ -68,6 +69,9 @@ class Keeper:
         self._clock = clock
         self._on_revoked = on_revoked
         self._thread = ThreadPoolExecutor(1, "audiostream-state")
+        self._reader = self._thread
+        if not store.is_in_memory:
+            self._reader = ThreadPoolExecutor(1, "audiostream-state-reader")
         self._loading: dict[tuple[str, str | None], asyncio.Future[Any]] = {}
         self._seen: dict[str, _Seen] = {}
         self._complained_at = -COMPLAIN_EVERY
@@ -144,6 +148,8 @@ class Keeper:
             await self._save(everything=True)
         except sqlite3.Error as error:
             _log.error("the last changes could not be saved: %s", error)
+        if self._reader is not self._thread:
+            self._reader.shutdown()
         await self._call(self._store.close)
         self._thread.shutdown()
 
@@ -155,11 +161,22 @@ class Keeper:
         if not rooms:
             return
         batch = [Unsaved(room.user_id, room.state, tuple(room.left), now) for room in rooms]
-        await self._call(lambda: self._store.save(batch))
+        try:
+            await self._call(lambda: self._store.save(batch))
+        except UNSAVABLE:
+            await self._save_apart(batch)
         for room, unsaved in zip(rooms, batch, strict=True):
             seen = self._seen.setdefault(room.user_id, _Seen())
             seen.state, seen.at = unsaved.state, now
             room.saved(unsaved.left)
+
+    async def _save_apart(self, batch: Sequence[Unsaved]) -> None:
+        """Save each user of a batch alone: what the file cannot hold is lost, and nobody else's."""
+        for unsaved in batch:
+            try:
+                await self._call(partial(self._store.save, (unsaved,)))
+            except UNSAVABLE as error:
+                self._complain(f"a user's state cannot be saved ({type(error).__name__})")
 
     def _is_due(self, room: Room, now: float, everything: bool) -> bool:
         seen = self._seen.get(room.user_id)
@@ -195,7 +212,7 @@ class Keeper:
         loading = self._loading.get(key)
         if loading is None:
             loop = asyncio.get_running_loop()
-            loading = self._loading[key] = loop.run_in_executor(self._thread, work)
+            loading = self._loading[key] = loop.run_in_executor(self._reader, work)
             loading.add_done_callback(partial(self._loaded, key))
         await asyncio.wait((loading,))  # who is cancelled here does not cancel it for the others
         try:

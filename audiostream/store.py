@@ -35,6 +35,15 @@ SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61756469
 POSITIONS_KEPT = 20
 """How many positions are kept per user and track."""
+UNSAVABLE = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
+"""What ``save`` raises for a value that SQLite does not hold, like half a surrogate pair or NaN."""
 TRACKS_KEPT = 2_000
 """Tracks of one user whose positions are kept: those that were left last."""
 TRACKS_DROPPED_AT_ONCE = 50
@@ -128,7 +137,12 @@ class Unsaved:
 
 
 class Store:
-    """One open state file; with ``None`` for its path one that ends with the process."""
+    """One open state file; with ``None`` for its path one that ends with the process.
+
+    It is written through one connection and read through another: ``load`` and ``position`` may be
+    called on a thread of their own, and then do not wait for a disk that is slow to write. In
+    memory there is one connection, and so one thread (``is_in_memory``).
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open or make the file. Raises ``StoreError``, and then has changed nothing."""
@@ -139,20 +153,30 @@ class Store:
                 self._lock = _Lock(path)
                 _check(path)
             self._db = _connect(path)
+            self._reading = self._db if path is None else self._beside(path)
         except (OSError, sqlite3.Error) as error:
             self._unlock()
             raise StoreError(f"the state file cannot be used ({error}). {_ADVICE}") from None
         except StoreError:
             self._unlock()
             raise
+        self.is_in_memory = path is None
         self._seen_version = -1
+
+    def _beside(self, path: Path) -> sqlite3.Connection:
+        """A connection to read while another one writes."""
+        try:
+            return _connect(path)
+        except BaseException:
+            self._db.close()
+            raise
 
     def load(self, user_id: str) -> Saved:
         """What was kept of a user. Nobody plays by being loaded: a playing state comes paused.
 
         Raises ``sqlite3.Error``.
         """
-        row = self._db.execute(
+        row = self._reading.execute(
             "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id"
             " FROM playback WHERE user_id = ?",
             (user_id,),
@@ -174,7 +198,7 @@ class Store:
 
     def position(self, user_id: str, track_id: str) -> float | None:
         """Where a user last left a track, in seconds; None: never. Raises ``sqlite3.Error``."""
-        row = self._db.execute(
+        row = self._reading.execute(
             "SELECT position FROM position WHERE user_id = ? AND track_id = ?"
             " ORDER BY left_at DESC LIMIT 1",
             (user_id, track_id),
@@ -182,7 +206,7 @@ class Store:
         return None if row is None else float(row[0])
 
     def save(self, batch: Iterable[Unsaved]) -> None:
-        """Write all of a batch or nothing of it. Raises ``sqlite3.Error``."""
+        """Write all of a batch or nothing of it. Raises ``sqlite3.Error`` and ``UNSAVABLE``."""
         with self._db:
             for unsaved in batch:
                 self._save_state(unsaved)
@@ -299,6 +323,7 @@ class Store:
         return dict(self._db.execute("SELECT user_id, at FROM revoked").fetchall())
 
     def close(self) -> None:
+        self._reading.close()
         self._db.close()
         self._unlock()
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from audiostream.registry import (
     PositionNeeded,
     Registry,
 )
-from audiostream.store import GONE_FOR, Saved, Store, revoke
+from audiostream.store import GONE_FOR, Saved, Store, Unsaved, revoke
 
 from .dummies import Ear, FakeClock, Shelf
 
@@ -191,6 +191,17 @@ class TestResume:
         assert room.perform(PlayTrack("song", resume=True)).current_time == 500.0
 
 
+async def test_a_state_that_cannot_be_saved_keeps_no_other_from_the_file(house: House) -> None:
+    for user, label in (("ada", "half of a pair: \ud800"), ("bob", "phone")):
+        room = await house.keeper.room(user)
+        device = house.registry.connect(user, Ear(), label)
+        room.perform(PauseTrack("song", 9.0), device)
+    await house.keeper.tick()
+    await house.restart(killed=True)
+    assert (await house.keeper.room("ada")).state.track_id is None
+    assert (await house.keeper.room("bob")).state.position == 9.0
+
+
 class TestLoading:
     async def test_twenty_that_ask_at_once_are_answered_by_one_load(
         self, house: House, monkeypatch: pytest.MonkeyPatch
@@ -212,6 +223,27 @@ class TestLoading:
         assert len(set(rooms)) == 1
         await asyncio.gather(*(house.keeper.recall(rooms[0], "song") for _ in range(20)))
         assert asked == [("ada",), ("ada", "song")]
+
+    async def test_it_does_not_wait_for_what_is_being_saved(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate, save = threading.Event(), house.store.save
+
+        def slow(batch: Iterable[Unsaved]) -> None:
+            assert gate.wait(10.0)
+            save(batch)
+
+        (await house.keeper.room("ada")).perform(PauseTrack("song", 9.0))
+        await house.keeper.tick()
+        house.registry.forget("ada")
+        (await house.keeper.room("bob")).perform(PauseTrack("song", 10.0))
+        monkeypatch.setattr(house.store, "save", slow)
+        saving = asyncio.create_task(house.keeper.tick())
+        async with asyncio.timeout(5.0):
+            assert (await house.keeper.room("ada")).state.position == 9.0
+        assert not saving.done()
+        gate.set()
+        await saving
 
     async def test_one_that_gives_up_does_not_take_it_from_the_others(
         self, house: House, monkeypatch: pytest.MonkeyPatch

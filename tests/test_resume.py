@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -319,3 +321,42 @@ async def test_a_history_that_is_too_long_is_cut_to_the_tracks_left_last(
             await asyncio.sleep(0.2)
     assert set(kept()) == {f"track-{track:05}" for track in range(TRACKS - TRACKS_KEPT, TRACKS)}
     assert server.stop() == 0
+
+
+@pytest.fixture
+def gone_for_long(tmp_path: Path) -> Path:
+    """A state file with positions of three tracks that scans have not found for 91 days."""
+    path = tmp_path / "state.sqlite3"
+    lefts = [Left(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
+    with closing(Store(path)) as store:
+        store.save([Unsaved("ada", State("other", rev=1), tuple(lefts), 0.0)])
+        store.review(("", ""), lambda *_: False, time.time() - 91 * 86400)
+    return path
+
+
+def left_of(path: Path) -> dict[str, float | None]:
+    with closing(Store(path)) as store:
+        names = ("song", "hers", "elsewhere")
+        return {track_id: store.position("ada", track_id) for track_id in names}
+
+
+def test_a_track_that_scans_miss_for_months_is_forgotten(
+    launch: Launch, gone_for_long: Path
+) -> None:
+    server = launch("--state", str(gone_for_long))
+    server.wait_for_log("the library has 4 tracks")
+    time.sleep(1.0)  # what follows the scan logs nothing
+    assert server.stop() == 0
+    assert left_of(gone_for_long) == {"song": 30.0, "hers": 30.0, "elsewhere": None}
+
+
+def test_an_empty_media_folder_is_taken_for_a_disk_that_is_not_mounted(
+    launch: Launch, media: Path, gone_for_long: Path
+) -> None:
+    shutil.rmtree(media)
+    media.mkdir()
+    server = launch("--state", str(gone_for_long))
+    server.wait_for_log("the library has 0 tracks")
+    time.sleep(1.0)  # what would follow the scan logs nothing
+    assert server.stop() == 0
+    assert left_of(gone_for_long) == {"song": 30.0, "hers": 30.0, "elsewhere": 30.0}

@@ -26,10 +26,12 @@ import aiohttp_cors
 from aiohttp import web
 
 from . import covers, gateway, rest, streaming
+from .allowance import Allowances
 from .arrivals import Arrivals
 from .clocks import StepDetector, wall_clock
 from .cookies import SessionCookie
 from .descriptors import Descriptors
+from .errors import TrackNotFound
 from .keeper import Keeper
 from .keys import (
     CLOCK,
@@ -91,6 +93,7 @@ def create_app(
     app[TOKENS] = tokens
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
+    app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
@@ -280,7 +283,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         while True:
             app[RESCAN].clear()
             try:
-                await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                if found:  # an empty folder is a disk that is not mounted
+                    await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:
                 _log.exception("the scan failed; what was known of the media folder stays")
             await app[RESCAN].wait()
@@ -299,17 +304,27 @@ def _restore(library: Library, cache: ScanCache) -> None:
         cache.distrust()
 
 
-def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> None:
+def _has(library: Library, user_id: str, track_id: str) -> bool:
+    try:
+        library.find(track_id, user_id)
+    except TrackNotFound:
+        return False
+    return True
+
+
+def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> int:
+    """How many tracks a scan found; 0 where it was stopped."""
     line = ProgressLine()
     report = library.scan(line, stop)
     line.clear()
     if stop.is_set():
-        return
+        return 0
     _log.info("the library has %d tracks (scanned in %.3f s)", report.tracks, report.elapsed)
     try:
         cache.save(library.rows())
     except (OSError, sqlite3.Error) as error:
         _log.warning("cannot keep what the scan found (%s); the next start scans anew", error)
+    return report.tracks
 
 
 @asynccontextmanager

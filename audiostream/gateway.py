@@ -46,7 +46,7 @@ from .errors import (
 from .frames import TOO_LONG, Closing
 from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from .messages import Familiar, Frame, Labels
-from .registry import Device, Room
+from .registry import Device, PositionNeeded, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
 from .tokens import Identity, Tokens, bearer_token
@@ -265,6 +265,7 @@ class Connection:
         "_limits",
         "_loop",
         "_pace",
+        "_recalling",
         "_registry",
         "_room",
         "_socket",
@@ -288,6 +289,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
         self._familiar = Familiar()
+        self._recalling: asyncio.Task[None] | None = None
         self._identity: Identity
         self._room: Room
         self._device: Device
@@ -400,13 +402,37 @@ class Connection:
                 self._renew(frame)
             else:
                 self._room.receive(frame, self._device)
-        except AudiostreamError as error:
-            self._refuse(error, frame)
+        except PositionNeeded as needed:
+            self._socket.hold()
+            self._recalling = asyncio.create_task(self._recall(needed.track_id, frame))
         except Closing:
             raise
-        except Exception:
-            _log.exception("a %s frame failed", frame.event or "broken")
-            self._refuse(AudiostreamError("this did not work; it is not your fault"), frame)
+        except Exception as error:
+            self._fail(error, frame)
+
+    async def _recall(self, track_id: str, frame: Frame) -> None:
+        """Do what a frame asks for once its room knows where a track was left.
+
+        What the device has sent behind it waits, so that its frames keep their order.
+        """
+        try:
+            await self._keeper.recall(self._room, track_id)
+            if self._is_present():
+                self._room.receive(frame, self._device)
+        except Exception as error:
+            self._fail(error, frame)
+        if self._is_present():
+            self._socket.listen(self._handle, self._leave)
+
+    def _is_present(self) -> bool:
+        return self._device.ref.key in self._room.devices
+
+    def _fail(self, error: Exception, frame: Frame) -> None:
+        """Tell the device why its frame did nothing."""
+        if not isinstance(error, AudiostreamError):
+            _log.error("a %s frame failed", frame.event or "broken", exc_info=error)
+            error = AudiostreamError("this did not work; it is not your fault")
+        self._refuse(error, frame)
 
     def _read(self, text: str) -> Frame:
         """Raises ``InvalidMessage``."""

@@ -16,11 +16,13 @@ from typing import Any, Protocol
 from . import messages, playback
 from .errors import TrackNotFound
 from .messages import (
+    Change,
     Command,
     Frame,
     FrameId,
     GetCurrentState,
     GetDevices,
+    PlayTrack,
     Report,
     StateText,
     StateView,
@@ -44,8 +46,23 @@ _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
 LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is taken to have lasted where the wall clock cannot tell."""
+POSITIONS_IN_MEMORY = 256
+"""Tracks of which a room remembers where they were left, apart from those not saved yet."""
+UNSAVED_KEPT = 256
+"""Positions that wait to be saved; where the state file fails for long, the oldest are lost."""
 _NEWCOMER, _UNTOUCHED = Listener(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
+
+
+class PositionNeeded(Exception):
+    """Raised by a room that must know first where ``track_id`` was left; nothing has changed.
+
+    The caller has it told (``Room.recall``) and repeats the command.
+    """
+
+    def __init__(self, track_id: str) -> None:
+        super().__init__(track_id)
+        self.track_id = track_id
 
 
 class Outbox(Protocol):
@@ -84,8 +101,8 @@ class Device:
 class Room:
     """``user_{userId}``: one user's playback and the devices that hear of it.
 
-    ``positions`` has where each track was last left, in seconds; ``left`` those of them that are
-    not saved yet.
+    ``positions`` has where tracks were last left, in seconds (None: never); ``left`` what of it is
+    not saved yet. In a room that was restored there may be more in the state file.
     """
 
     def __init__(
@@ -100,8 +117,9 @@ class Room:
         self.user_id = user_id
         self.state = _UNTOUCHED
         self.devices: dict[int, Device] = {}
-        self.positions: dict[str, float] = {}
+        self.positions: dict[str, float | None] = {}
         self.left: list[Left] = []
+        self._is_restored = False
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
@@ -118,16 +136,27 @@ class Room:
     def name(self) -> str:
         return f"user_{self.user_id}"
 
-    def restore(self, state: State, positions: dict[str, float], left: Iterable[Left]) -> None:
+    def restore(self, state: State, left: Iterable[Left]) -> None:
         """Go on from what was saved, at a moment since ``state.updated_at`` that is not known."""
         if state.is_interrupted:
             since = self._wall_clock() - state.updated_at
             if since < 0:  # the wall clock was set back
                 since = LONGEST_INTERRUPTION
             state = replace(state, anchored_at=self._clock() - since)
-        self.state, self.positions = state, positions
+        self.state, self._is_restored = state, True
         for each in left:
             self._remember(each)
+
+    def recall(self, track_id: str, position: float | None) -> None:
+        """Learn what was saved of a track: where it was left, in seconds, or None."""
+        self.positions.setdefault(track_id, position)
+        self._forget_oldest()
+
+    def saved(self, left: Iterable[Left]) -> None:
+        """Take note that these are in the state file."""
+        done = set(left)
+        self.left = [each for each in self.left if each not in done]
+        self._forget_oldest()
 
     def enter(self, device: Device) -> None:
         """Let a device in. It is told nothing (rule 12)."""
@@ -148,7 +177,7 @@ class Room:
 
     def receive(self, frame: Frame, device: Device) -> None:
         """Do what a device's frame asks for. Raises ``InvalidMessage``, ``UnknownEvent``,
-        ``TrackNotFound`` and ``Conflict``.
+        ``TrackNotFound``, ``Conflict`` and ``PositionNeeded``.
         """
         if frame.event == "getDevices":
             self.list_devices(messages.get_devices(frame.data), device, frame.id)
@@ -182,7 +211,7 @@ class Room:
 
         ``device`` is the sender, None for REST. If its frame had an id, the sender gets a direct
         answer in any case: ``trackState`` where the rules tell it nothing, which does not count
-        as telling. Raises ``TrackNotFound`` (rule 9) and ``Conflict``.
+        as telling. Raises ``TrackNotFound`` (rule 9), ``Conflict`` and ``PositionNeeded``.
         """
         now = self._carry_out(command, device, frame_id)
         return playback.view(self.state, now, self._wall_clock())
@@ -207,7 +236,7 @@ class Room:
             device=device.ref if device else None,
             listener=device.listener if device else None,
             duration=self._catalogue.duration(self.user_id, command.track_id),
-            left_at=self.positions.get(command.track_id),
+            left_at=self._left_at(command),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
@@ -277,11 +306,35 @@ class Room:
             return False
         return self._catalogue.same_album(self.user_id, current.track_id or "", track_id)
 
+    def _left_at(self, command: Change) -> float | None:
+        """Where the command's track was left, in seconds. Raises ``PositionNeeded``."""
+        track_id = command.track_id
+        is_asked_for = (
+            isinstance(command, PlayTrack)
+            and command.resume
+            and command.position is None
+            and track_id != self.state.track_id
+        )
+        if is_asked_for and self._is_restored and track_id not in self.positions:
+            raise PositionNeeded(track_id)
+        return self.positions.get(track_id)
+
     def _remember(self, left: Left) -> None:
         if self.positions.get(left.track_id) == left.position:
             return
+        self.positions.pop(left.track_id, None)  # the last one is the latest
         self.positions[left.track_id] = left.position
         self.left.append(left)
+        del self.left[:-UNSAVED_KEPT]
+
+    def _forget_oldest(self) -> None:
+        """Keep memory bounded: what is saved can be had again."""
+        too_many = len(self.positions) - POSITIONS_IN_MEMORY
+        if too_many > 0:
+            unsaved = {each.track_id for each in self.left}
+            for track_id in list(self.positions)[:too_many]:
+                if track_id not in unsaved:
+                    del self.positions[track_id]
 
     def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
         if audience is SENDER:

@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from . import messages
+from .allowance import Allowances
 from .cookies import came_by_tls
 from .errors import (
     AudiostreamError,
@@ -33,7 +34,8 @@ from .errors import (
 )
 from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
-from .messages import Command, GetCurrentState
+from .messages import Command, GetCurrentState, StateView
+from .registry import PositionNeeded
 from .tokens import Identity, Tokens, bearer_token
 
 LONG_LIST = 500
@@ -134,6 +136,8 @@ class TrackCatalogue:
 
 
 CATALOGUE = web.AppKey("audiostream_catalogue", TrackCatalogue)
+COMMANDS = web.AppKey("audiostream_commands", Allowances)
+"""How often each user may send a command or ask for the state."""
 
 
 @web.middleware
@@ -195,9 +199,8 @@ async def update_state(request: web.Request) -> web.Response:
 
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
-    room = await request.app[KEEPER].room(_identify(request).user_id)
-    _identify(request)  # loading takes time, in which the token may be revoked
-    return _personal(request, _json_bytes(room.perform(GetCurrentState()).to_json()))
+    view = await _view_after(request, _commander(request), GetCurrentState())
+    return _personal(request, _json_bytes(view.to_json()))
 
 
 async def open_session(request: web.Request) -> web.Response:
@@ -244,15 +247,36 @@ def _identify(request: web.Request) -> Identity:
     return request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
 
 
+def _commander(request: web.Request) -> str:
+    """The user whose command this is; it counts. Raises ``Unauthorized`` and ``RateLimited``."""
+    user_id = _identify(request).user_id
+    if not request.app[COMMANDS].take(user_id, asyncio.get_running_loop().time()):
+        raise RateLimited("too many commands at once; wait a moment")
+    return user_id
+
+
 async def _perform(
     request: web.Request, to_command: Callable[[Mapping[str, Any]], Command]
 ) -> web.Response:
-    user_id = _identify(request).user_id
-    data = await _body(request) | {"trackId": request.match_info["id"]}
-    room = await request.app[KEEPER].room(user_id)
-    _identify(request)  # the body and the room take time, in which the token may be revoked
-    view = room.perform(to_command(data))
+    user_id = _commander(request)
+    command = to_command(await _body(request) | {"trackId": request.match_info["id"]})
+    view = await _view_after(request, user_id, command)
     return _personal(request, _json_bytes(view.to_json()))
+
+
+async def _view_after(request: web.Request, user_id: str, command: Command) -> StateView:
+    """The state after a command, for which the room is loaded as far as it must be.
+
+    Body, room and position take time, in which the token may be revoked: it is verified again.
+    """
+    keeper = request.app[KEEPER]
+    while True:
+        room = await keeper.room(user_id)  # also again: meanwhile it may have been forgotten
+        _identify(request)
+        try:
+            return room.perform(command)
+        except PositionNeeded as needed:
+            await keeper.recall(room, needed.track_id)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -35,8 +35,8 @@ from .errors import (
     Unauthorized,
 )
 from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
-from .messages import Frame, Labels
-from .registry import Device, Room
+from .messages import Command, Frame, Labels
+from .registry import Device, PositionNeeded, Room
 from .tokens import Identity, bearer_token
 
 MAX_QUEUED = 512
@@ -127,6 +127,7 @@ class Client:
         self.outbox = SocketioOutbox(endpoint, engine_id)
         self._endpoint = endpoint
         self._registry = app[REGISTRY]
+        self._keeper = app[KEEPER]
         self._pace = gateway.Pace(app[SETTINGS].limits, asyncio.get_running_loop().time())
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
@@ -153,7 +154,7 @@ class Client:
         self._expiry.stop()
         self._registry.disconnect(self._identity.user_id, self.device)
 
-    def handle(self, event: str, data: Any) -> dict[str, Any] | None:
+    async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
         """Do what an event asks for, and answer what its acknowledgement gets."""
         if self._closing is not None:
             return None
@@ -164,13 +165,23 @@ class Client:
                 return self._renew(frame)
             if event == "getDevices":
                 return self.room.list_devices(messages.get_devices(frame.data), self.device)
-            command = messages.command(event, frame.data)
-            return self.room.perform(command, self.device).to_json()
+            return await self._perform(messages.command(event, frame.data))
         except AudiostreamError as error:
             return self._refuse(error, event)
         except Exception:
             _log.exception("a %s event failed", event[:64])
             return self._refuse(AudiostreamError("this did not work; it is not your fault"), event)
+
+    async def _perform(self, command: Command) -> dict[str, Any]:
+        """Events behind this one wait: python-socketio handles them one after the other."""
+        room = self.room
+        try:
+            return room.perform(command, self.device).to_json()
+        except PositionNeeded as needed:
+            await self._keeper.recall(room, needed.track_id)
+        if self.device.ref.key not in room.devices:
+            raise Unauthorized("the device has left")
+        return room.perform(command, self.device).to_json()
 
     async def close(self, code: int, reason: str) -> None:
         """Say why, and close. A client does not come back by itself unless the server goes."""
@@ -386,7 +397,7 @@ class Endpoint:
     async def _event(self, event: str, sid: str, data: Any = None, *_: Any) -> Any:
         engine_id = self.server.manager.eio_sid_from_sid(sid, "/")
         client = self._clients.get(engine_id)
-        return None if client is None else client.handle(event, data)
+        return None if client is None else await client.handle(event, data)
 
 
 def _token(given: messages.JsonObject, request: web.Request) -> str:

@@ -259,6 +259,10 @@ class DeviceSocket:
         self._receive, self._leave = receive, leave
         self._go_on()
 
+    def hold(self) -> None:
+        """Let texts wait from now on, until ``listen`` is called again."""
+        self._receive = None
+
     def close(self, code: int, reason: str) -> None:
         """Say goodbye behind all that was offered, and read to the other side's end (§7.1.1).
 

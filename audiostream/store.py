@@ -4,29 +4,57 @@ Here: the file, its schema, reading and writing it; every method blocks. Not her
 and on which thread (``keeper``, ``app``), what a state means (``playback``) or a file's tags
 (``library``).
 
-One process writes a file: the server holds a lock beside it. ``python -m audiostream revoke`` is
-the exception; what it adds is noticed by ``revocations``. A file that is damaged, newer or not
-ours is refused before anything in it is touched.
+One process writes a file: the server holds a lock on the file itself, by whatever name it was
+opened. ``python -m audiostream revoke`` is the exception; what it adds is noticed by
+``revocations``. A file that is damaged, newer or not ours is refused before anything in it is
+touched.
+
+No call takes long because of what one user has kept: a load reads one row, and what is dropped is
+dropped a few tracks at a time.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import TypeAlias
 
 from .errors import StoreError
 from .playback import DeviceRef, Left, State
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61756469
 POSITIONS_KEPT = 20
 """How many positions are kept per user and track."""
+UNSAVABLE = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
+"""What ``save`` raises for a value that SQLite does not hold, like half a surrogate pair or NaN."""
+TRACKS_KEPT = 2_000
+"""Tracks of one user whose positions are kept: those that were left last."""
+TRACKS_DROPPED_AT_ONCE = 50
+"""Tracks whose positions are dropped in one transaction: it takes about 10 ms."""
+TRACKS_REVIEWED_AT_ONCE = 200
+"""Tracks that ``review`` looks at in one call."""
+GONE_FOR = 90 * 86400.0
+"""Seconds after which the positions of a track that the library no longer has are dropped.
+
+A disk that is not mounted today may be back next month.
+"""
 
 _SCHEMA = f"""
 CREATE TABLE playback (
@@ -66,6 +94,22 @@ CREATE TABLE IF NOT EXISTS scanned (
 ) WITHOUT ROWID;
 """
 """What came with schema 2."""
+_TRACK_HISTORY = """
+CREATE TABLE track_history (
+    user_id TEXT NOT NULL,
+    track_id TEXT NOT NULL,
+    stopped_at REAL NOT NULL,
+    gone_since REAL,
+    PRIMARY KEY (user_id, track_id)
+) WITHOUT ROWID;
+CREATE INDEX track_history_by_age ON track_history (user_id, stopped_at);
+INSERT INTO track_history
+    SELECT user_id, track_id, max(left_at), NULL FROM position GROUP BY user_id, track_id;
+"""
+"""What came with schema 3: one row for each track of a user in ``position``.
+
+``stopped_at`` is the last ``left_at``. ``gone_since``: when a scan first missed the track.
+"""
 
 ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
 """A file's path, mtime in nanoseconds, size; its tags: title, artist, album, duration."""
@@ -73,14 +117,12 @@ ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, fl
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What is kept of one user.
+    """What is kept of one user, except the positions (``Store.position``).
 
-    ``positions``: where each track was last left, in seconds. ``left``: what is to be added to
-    these, as the track was playing when the server stopped.
+    ``left``: what is to be added to these, as the track was playing when the server stopped.
     """
 
     state: State = field(default_factory=State)
-    positions: dict[str, float] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
 
 
@@ -95,43 +137,52 @@ class Unsaved:
 
 
 class Store:
-    """One open state file; with ``None`` for its path one that ends with the process."""
+    """One open state file; with ``None`` for its path one that ends with the process.
+
+    It is written through one connection and read through another: ``load`` and ``position`` may be
+    called on a thread of their own, and then do not wait for a disk that is slow to write. In
+    memory there is one connection, and so one thread (``is_in_memory``).
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open or make the file. Raises ``StoreError``, and then has changed nothing."""
-        self._lock: TextIO | None = None
+        self._lock: _Lock | None = None
         try:
             if path is not None:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._lock = _lock(path)
+                self._lock = _Lock(path)
                 _check(path)
             self._db = _connect(path)
+            self._reading = self._db if path is None else self._beside(path)
         except (OSError, sqlite3.Error) as error:
             self._unlock()
             raise StoreError(f"the state file cannot be used ({error}). {_ADVICE}") from None
         except StoreError:
             self._unlock()
             raise
+        self.is_in_memory = path is None
         self._seen_version = -1
+
+    def _beside(self, path: Path) -> sqlite3.Connection:
+        """A connection to read while another one writes."""
+        try:
+            return _connect(path)
+        except BaseException:
+            self._db.close()
+            raise
 
     def load(self, user_id: str) -> Saved:
         """What was kept of a user. Nobody plays by being loaded: a playing state comes paused.
 
         Raises ``sqlite3.Error``.
         """
-        row = self._db.execute(
+        row = self._reading.execute(
             "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id"
             " FROM playback WHERE user_id = ?",
             (user_id,),
         ).fetchone()
-        positions = dict(
-            self._db.execute(
-                "SELECT track_id, position FROM position WHERE user_id = ? ORDER BY left_at",
-                (user_id,),
-            ).fetchall()
-        )
         if row is None:
-            return Saved(positions=positions)
+            return Saved()
         track_id, position, was_playing, rate, rev, updated_at, device_id = row
         state = State(
             track_id=track_id,
@@ -143,15 +194,26 @@ class Store:
             is_interrupted=bool(was_playing),
         )
         left = (Left(track_id, position, updated_at),) if was_playing else ()
-        return Saved(state, positions, left)
+        return Saved(state, left)
+
+    def position(self, user_id: str, track_id: str) -> float | None:
+        """Where a user last left a track, in seconds; None: never. Raises ``sqlite3.Error``."""
+        row = self._reading.execute(
+            "SELECT position FROM position WHERE user_id = ? AND track_id = ?"
+            " ORDER BY left_at DESC LIMIT 1",
+            (user_id, track_id),
+        ).fetchone()
+        return None if row is None else float(row[0])
 
     def save(self, batch: Iterable[Unsaved]) -> None:
-        """Write all of a batch or nothing of it. Raises ``sqlite3.Error``."""
+        """Write all of a batch or nothing of it. Raises ``sqlite3.Error`` and ``UNSAVABLE``."""
         with self._db:
             for unsaved in batch:
                 self._save_state(unsaved)
                 for left in unsaved.left:
                     self._save_position(unsaved.user_id, left)
+                if unsaved.left:
+                    self._drop_oldest(unsaved.user_id)
 
     def _save_state(self, unsaved: Unsaved) -> None:
         state = unsaved.state
@@ -172,19 +234,82 @@ class Store:
         )
 
     def _save_position(self, user_id: str, left: Left) -> None:
-        # Later is what was left later, also where the clock was set back in between.
+        """What is saved last counts as last, also where the clock was set back in between."""
+        key = (user_id, left.track_id)
+        row = self._db.execute(
+            "SELECT stopped_at FROM track_history WHERE user_id = ? AND track_id = ?", key
+        ).fetchone()
+        at = left.at if row is None or row[0] < left.at else row[0] + 0.001
         self._db.execute(
-            "INSERT OR REPLACE INTO position"
-            " SELECT ?1, ?2, max(?3, coalesce(max(left_at) + 0.001, ?3)), ?4"
-            " FROM position WHERE user_id = ?1 AND track_id = ?2",
-            (user_id, left.track_id, left.at, left.position),
+            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", (*key, at, left.position)
         )
+        self._db.execute("INSERT OR REPLACE INTO track_history VALUES (?, ?, ?, NULL)", (*key, at))
         self._db.execute(
             "DELETE FROM position WHERE user_id = ?1 AND track_id = ?2 AND left_at <= ("
             " SELECT left_at FROM position WHERE user_id = ?1 AND track_id = ?2"
             " ORDER BY left_at DESC LIMIT 1 OFFSET ?3)",
-            (user_id, left.track_id, POSITIONS_KEPT),
+            (*key, POSITIONS_KEPT),
         )
+
+    def _drop_oldest(self, user_id: str) -> bool:
+        """Drop some of a user's tracks if there are too many; answers whether there were."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM track_history WHERE user_id = ?", (user_id,)
+        ).fetchone()
+        too_many = count - TRACKS_KEPT
+        if too_many > 0:
+            oldest = self._db.execute(
+                "SELECT user_id, track_id FROM track_history WHERE user_id = ?"
+                " ORDER BY stopped_at LIMIT ?",
+                (user_id, min(too_many, TRACKS_DROPPED_AT_ONCE)),
+            ).fetchall()
+            self._drop(oldest)
+        return bool(too_many > 0)
+
+    def _drop(self, tracks: Iterable[tuple[str, str]]) -> None:
+        for table in ("position", "track_history"):
+            self._db.executemany(
+                f"DELETE FROM {table} WHERE user_id = ? AND track_id = ?",  # noqa: S608
+                tracks,
+            )
+
+    def review(
+        self, after: tuple[str, str], exists: Callable[[str, str], bool], now: float
+    ) -> tuple[str, str] | None:
+        """Drop what is kept of tracks that are no more, a part of all in each call.
+
+        To be called after a scan, first with ``("", "")`` and then with what was answered, until
+        that is None. ``exists`` says whether a user (the first argument) still has a track. One
+        that is missed for the first time is only noted, and dropped after ``GONE_FOR``. Raises
+        ``sqlite3.Error``.
+        """
+        rows = self._db.execute(
+            "SELECT user_id, track_id, gone_since FROM track_history"
+            " WHERE (user_id, track_id) > (?, ?) ORDER BY user_id, track_id LIMIT ?",
+            (*after, TRACKS_REVIEWED_AT_ONCE),
+        ).fetchall()
+        noted: list[tuple[float | None, str, str]] = []
+        over: list[tuple[str, str]] = []
+        for user_id, track_id, gone_since in rows:
+            if exists(user_id, track_id):
+                if gone_since is not None:
+                    noted.append((None, user_id, track_id))
+            elif gone_since is None or gone_since > now:
+                noted.append((now, user_id, track_id))
+            elif now - gone_since >= GONE_FOR:
+                over.append((user_id, track_id))
+        with self._db:
+            self._db.executemany(
+                "UPDATE track_history SET gone_since = ? WHERE user_id = ? AND track_id = ?", noted
+            )
+            self._drop(over[:TRACKS_DROPPED_AT_ONCE])
+            is_more = len(over) > TRACKS_DROPPED_AT_ONCE
+            for user_id in sorted({row[0] for row in rows}):
+                if not is_more:
+                    is_more = self._drop_oldest(user_id)
+        if is_more:
+            return after
+        return rows[-1][:2] if rows else None
 
     def revocations(self) -> dict[str, float] | None:
         """When each user was revoked last, in epoch seconds; None if that has not changed.
@@ -198,12 +323,13 @@ class Store:
         return dict(self._db.execute("SELECT user_id, at FROM revoked").fetchall())
 
     def close(self) -> None:
+        self._reading.close()
         self._db.close()
         self._unlock()
 
     def _unlock(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
 
 
 def revoke(path: Path, user_id: str, at: float) -> None:
@@ -214,6 +340,7 @@ def revoke(path: Path, user_id: str, at: float) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_name(path)
         _check(path)
         with closing(_connect(path)) as db, db:
             db.execute(
@@ -284,15 +411,115 @@ class ScanCache:
 _ADVICE = "Name another with --state FILE, or --state :memory: to keep nothing."
 
 
-def _lock(path: Path) -> TextIO:
-    """Claim a file for this process until the answer is closed. Raises ``StoreError``."""
-    lock = path.with_name(f"{path.name}.lock").open("w")
+_IN_USE = f"the state file is in use by another server. {_ADVICE}"
+_LOCKED_BYTE = 2**62
+"""Where the lock is: behind all of the file, and behind what SQLite locks at 1 GiB."""
+_held: set[tuple[int, int]] = set()
+"""Device and inode of each file that this process has locked.
+
+They are looked up without opening the file: the first descriptor of a file that a process closes
+takes all POSIX locks with it that the process has on it (fcntl(2)), and SQLite relies on these.
+"""
+_holding = threading.Lock()
+
+
+class _Lock:
+    """The claim of one server to a file, until released. Raises ``StoreError`` and ``OSError``.
+
+    On Linux it is on the inode: links, bind mounts and other names of the file or of its folder
+    lead to the same lock, and there is no file beside it that could be removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with _holding:
+            if path.exists() and _inode(path.stat()) in _held:
+                raise StoreError(_IN_USE)
+            self._descriptor = _locked(path)
+            self._inode = _inode(os.fstat(self._descriptor))
+            _held.add(self._inode)
+
+    def release(self) -> None:
+        """Let others have the file. Call it when the database is closed."""
+        with _holding:
+            _held.discard(self._inode)
+            os.close(self._descriptor)
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _locked(path: Path) -> int:
+    """A descriptor that holds the lock. Raises ``StoreError`` where another one does.
+
+    On Linux an open file description lock (fcntl(2)) on one byte of the file. It is independent of
+    SQLite's locks, also on network file systems; there ``flock`` locks the whole file, and SQLite
+    out. Other systems have only ``flock``, in one list with SQLite's: there it is on a file beside.
+    """
+    if sys.platform == "linux":
+        descriptor, kind = _opened(path)
+    else:
+        beside = path.resolve()
+        beside = beside.with_name(f"{beside.name}.lock")
+        descriptor = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise StoreError(f"the state file is in use by another server. {_ADVICE}") from None
-    return lock
+        if sys.platform == "linux":
+            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _lock_of(kind))
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            raise StoreError(_IN_USE) from None
+        raise
+    return descriptor
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """A descriptor of the file, made where there is none, and the lock that it can hold.
+
+    Who listened to what is private: only the owner may read it. Where this process may only read,
+    it shares the file with others that may only read.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600), fcntl.F_WRLCK
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EROFS} or not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY), fcntl.F_RDLCK
+
+
+def _lock_of(kind: int) -> bytes:
+    """``struct flock`` for the one byte that is locked."""
+    return struct.pack("hhqqi0q", kind, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
+
+
+def _check_name(path: Path) -> None:
+    """See that a running server will notice what is written. Raises ``StoreError``.
+
+    SQLite keeps the newest changes in files that are named after the database. Through a hard link
+    or a bind mount of the file alone they are others than the server's, and the file is damaged.
+    """
+    if sys.platform != "linux" or not path.exists():
+        return
+    name = path.resolve()
+    if _is_held(path) and not name.with_name(f"{name.name}-shm").exists():
+        raise StoreError(
+            "a server uses the state file by another name. "
+            "Name it as the server does, in the same container if it runs in one."
+        )
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a server, of this process or another, has locked the file."""
+    if _inode(path.stat()) in _held:
+        return True
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _lock_of(fcntl.F_WRLCK))
+    finally:
+        os.close(descriptor)
+    return int(struct.unpack_from("h", found)[0]) != fcntl.F_UNLCK
 
 
 def _check(path: Path) -> None:
@@ -321,14 +548,14 @@ def _check(path: Path) -> None:
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None and not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # who listened to what is private
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = sqlite3.connect(path or ":memory:", check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version < SCHEMA_VERSION:
-            steps = _SCHEMA + _SCANNED if version < 1 else _SCANNED
+            steps = "".join((_SCHEMA, _SCANNED, _TRACK_HISTORY)[version:])
             db.executescript(
                 f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )

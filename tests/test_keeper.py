@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,13 @@ import pytest
 from audiostream.errors import StoreError
 from audiostream.keeper import COMPLAIN_EVERY, IDLE_AFTER, PLAYING_SAVED_EVERY, Keeper
 from audiostream.messages import GetCurrentState, PauseTrack, PlayTrack
-from audiostream.registry import Registry
-from audiostream.store import Store, revoke
+from audiostream.registry import (
+    POSITIONS_IN_MEMORY,
+    UNSAVED_KEPT,
+    PositionNeeded,
+    Registry,
+)
+from audiostream.store import GONE_FOR, Saved, Store, Unsaved, revoke
 
 from .dummies import Ear, FakeClock, Shelf
 
@@ -25,11 +31,12 @@ class House:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = FakeClock()
+        self.shelf = Shelf()
         self.revoked: list[Mapping[str, float]] = []
         self.start()
 
     def start(self) -> None:
-        self.registry = Registry(Shelf(), self.clock)
+        self.registry = Registry(self.shelf, self.clock)
         self.store = Store(self.path)
         self.keeper = Keeper(self.registry, self.store, self.clock, self.revoked.append)
 
@@ -39,6 +46,16 @@ class House:
         else:
             await self.keeper.close()
         self.start()
+
+    async def resumed(self, track_id: str) -> float:
+        """Where a track begins that is to go on where it was left."""
+        command = PlayTrack(track_id, resume=True)
+        room = await self.keeper.room("ada")
+        try:
+            return room.perform(command).current_time
+        except PositionNeeded as needed:
+            await self.keeper.recall(room, needed.track_id)
+        return room.perform(command).current_time
 
     def break_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(batch: object) -> None:
@@ -106,9 +123,8 @@ class TestResume:
         house.clock.advance(20.0)
         room.perform(PlayTrack("other"))
         await house.restart()
-        room = await house.keeper.room("ada")
-        assert room.perform(PlayTrack("song", resume=True)).current_time == 120.0
-        assert room.perform(PlayTrack("endless", resume=True)).current_time == 0.0
+        assert await house.resumed("song") == 120.0
+        assert await house.resumed("endless") == 0.0
 
     async def test_only_if_asked_for_and_a_position_wins(self, house: House) -> None:
         room = await house.keeper.room("ada")
@@ -143,6 +159,204 @@ class TestResume:
         house.clock.advance(20.0)
         room.perform(PlayTrack("other"))
         assert room.perform(PlayTrack("short", resume=True)).current_time == 0.0
+
+    async def test_only_what_the_file_may_know_has_to_be_loaded(self, house: House) -> None:
+        room = await house.keeper.room("ada")
+        with pytest.raises(PositionNeeded, match="song"):
+            room.perform(PlayTrack("song", resume=True))
+        assert room.state.rev == 0
+        room.perform(PlayTrack("song", 7.0, resume=True))
+        room.perform(PauseTrack("song"))
+        room.perform(PlayTrack("song", resume=True))
+        room.perform(PlayTrack("other"))
+        assert room.perform(PlayTrack("song", resume=True)).current_time == 7.0
+
+    async def test_what_happens_while_it_is_loaded_is_newer(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate = threading.Event()
+
+        def slow(user_id: str, track_id: str) -> float:
+            assert gate.wait(10.0)
+            return 100.0
+
+        monkeypatch.setattr(house.store, "position", slow)
+        room = await house.keeper.room("ada")
+        recalling = asyncio.create_task(house.keeper.recall(room, "song"))
+        await asyncio.sleep(0)
+        room.perform(PlayTrack("song", 500.0))
+        room.perform(PlayTrack("other"))
+        gate.set()
+        await recalling
+        assert room.perform(PlayTrack("song", resume=True)).current_time == 500.0
+
+
+async def test_a_state_that_cannot_be_saved_keeps_no_other_from_the_file(house: House) -> None:
+    for user, label in (("ada", "half of a pair: \ud800"), ("bob", "phone")):
+        room = await house.keeper.room(user)
+        device = house.registry.connect(user, Ear(), label)
+        room.perform(PauseTrack("song", 9.0), device)
+    await house.keeper.tick()
+    await house.restart(killed=True)
+    assert (await house.keeper.room("ada")).state.track_id is None
+    assert (await house.keeper.room("bob")).state.position == 9.0
+
+
+class TestLoading:
+    async def test_twenty_that_ask_at_once_are_answered_by_one_load(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[str, ...]] = []
+        load, position = house.store.load, house.store.position
+
+        def counted_load(user_id: str) -> Saved:
+            asked.append((user_id,))
+            return load(user_id)
+
+        def counted_position(user_id: str, track_id: str) -> float | None:
+            asked.append((user_id, track_id))
+            return position(user_id, track_id)
+
+        monkeypatch.setattr(house.store, "load", counted_load)
+        monkeypatch.setattr(house.store, "position", counted_position)
+        rooms = await asyncio.gather(*(house.keeper.room("ada") for _ in range(20)))
+        assert len(set(rooms)) == 1
+        await asyncio.gather(*(house.keeper.recall(rooms[0], "song") for _ in range(20)))
+        assert asked == [("ada",), ("ada", "song")]
+
+    async def test_it_does_not_wait_for_what_is_being_saved(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate, save = threading.Event(), house.store.save
+
+        def slow(batch: Iterable[Unsaved]) -> None:
+            assert gate.wait(10.0)
+            save(batch)
+
+        (await house.keeper.room("ada")).perform(PauseTrack("song", 9.0))
+        await house.keeper.tick()
+        house.registry.forget("ada")
+        (await house.keeper.room("bob")).perform(PauseTrack("song", 10.0))
+        monkeypatch.setattr(house.store, "save", slow)
+        saving = asyncio.create_task(house.keeper.tick())
+        async with asyncio.timeout(5.0):
+            assert (await house.keeper.room("ada")).state.position == 9.0
+        assert not saving.done()
+        gate.set()
+        await saving
+
+    async def test_one_that_gives_up_does_not_take_it_from_the_others(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gate = threading.Event()
+
+        def slow(user_id: str) -> Saved:
+            assert gate.wait(10.0)
+            return Saved()
+
+        monkeypatch.setattr(house.store, "load", slow)
+        first, second = [asyncio.create_task(house.keeper.room("ada")) for _ in range(2)]
+        await asyncio.sleep(0)
+        first.cancel()
+        gate.set()
+        assert (await second).user_id == "ada"
+        assert first.cancelled()
+
+    async def test_a_failure_is_of_those_who_waited_and_the_next_one_tries_again(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(user_id: str) -> Saved:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(house.store, "load", broken)
+        failures = await asyncio.gather(
+            *(house.keeper.room("ada") for _ in range(20)), return_exceptions=True
+        )
+        assert all(isinstance(failure, StoreError) for failure in failures)
+        assert caplog.text.count("disk I/O error") == 1
+        monkeypatch.undo()
+        assert (await house.keeper.room("ada")).state.rev == 0
+
+
+class TestMemory:
+    @pytest.fixture
+    def shelf(self, house: House) -> None:
+        house.shelf.durations.update({f"track-{number}": 7200.0 for number in range(1000)})
+
+    @pytest.mark.usefixtures("shelf")
+    async def test_a_room_remembers_a_bounded_number_of_tracks_and_the_file_the_others(
+        self, house: House
+    ) -> None:
+        room = await house.keeper.room("ada")
+        for first in range(0, 900, 100):
+            for number in range(first, first + 100):
+                room.perform(PlayTrack(f"track-{number}", 50.0 + number))
+            await house.keeper.tick()
+        assert len(room.positions) <= POSITIONS_IN_MEMORY
+        assert await house.resumed("track-3") == 53.0
+        assert await house.resumed("track-890") == 940.0
+
+    @pytest.mark.usefixtures("shelf")
+    async def test_while_the_file_fails_what_waits_is_bounded_too(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await house.keeper.room("ada")
+        with monkeypatch.context() as broken:
+            house.break_file(broken)
+            for number in range(900):
+                room.perform(PlayTrack(f"track-{number}", 50.0 + number))
+                if number % 100 == 0:
+                    await house.keeper.tick()
+        assert len(room.left) <= UNSAVED_KEPT
+        await house.keeper.tick()
+        assert not room.left
+        assert len(room.positions) <= POSITIONS_IN_MEMORY
+        await house.restart(killed=True)
+        assert await house.resumed("track-898") == 948.0
+
+    async def test_what_is_left_while_it_is_saved_is_saved_next(self, house: House) -> None:
+        room = await house.keeper.room("ada")
+        room.perform(PlayTrack("song", 100.0))
+        room.perform(PauseTrack("song"))
+        saving = asyncio.create_task(house.keeper.tick())
+        await asyncio.sleep(0)
+        house.clock.advance(1.0)
+        room.perform(PlayTrack("other", 200.0))
+        room.perform(PauseTrack("other"))
+        await saving
+        assert [each.track_id for each in room.left] == ["other"]
+        await house.keeper.tick()
+        assert not room.left
+        await house.restart(killed=True)
+        assert await house.resumed("song") == 100.0
+
+
+class TestReview:
+    async def test_what_the_library_has_no_more_is_dropped_in_the_end(self, house: House) -> None:
+        room = await house.keeper.room("ada")
+        for track_id in ("song", "other", "endless"):
+            room.perform(PlayTrack(track_id, 100.0))
+        await house.keeper.tick()
+        await house.keeper.review(
+            lambda user, track: (user, track) == ("ada", "song"), house.clock()
+        )
+        assert await asyncio.to_thread(house.store.position, "ada", "other") == 100.0
+        house.clock.advance(GONE_FOR)
+        await house.keeper.review(
+            lambda user, track: (user, track) == ("ada", "song"), house.clock()
+        )
+        assert await asyncio.to_thread(house.store.position, "ada", "other") is None
+        assert await asyncio.to_thread(house.store.position, "ada", "song") == 100.0
+
+    async def test_a_file_that_fails_is_complained_of_and_left_for_the_next_time(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(house.store, "review", broken)
+        await house.keeper.review(lambda user, track: True, house.clock())
+        assert caplog.text.count("disk I/O error") == 1
 
 
 class TestForgetting:

@@ -107,7 +107,7 @@ async def test_the_server_publishes_it_as_json(serve: Serve) -> None:
 
 
 def test_the_server_keeps_to_it(launch: Launch, token: Token, tmp_path: Path) -> None:
-    server = launch()
+    server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="100000")
     server.wait_for_log("the library has")
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION)
@@ -158,6 +158,27 @@ class TestRareAnswers:
             connection.endheaders(b"{")
             answer = connection.getresponse()
             assert (answer.status, json.load(answer)["error"]["code"]) == (408, "too_slow")
+
+    @pytest.mark.parametrize(
+        ("path", "method"),
+        [
+            ("/tracks/current-state", "GET"),
+            ("/tracks/current-state", "HEAD"),
+            ("/tracks/play/{id}", "POST"),
+            ("/tracks/pause/{id}", "POST"),
+            ("/tracks/update-state/{id}", "POST"),
+        ],
+    )
+    def test_too_many_commands(self, launch: Launch, token: Token, path: str, method: str) -> None:
+        server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1")
+        server.wait_for_log("the library has")
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
+            for _ in range(20):
+                headers = {"Authorization": f"Bearer {token()}"}
+                connection.request("GET", "/tracks/current-state", headers=headers)
+                connection.getresponse().read()
+        body = {"currentTime": 1, "isPlaying": True} if method == "POST" else None
+        assert ask(server, token, path, body, method=method) == 429
 
     def test_too_many_streams(self, server: ServerProcess, token: Token) -> None:
         with open_stream(server, token()):

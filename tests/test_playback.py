@@ -478,7 +478,7 @@ class TestRule11WhenTheLastPlayerLeaves:
     def interrupted(self, scene: Scene) -> Scene:
         """It was at 10 s when the server stopped; now the server runs again."""
         state = State("song", None, 10.0, 0.0, rev=7, is_interrupted=True)
-        scene.room.restore(state, {}, ())
+        scene.room.restore(state, ())
         return scene
 
     def test_after_a_restart_a_player_that_went_on_is_followed_and_left_alone(
@@ -856,7 +856,7 @@ class TestRule19AListedDurationIsAnEstimate:
         assert scene.position == 5.0
 
     def test_a_kept_position_beyond_it_is_not_cut(self, scene: Scene) -> None:
-        scene.room.restore(State("short", None, 35.0, 0.0, rev=7), {}, ())
+        scene.room.restore(State("short", None, 35.0, 0.0, rev=7), ())
         assert scene.ask("phone").current_time == 35.0
         assert scene.play("phone", "short").current_time == 35.0
 

@@ -14,7 +14,10 @@ from audiostream import store as store_module
 from audiostream.errors import StoreError
 from audiostream.playback import DeviceRef, Left, State
 from audiostream.store import (
+    GONE_FOR,
     POSITIONS_KEPT,
+    SCHEMA_VERSION,
+    TRACKS_KEPT,
     Saved,
     ScanCache,
     ScanRow,
@@ -75,7 +78,8 @@ class TestKeeping:
     def test_the_last_positions_of_each_track(self, store: Store) -> None:
         for at in range(POSITIONS_KEPT + 5):
             save(store, PLAYING, Left("song", float(at), float(at)), Left("b", 1.0, float(at)))
-        assert store.load("ada").positions == {"song": POSITIONS_KEPT + 4.0, "b": 1.0}
+        assert store.position("ada", "song") == POSITIONS_KEPT + 4.0
+        assert store.position("ada", "b") == 1.0
         count = "SELECT count(*) FROM position WHERE track_id = 'song'"
         assert store._db.execute(count).fetchone() == (POSITIONS_KEPT,)
 
@@ -249,11 +253,164 @@ class TestAFileOfSchema1:
         for _ in range(2):
             with closing(Store(path)) as store:
                 assert store.load("ada").state.rev == 7
-                assert store.load("ada").positions == {"song": 10.0}
+                assert store.position("ada", "song") == 10.0
                 assert store.revocations() == {"bob": 5.0}
         with closing(sqlite3.connect(path)) as db:
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+            assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
             assert db.execute("SELECT count(*) FROM scanned").fetchone() == (0,)
+
+
+SCHEMA_2 = (
+    SCHEMA_1
+    + """
+CREATE TABLE scanned (
+    folder TEXT NOT NULL,
+    path TEXT NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    title TEXT,
+    artist TEXT,
+    album TEXT,
+    duration REAL,
+    PRIMARY KEY (folder, path)
+) WITHOUT ROWID;
+PRAGMA user_version = 2;
+INSERT INTO position VALUES ('ada', 'song', 100.0, 11.0);
+INSERT INTO position VALUES ('ada', 'other', 98.0, 12.0);
+INSERT INTO position VALUES ('bob', 'song', 97.0, 13.0);
+INSERT INTO playback VALUES ('bob', 'song', 14.0, 1, 1.5, 3, 97.0, NULL);
+"""
+)
+
+
+class TestAFileOfSchema2:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "state.sqlite3"
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(SCHEMA_2)
+        return path
+
+    def test_everything_in_it_stays(self, path: Path) -> None:
+        for _ in range(2):
+            with closing(Store(path)) as store:
+                assert store.load("ada").state.rev == 7
+                bob = store.load("bob")
+                assert (bob.state.position, bob.state.rev) == (14.0, 4)
+                assert bob.left == (Left("song", 14.0, 97.0),)
+                assert store.position("ada", "song") == 11.0
+                assert store.position("ada", "other") == 12.0
+                assert store.position("bob", "song") == 13.0
+                assert store.position("bob", "other") is None
+                assert store.revocations() == {"bob": 5.0}
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+            assert db.execute("SELECT count(*) FROM position").fetchone() == (4,)
+
+    def test_what_is_saved_then_is_the_newest(self, path: Path) -> None:
+        with closing(Store(path)) as store:
+            save(store, PLAYING, Left("song", 50.0, 200.0))
+            assert store.position("ada", "song") == 50.0
+
+
+def positions_kept(path: Path, user_id: str = "ada") -> dict[str, int]:
+    """How many positions of each track the file has."""
+    with closing(sqlite3.connect(path)) as db:
+        return dict(
+            db.execute(
+                "SELECT track_id, count(*) FROM position WHERE user_id = ? GROUP BY track_id",
+                (user_id,),
+            ).fetchall()
+        )
+
+
+def review(store: Store, *existing: str, now: float = 0.0) -> None:
+    """All of it, as after a scan that found these tracks."""
+    place: tuple[str, str] | None = ("", "")
+    while place is not None:
+        place = store.review(place, lambda _, track_id: track_id in existing, now)
+
+
+class TestWhatIsDropped:
+    def test_of_more_tracks_than_are_kept_the_oldest(self, store: Store, path: Path) -> None:
+        lefts = [Left(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
+        save(store, PLAYING, *lefts, Left("track-0", 10.0, 5000.0))
+        save(store, PLAYING, Left("new", 11.0, 5001.0), Left("newer", 12.0, 5002.0))
+        kept = positions_kept(path)
+        assert len(kept) == TRACKS_KEPT
+        assert {"track-0", "track-3", "new", "newer"} <= kept.keys()
+        assert not {"track-1", "track-2"} & kept.keys()
+
+    def test_each_user_has_a_count_of_ones_own(self, store: Store, path: Path) -> None:
+        for user_id in ("ada", "bob"):
+            lefts = [Left(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
+            save(store, PLAYING, *lefts, user_id=user_id)
+        assert len(positions_kept(path, "ada")) == len(positions_kept(path, "bob")) == TRACKS_KEPT
+
+    def test_a_user_who_comes_no_more_is_reviewed_after_a_scan(
+        self, store: Store, path: Path
+    ) -> None:
+        names = [f"track-{n}" for n in range(TRACKS_KEPT + 500)]
+        save(store, PLAYING, *(Left(name, 9.0, float(n)) for n, name in enumerate(names)))
+        review(store, *names)
+        assert positions_kept(path).keys() == set(names[-TRACKS_KEPT:])
+
+    def test_a_track_that_is_gone_for_long(self, store: Store, path: Path) -> None:
+        save(store, PLAYING, Left("song", 9.0, 1.0), Left("gone", 10.0, 2.0))
+        review(store, "song", now=10.0)
+        review(store, "song", now=9.0 + GONE_FOR)
+        assert store.position("ada", "gone") == 10.0
+        review(store, "song", now=10.0 + GONE_FOR)
+        assert store.position("ada", "gone") is None
+        assert positions_kept(path) == {"song": 1}
+
+    def test_one_that_was_last_left_long_ago_is_not_dropped_when_its_disk_is_away(
+        self, store: Store
+    ) -> None:
+        save(store, PLAYING, Left("gone", 10.0, 0.0))
+        review(store, "song", now=3 * GONE_FOR)
+        assert store.position("ada", "gone") == 10.0
+
+    def test_one_that_came_back_or_was_left_again_counts_from_the_start(self, store: Store) -> None:
+        save(store, PLAYING, Left("song", 9.0, 1.0), Left("other", 10.0, 1.0))
+        review(store, now=10.0)
+        save(store, PLAYING, Left("other", 11.0, 20.0))
+        review(store, "song", now=GONE_FOR)
+        review(store, now=10.0 + GONE_FOR)
+        review(store, now=GONE_FOR + GONE_FOR - 1.0)
+        assert store.position("ada", "song") == 9.0
+        assert store.position("ada", "other") == 11.0
+
+    def test_a_clock_that_was_far_ahead_makes_nothing_old(self, store: Store) -> None:
+        save(store, PLAYING, Left("gone", 10.0, 1.0))
+        review(store, now=10 * GONE_FOR)
+        review(store, now=10.0)
+        review(store, now=GONE_FOR)
+        assert store.position("ada", "gone") == 10.0
+
+    def test_each_call_looks_at_a_part_alone(self, store: Store) -> None:
+        names = [f"track-{n}" for n in range(1000)]
+        save(store, PLAYING, *(Left(name, 9.0, float(n)) for n, name in enumerate(names)))
+        asked: list[str] = []
+
+        def exists(user_id: str, track_id: str) -> bool:
+            assert user_id == "ada"
+            asked.append(track_id)
+            return True
+
+        place: tuple[str, str] | None = ("", "")
+        while place is not None:
+            before = len(asked)
+            place = store.review(place, exists, 0.0)
+            assert len(asked) - before <= 200
+        assert sorted(asked) == sorted(names)
+
+
+def test_after_the_clock_was_set_back_what_is_left_last_is_still_the_last(store: Store) -> None:
+    save(store, PLAYING, Left("song", 100.0, 5000.0))
+    save(store, PLAYING, Left("song", 200.0, 10.0))
+    save(store, PLAYING, Left("song", 300.0, 11.0))
+    assert store.position("ada", "song") == 300.0
 
 
 ROWS: list[ScanRow] = [

@@ -85,7 +85,7 @@ class Keeper:
         room = self._registry.rooms.get(user_id)
         if room is None:  # nobody else was faster
             room = self._registry.room(user_id)
-            room.restore(saved.state, saved.left)
+            room.restore(saved.state, saved.left, saved.reached_at)
         return room
 
     async def recall(self, room: Room, track_id: str) -> None:
@@ -160,7 +160,10 @@ class Keeper:
         ]
         if not rooms:
             return
-        batch = [Unsaved(room.user_id, room.state, tuple(room.left), now) for room in rooms]
+        wall_time = self._registry.wall_time()
+        batch = [
+            Unsaved(room.user_id, room.state, tuple(room.left), now, wall_time) for room in rooms
+        ]
         try:
             await self._call(lambda: self._store.save(batch))
         except UNSAVABLE:

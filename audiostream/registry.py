@@ -136,10 +136,13 @@ class Room:
     def name(self) -> str:
         return f"user_{self.user_id}"
 
-    def restore(self, state: State, left: Iterable[Left]) -> None:
-        """Go on from what was saved, at a moment since ``state.updated_at`` that is not known."""
-        if state.is_interrupted:
-            since = self._wall_clock() - state.updated_at
+    def restore(self, state: State, left: Iterable[Left], reached_at: float | None = None) -> None:
+        """Go on from what was saved: a playback that was at its position at ``reached_at``.
+
+        That is in epoch seconds; None says that it was some time after ``state.updated_at``.
+        """
+        if state.is_interrupted or state.is_abandoned:
+            since = self._wall_clock() - (state.updated_at if reached_at is None else reached_at)
             if since < 0:  # the wall clock was set back
                 since = LONGEST_INTERRUPTION
             state = replace(state, anchored_at=self._clock() - since)
@@ -468,6 +471,10 @@ class Registry:
         self._wall_clock = wall_clock or clock
         self._restless: set[Room] = set()
         self._keys = count(1)
+
+    def wall_time(self) -> float:
+        """Now, in epoch seconds."""
+        return self._wall_clock()
 
     def room(self, user_id: str) -> Room:
         """The room of a user, made at the first call."""

@@ -105,10 +105,13 @@ CREATE TABLE track_history (
 CREATE INDEX track_history_by_age ON track_history (user_id, stopped_at);
 INSERT INTO track_history
     SELECT user_id, track_id, max(left_at), NULL FROM position GROUP BY user_id, track_id;
+ALTER TABLE playback ADD COLUMN reached_at REAL;
+ALTER TABLE playback ADD COLUMN is_abandoned INTEGER NOT NULL DEFAULT 0;
 """
-"""What came with schema 3: one row for each track of a user in ``position``.
+"""What came with schema 3: one row for each track of a user in ``position``, and two columns.
 
 ``stopped_at`` is the last ``left_at``. ``gone_since``: when a scan first missed the track.
+``reached_at``: when the playback was at its position, in epoch seconds.
 """
 
 ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
@@ -120,20 +123,34 @@ class Saved:
     """What is kept of one user, except the positions (``Store.position``).
 
     ``left``: what is to be added to these, as the track was playing when the server stopped.
+    ``reached_at``: when the playback was at its position, in epoch seconds.
     """
 
     state: State = field(default_factory=State)
     left: tuple[Left, ...] = ()
+    reached_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unsaved:
-    """What is to be kept of one user; ``state`` is written as it is at ``now``."""
+    """What is to be kept of one user; ``state`` is written as it is at ``now``.
+
+    ``wall_time`` is ``now`` in epoch seconds, None where that is not known.
+    """
 
     user_id: str
     state: State
     left: tuple[Left, ...]
     now: float
+    wall_time: float | None = None
+
+    @property
+    def reached_at(self) -> float | None:
+        """When the playback was at the position that is written, in epoch seconds."""
+        state = self.state
+        if self.wall_time is None or (state.is_playing and state.frozen_at is None):
+            return self.wall_time
+        return self.wall_time - (self.now - state.anchored_at)
 
 
 class Store:
@@ -177,13 +194,14 @@ class Store:
         Raises ``sqlite3.Error``.
         """
         row = self._reading.execute(
-            "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id"
-            " FROM playback WHERE user_id = ?",
+            "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id,"
+            " reached_at, is_abandoned FROM playback WHERE user_id = ?",
             (user_id,),
         ).fetchone()
         if row is None:
             return Saved()
-        track_id, position, was_playing, rate, rev, updated_at, device_id = row
+        track_id, position, was_playing, rate, rev, updated_at, device_id, *stopped = row
+        reached_at, is_abandoned = stopped
         state = State(
             track_id=track_id,
             position=position,
@@ -192,9 +210,10 @@ class Store:
             updated_at=updated_at,
             active_device=None if device_id is None else DeviceRef(0, device_id),
             is_interrupted=bool(was_playing),
+            is_abandoned=bool(is_abandoned),
         )
         left = (Left(track_id, position, updated_at),) if was_playing else ()
-        return Saved(state, left)
+        return Saved(state, left, updated_at if reached_at is None else reached_at)
 
     def position(self, user_id: str, track_id: str) -> float | None:
         """Where a user last left a track, in seconds; None: never. Raises ``sqlite3.Error``."""
@@ -220,7 +239,7 @@ class Store:
         if state.track_id is None:
             return
         self._db.execute(
-            "INSERT OR REPLACE INTO playback VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO playback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 unsaved.user_id,
                 state.track_id,
@@ -230,6 +249,8 @@ class Store:
                 state.rev,
                 state.updated_at,
                 state.active_device.device_id if state.active_device else None,
+                unsaved.reached_at,
+                state.is_abandoned,
             ),
         )
 

@@ -13,7 +13,8 @@ import pytest
 
 from audiostream.errors import StoreError
 from audiostream.keeper import COMPLAIN_EVERY, IDLE_AFTER, PLAYING_SAVED_EVERY, Keeper
-from audiostream.messages import GetCurrentState, PauseTrack, PlayTrack
+from audiostream.messages import GetCurrentState, PauseTrack, PlayTrack, Report
+from audiostream.playback import RESUME_GRACE
 from audiostream.registry import (
     POSITIONS_IN_MEMORY,
     UNSAVED_KEPT,
@@ -200,6 +201,41 @@ async def test_a_state_that_cannot_be_saved_keeps_no_other_from_the_file(house: 
     await house.restart(killed=True)
     assert (await house.keeper.room("ada")).state.track_id is None
     assert (await house.keeper.room("bob")).state.position == 9.0
+
+
+class TestWhoWentOnOverARestart:
+    """A player that is at the right place after a restart is followed, however it came to it."""
+
+    async def stopped(self, house: House, *, abandoned: bool) -> None:
+        room = await house.keeper.room("ada")
+        device = house.registry.connect("ada", Ear(), "phone")
+        room.perform(PlayTrack("song", 100.0), device)
+        house.clock.advance(50.0)
+        if abandoned:
+            house.registry.disconnect("ada", device)
+            house.clock.advance(RESUME_GRACE + 1.0)
+            house.registry.settle()
+            assert not room.state.is_playing
+        await house.keeper.tick()
+        await house.restart(killed=True)
+        house.clock.advance(300.0)
+
+    @pytest.mark.parametrize("abandoned", [False, True])
+    async def test_it_is_followed(self, house: House, abandoned: bool) -> None:
+        await self.stopped(house, abandoned=abandoned)
+        room = await house.keeper.room("ada")
+        at = 150.0 + 300.0 + (RESUME_GRACE + 1.0 if abandoned else 0.0)
+        device = house.registry.connect("ada", Ear(), "phone")
+        assert room.perform(Report("song", at, True), device).is_playing
+        assert room.state.position == at
+
+    @pytest.mark.parametrize("abandoned", [False, True])
+    async def test_beyond_the_time_since_it_is_not(self, house: House, abandoned: bool) -> None:
+        await self.stopped(house, abandoned=abandoned)
+        room = await house.keeper.room("ada")
+        device = house.registry.connect("ada", Ear(), "phone")
+        assert not room.perform(Report("song", 150.0 + 340.0, True), device).is_playing
+        assert room.state.position == 150.0
 
 
 class TestLoading:

@@ -11,6 +11,7 @@ understood is left out and reported, and never becomes readable by more people b
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -21,6 +22,9 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,6 +42,10 @@ AUDIO_SUFFIXES = frozenset(
 )
 PUBLISH_EVERY = 1.0
 """Seconds between two partial catalogues of a first scan."""
+SORTED_AT_ONCE = 2000
+"""Tracks that are sorted in one call."""
+SETTLED_EVERY = 5000
+"""New tracks after which the garbage collector is told that they stay."""
 MAX_REPORTED = 50
 """Lines of the log that one scan may spend on what it left out."""
 
@@ -46,6 +54,7 @@ Row: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float 
 _NEVER = -1
 """The mtime of a file that said nothing of itself: perhaps it could not be read, so ask again."""
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
+_SORT_KEY = itemgetter(2)
 _NUMBER = re.compile("[0-9]+")
 
 _log = logging.getLogger(__name__)
@@ -100,17 +109,30 @@ class Tags:
     duration: float | None = None
 
 
+Listed: TypeAlias = tuple[Track, str, str]
+"""A track, what a search looks at, and what lists are sorted by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All tracks at one moment, by id and in the order of lists, each with its words."""
+    """All tracks at one moment, by id and in the order of lists."""
 
     by_id: Mapping[str, Track] = field(default_factory=dict)
-    ordered: tuple[tuple[Track, str], ...] = ()
+    ordered: tuple[Listed, ...] = ()
 
-    @classmethod
-    def of(cls, tracks: Mapping[str, Track]) -> Catalogue:
-        ordered = sorted(tracks.values(), key=_order)
-        return cls(tracks, tuple((track, _words(track)) for track in ordered))
+    def followed_by(self, tracks: Mapping[str, Track]) -> Catalogue:
+        """The catalogue of ``tracks``; those that are the same objects as before keep their place.
+
+        No call here works on more than ``SORTED_AT_ONCE`` tracks: while one does, no other thread
+        runs, and a sort of 50,000 takes 100 ms on a small machine.
+        """
+        stayed = (listed for listed in self.ordered if tracks.get(listed[0].id) is listed[0])
+        came = (track for track in tracks.values() if self.by_id.get(track.id) is not track)
+        listed = ((track, _words(track), _order(track)) for track in came)
+        runs = []
+        while run := sorted(islice(listed, SORTED_AT_ONCE), key=_SORT_KEY):
+            runs.append(run)
+        return Catalogue(tracks, tuple(merge(stayed, *runs, key=_SORT_KEY)))
 
 
 class Library:
@@ -128,6 +150,7 @@ class Library:
         self._named: list[Any] | None = None
         self._tags: dict[Path, tuple[int, int, Tags]] = {}
         self._scanning = threading.Lock()
+        self._new = 0
 
     def find(self, track_id: str, user_id: str | None) -> Track:
         """The track of that id. Raises ``TrackNotFound`` if there is none for this user."""
@@ -135,6 +158,11 @@ class Library:
         if track is None or not track.playable_by(user_id):
             raise TrackNotFound("there is no such track")
         return track
+
+    @property
+    def size(self) -> int:
+        """How many tracks there are, all users' together."""
+        return len(self._catalogue.ordered)
 
     def tracks_for(self, user_id: str | None, query: str = "") -> list[Track]:
         """What a user may play, by artist, album and title.
@@ -145,7 +173,7 @@ class Library:
         wanted = parse_query(query)
         return [
             track
-            for track, words in self._catalogue.ordered
+            for track, words, _ in self._catalogue.ordered
             if track.playable_by(user_id) and all(word.is_in(words) for word in wanted)
         ]
 
@@ -170,6 +198,7 @@ class Library:
                 track = self._track_of(path, manifest, [])
                 if track is not None:
                     tracks.setdefault(track.id, _completed(track, self._known_tags(path)))
+                    self._settle()
             self._publish(tracks)
             self.ready = True
 
@@ -209,7 +238,10 @@ class Library:
             if track.id in tracks:
                 left_out.append(f"{self._name(track.path)}: its id is taken by another track")
                 continue
-            tracks[track.id] = track
+            known = before.get(track.id)
+            tracks[track.id] = known if known is not None and known == track else track
+            if known is None:
+                self._settle()
             now = time.monotonic()
             if on_progress is not None:
                 on_progress(ScanProgress(len(tracks), now - began))
@@ -222,7 +254,8 @@ class Library:
         self._publish(tracks)
         self.ready = True
         _report(left_out)
-        added, removed = len(tracks.keys() - before.keys()), len(before.keys() - tracks.keys())
+        added = sum(track_id not in before for track_id in tracks)
+        removed = sum(track_id not in tracks for track_id in before)
         elapsed = time.monotonic() - began
         return ScanReport(len(tracks), added, removed, tuple(left_out), elapsed)
 
@@ -241,12 +274,23 @@ class Library:
             if path not in manifest.claimed:
                 track = self._track_of(path, manifest, left_out)
                 if track is not None:
-                    yield _completed(track, self._tags_of(path, tags, status))
+                    yield _completed(track, self._tags_of(track.path, tags, status))
 
     def _publish(self, tracks: dict[str, Track]) -> None:
         if tracks != self._catalogue.by_id:
-            self._catalogue = Catalogue.of(tracks)
+            self._catalogue = self._catalogue.followed_by(tracks)
             self.version += 1
+
+    def _settle(self) -> None:
+        """Take what there is out of the garbage collector's sight, now and then.
+
+        A full collection holds all threads for as long as it looks at every object: 100 to 400 ms
+        with 50,000 tracks, which are freed without it when the last reference goes. What else is
+        in a cycle at that moment is not freed any more, so it is done for new tracks alone.
+        """
+        self._new += 1
+        if self._new % SETTLED_EVERY == 0:
+            gc.freeze()
 
     def _read_manifest(self, stop: threading.Event) -> Manifest:
         """What ``tracks.json`` says now, or said when it could last be understood.
@@ -279,9 +323,11 @@ class Library:
         if why := _why_left_out(relative, place, manifest):
             left_out.append(why)
             return None
+        track_id = str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative)))
+        known = self._catalogue.by_id.get(track_id)
         return Track(
-            id=str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative))),
-            path=path,
+            id=track_id,
+            path=known.path if known is not None and known.path == path else path,
             title="",
             owner_id=next(iter(place.owners), None),
         )

@@ -7,6 +7,7 @@ names are one. Not here: what ``tracks.json`` says of a file (``manifest``), loo
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ _NO_LIBRARY: Mapping[str, str] = {
     "$recycle.bin": "the recycle bin of Windows",
     "recycler": "the recycle bin of Windows XP",
     "recycled": "the recycle bin of Windows 98",
-    "_recycle": "a recycle bin of Samba",
+    "trashbox": "the recycle bin of a Buffalo NAS",
+    "files_trashbin": "the recycle bin of Nextcloud",
+    "files_versions": "the old versions of Nextcloud",
     "network trash folder": "the recycle bin of AFP",
     "#snapshot": "the snapshots of a Synology NAS",
-    "@snapshot": "the snapshots of a NAS",
     "@recently-snapshot": "the snapshots of a QNAP NAS",
     "~snapshot": "the snapshots of a NetApp filer",
     "@eadir": "the index of a Synology NAS",
@@ -46,6 +48,8 @@ _NO_LIBRARY: Mapping[str, str] = {
 They keep copies of files at paths that say nothing of who may play them. Those with a dot in front
 (``.Trash-1000``, ``.snapshot``, ``.AppleDouble``, ``.@__thumb``) are hidden like any other.
 """
+_MARKED = re.compile("[#@$~_]+[ .]?(recycled?|recycler|recycle[ ._-]?bin|trash|deleted|snapshots?)")
+"""Spellings of what other systems keep, as Samba's ``_recycle`` and ``@snapshots`` on Btrfs."""
 _SHADOW_COPY = "@gmt-"
 """How the name of a snapshot begins that Samba shows (MS-SMB2, previous versions)."""
 
@@ -60,6 +64,8 @@ def no_library(name: str) -> str | None:
     spelled = spelling(name)
     if spelled.startswith(_SHADOW_COPY):
         return "a snapshot"
+    if spelled not in _NO_LIBRARY and _MARKED.fullmatch(spelled):
+        return "a recycle bin or a snapshot"
     return _NO_LIBRARY.get(spelled)
 
 

@@ -17,13 +17,16 @@ def test_one_dot_in_front_hides_and_two_or_more_are_a_name(name: str, hidden: bo
     assert is_hidden(name) is hidden
 
 
-@pytest.mark.parametrize("name", ["#recycle", "#RECYCLE", "@eaDir", "lost+found", "$Recycle.Bin"])
+@pytest.mark.parametrize(
+    "name",
+    ["#recycle", "#RECYCLE", "@eaDir", "lost+found", "$Recycle.Bin", "_recycle", "@snapshots"],
+)
 def test_a_recycle_bin_or_an_index_is_no_library_in_any_case(name: str) -> None:
     assert no_library(name)
     assert place_of(f"albums/{name}/x/a.mp3").no_library == no_library(name)
 
 
-@pytest.mark.parametrize("name", ["Recycle", "Trash", "Snapshots", "users", "lost and found"])
+@pytest.mark.parametrize("name", ["Recycle", "Trash", "Snapshots", "users", "#1", "@Home"])
 def test_a_folder_that_only_sounds_like_one_is_a_library(name: str) -> None:
     assert no_library(name) is None
 

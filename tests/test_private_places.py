@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import unicodedata
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
+from aiohttp import ClientSession
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audiostream.keys import LIBRARY
 from audiostream.library import Library
@@ -110,7 +117,53 @@ def scanned(folder: Path) -> tuple[Library, str]:
     return library, "\n".join(library.scan().left_out)
 
 
+MANGLINGS: list[Callable[[str], str]] = [
+    quote,
+    quote_plus,
+    str.upper,
+    str.title,
+    partial(unicodedata.normalize, "NFD"),
+    partial(unicodedata.normalize, "NFKC"),
+    lambda text: text.replace("/", "\\"),
+    lambda text: text.replace(" ", "_"),
+    lambda text: text.replace("/", "//"),
+    lambda text: f"/{text}",
+    lambda text: f"./{text}",
+    lambda text: f"../{text}",
+    lambda text: f"Music/{text}",
+    lambda text: f"C:\\{text}",
+    lambda text: f"file:///{text}",
+    lambda text: f"http://user@host:80/{text}",
+    lambda text: f"{text}?a=b&c=/d",
+    lambda text: f"{text}#t=1",
+    lambda text: f"{text} ",
+    lambda text: f"{text}.",
+    lambda text: f'"{text}"',
+    lambda text: text.rpartition("/")[2],
+    lambda text: text.rpartition("/")[0],
+    lambda text: text.rpartition(".")[0],
+    lambda text: f"{text[:9]}x{text[9:]}",
+    lambda text: f"{text[:3]}{text[4:]}",
+    lambda text: f"{text[:-6]}*",
+]
+
+
 class TestASlip:
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.lists(st.sampled_from(MANGLINGS), max_size=5))
+    def test_of_any_kinds_together_shares_nothing(
+        self, folder: Path, manglings: list[Callable[[str], str]]
+    ) -> None:
+        name = "privat\u00e9/my di\u00e4ry.wav"
+        if not (folder / name).exists():
+            write_wav(folder / name, 0.1)
+            write_wav(folder / "other/my diary 2.wav", 0.1)
+        audio_url = name
+        for mangle in manglings:
+            audio_url = mangle(audio_url)
+        give(folder, slip(audio_url))
+        assert name not in paths(scanned(folder)[0], "bob")
+
     @pytest.mark.parametrize("audio_url", SLIPS, ids=repr)
     def test_in_the_name_of_a_file_shares_nothing_that_it_may_mean(
         self, folder: Path, audio_url: Any
@@ -429,6 +482,32 @@ class TestTheServer:
         await asyncio.to_thread(client.app[LIBRARY].scan)
         async with client.get(path) as answer:
             assert answer.status in {401, 404}
+
+    async def test_has_nothing_of_it_on_a_connection_that_has_just_had_it(
+        self, launch: Launch, media: Path, token: Token
+    ) -> None:
+        write_wav(media / DIARY, 0.5)
+        server = launch()
+        await server.logs("the library has")
+        headers = {"Authorization": f"Bearer {token('bob')}"}
+        async with ClientSession(server.url) as session:
+            async with session.get("/tracks?q=my+diary", headers=headers) as answer:
+                [track] = (await answer.json())["tracks"]
+            part = {"Range": "bytes=0-99"}
+            for _ in range(3):
+                async with session.get(track["streamUrl"], headers=part) as answer:
+                    assert (answer.status, len(await answer.read())) == (206, 100)
+            give(media, slip("C:\\music\\private\\my diary.wav"))
+            server.process.send_signal(signal.SIGHUP)
+            await server.logs(f"left out {DIARY}")
+            async with asyncio.timeout(10):
+                while True:  # the line may come a moment before or after the new list
+                    async with session.get(track["streamUrl"], headers=part) as answer:
+                        if answer.status == 404:
+                            break
+                    await asyncio.sleep(0.05)
+            async with session.get("/tracks", headers=headers) as answer:
+                assert "diary" not in await answer.text()
 
     def test_says_so_in_its_log(self, launch: Launch, media: Path) -> None:
         write_wav(media / DIARY, 0.5)

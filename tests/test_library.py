@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiostream import library as library_module
+from audiostream import manifest as manifest_module
 from audiostream.errors import LibraryError, TrackNotFound
 from audiostream.library import Library, ScanProgress, Track
 
@@ -629,14 +630,14 @@ class TestPublishing:
     ) -> None:
         put(folder, "a.wav")
         manifest(folder, {"id": "a", "audioUrl": "a.wav"})
-        parse = library_module._parse_manifest
+        parse = manifest_module.parse
 
-        def vanishing(*arguments: Any) -> library_module.Manifest:
+        def vanishing(*arguments: Any) -> manifest_module.Manifest:
             found = parse(*arguments)
             (folder / "a.wav").unlink()
             return found
 
-        monkeypatch.setattr(library_module, "_parse_manifest", vanishing)
+        monkeypatch.setattr(manifest_module, "parse", vanishing)
         assert scanned(folder).find("a", None).duration is None
 
     def test_a_file_that_vanishes_meanwhile_is_no_error(

@@ -28,6 +28,8 @@ from aiohttp import web
 from . import covers, gateway, rest, streaming
 from .allowance import Allowances
 from .arrivals import Arrivals
+from .clocks import StepDetector, wall_clock
+from .cookies import SessionCookie
 from .descriptors import Descriptors
 from .errors import TrackNotFound
 from .keeper import Keeper
@@ -38,10 +40,12 @@ from .keys import (
     LIBRARY,
     REGISTRY,
     RESCAN,
+    SESSION_COOKIE,
     SETTINGS,
     STREAMS,
     TOKENS,
     WAITING,
+    WALL_CLOCK,
 )
 from .library import Library, ScanProgress
 from .registry import Registry
@@ -68,24 +72,29 @@ _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".ts": "text/plain; cha
 _log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> web.Application:
+def create_app(
+    settings: Settings, *, wall_clock: Callable[[], float] = wall_clock
+) -> web.Application:
     """An application that serves ``settings.media`` to the holders of its tokens.
 
-    Raises ``LibraryError`` when the media folder cannot be read.
+    ``wall_clock`` answers epoch seconds, and may be set while the application runs. Raises
+    ``LibraryError`` when the media folder cannot be read.
     """
     app = web.Application(
         middlewares=[rest.errors_as_json], client_max_size=settings.limits.max_body
     )
-    clock = epoch_clock()
+    clock = time.monotonic
     library, tokens = Library(settings.media), tokens_of(settings)
     catalogue = rest.TrackCatalogue(app, library, tokens)
     app[SETTINGS] = settings
     app[CLOCK] = clock
+    app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
     app[TOKENS] = tokens
+    app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
-    app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance)
+    app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
     app[gateway.CONNECTIONS] = set()
@@ -114,12 +123,6 @@ def tokens_of(settings: Settings) -> Tokens:
         issuer=settings.jwt_issuer,
         require_exp=settings.jwt_require_exp,
     )
-
-
-def epoch_clock() -> Callable[[], float]:
-    """Epoch seconds that only ever go on: the wall clock is read once, here."""
-    started = time.time() - time.monotonic()
-    return lambda: started + time.monotonic()
 
 
 def _add_routes(app: web.Application) -> None:
@@ -254,10 +257,15 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _settling(app: web.Application) -> AsyncIterator[None]:
+    steps = StepDetector(app[WALL_CLOCK], app[CLOCK])
+
     async def settle() -> None:
         while True:
             await asyncio.sleep(1)
             try:
+                if step := steps.step():
+                    _log.info("the clock was set by %+.1f s", step)
+                    gateway.adjust_to_clock_step(app, step)
                 app[REGISTRY].settle()
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
@@ -277,7 +285,7 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
             try:
                 found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
                 if found:  # an empty folder is a disk that is not mounted
-                    await app[KEEPER].review(partial(_has, app[LIBRARY]))
+                    await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:
                 _log.exception("the scan failed; what was known of the media folder stays")
             await app[RESCAN].wait()

@@ -20,7 +20,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .keys import CLOCK, FILES, LIBRARY
+from .keys import FILES, LIBRARY, WALL_CLOCK
 from .library import Track
 from .streaming import NotModified, Validators, decide, listener_of, open_regular
 
@@ -80,7 +80,8 @@ async def cover(request: web.Request) -> web.Response:
     # The picture has no date of its own: only its entity tag is compared.
     known = ", ".join(request.headers.getall("If-None-Match", ()))
     fields = {"If-None-Match": known} if known else {}
-    decision = decide("HEAD", fields, Validators(etag, 0), len(found.data), request.app[CLOCK]())
+    now = request.app[WALL_CLOCK]()
+    decision = decide("HEAD", fields, Validators(etag, 0), len(found.data), now)
     if isinstance(decision, NotModified):
         return web.Response(status=decision.status, headers=headers)
     if found.media_type == "image/svg+xml":

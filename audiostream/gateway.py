@@ -9,6 +9,9 @@ A socket's life::
     handshake ── Origin, Bearer or ?token= ──► 403, 401
         │
     first frame "auth" within AUTH_TIMEOUT, unless the handshake had a token ──► 4408, 4401
+        │       ▲ again, where only a label of the device was refused
+        │
+    the room is loaded, and the token is good still ──► 4401
         │
     text → room.receive, until
         │
@@ -41,8 +44,8 @@ from .errors import (
     Unauthorized,
 )
 from .frames import TOO_LONG, Closing
-from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING
-from .messages import Authenticate, Familiar, Frame, Labels
+from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
+from .messages import Familiar, Frame, Labels
 from .registry import Device, PositionNeeded, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
@@ -50,6 +53,8 @@ from .tokens import Identity, Tokens, bearer_token
 
 AUTH_TIMEOUT = 10.0
 """Seconds a socket has to authenticate."""
+AUTH_ATTEMPTS = 5
+"""First frames of one socket, as long as only their labels are refused."""
 EXPIRY_NOTICE = 60.0
 """Seconds between ``tokenExpiring`` and the token's end."""
 
@@ -77,14 +82,14 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     check_origin(request)
     limits = request.app[SETTINGS].limits
     token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
-    identity = None
     if token is not None:
-        identity = request.app[TOKENS].verify(token, request.app[CLOCK]())
+        identity = request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
         # Loaded before the upgrade, so that a device that finds itself connected misses nothing.
         await request.app[KEEPER].room(identity.user_id)
+        request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())  # it may be revoked by now
     labels = Labels.read(request.query)
     waiting, address = request.app[WAITING], str(request.remote)
-    if identity is None and waiting[address] >= limits.waiting_per_address:
+    if token is None and waiting[address] >= limits.waiting_per_address:
         raise RateLimited("too many sockets of this address have not authenticated yet")
     await accepted.prepare(request)
     if request.transport is None:  # the client left during the handshake
@@ -97,7 +102,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         request.protocol.keep_alive(False)
         request.protocol.set_parser(cast(Any, socket))  # for what has come already, and the end
         socket.take_over(request.app[ARRIVALS])
-        await connection.serve(identity, labels)
+        await connection.serve(token, labels)
     finally:
         connections.discard(connection)
     return accepted
@@ -152,6 +157,13 @@ def close_revoked(app: web.Application, user_ids: Collection[str]) -> None:
             connection.close_soon(TOKEN_REFUSED, "the token has been revoked")
 
 
+def adjust_to_clock_step(app: web.Application, step: float) -> None:
+    """Let all devices' tokens end by the wall clock, which was set by ``step`` seconds."""
+    connections = app[CONNECTIONS]
+    for connection in tuple(connections):
+        connection.adjust_to_clock_step(step)
+
+
 async def close_all(app: web.Application) -> None:
     """At shutdown: say goodbye to all devices in parallel, and cut those that do not listen."""
     goodbyes = (each.close(GOING_AWAY, "the server is going away") for each in app[CONNECTIONS])
@@ -172,6 +184,8 @@ class Closable(Protocol):
 
     def close_soon(self, code: int, reason: str) -> None: ...
 
+    def adjust_to_clock_step(self, step: float) -> None: ...
+
 
 class Pace:
     """How many commands and reports one device may send."""
@@ -190,29 +204,34 @@ class Pace:
 
 
 class Expiry:
-    """What happens on a socket as its token comes to its end: ``tokenExpiring``, then the end."""
+    """What happens on a socket as its token comes to its end: ``tokenExpiring``, then the end.
 
-    __slots__ = ("_clock", "_expire", "_offer", "_timers", "_tokens")
+    Timers run by a monotonic clock: where the wall clock is set they have to be set again.
+    """
+
+    __slots__ = ("_expire", "_identity", "_offer", "_timers", "_tokens", "_wall_clock")
 
     def __init__(
         self,
         tokens: Tokens,
-        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         offer: Callable[[str], None],
         expire: Callable[[], None],
     ) -> None:
         self._tokens = tokens
-        self._clock = clock
+        self._wall_clock = wall_clock
         self._offer = offer
         self._expire = expire
+        self._identity: Identity | None = None
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
 
     def watch(self, identity: Identity) -> None:
         """From now on it is this identity's end that counts, if it has one."""
         self.stop()
-        left = self._tokens.time_left(identity, self._clock())
+        left = self._tokens.time_left(identity, self._wall_clock())
         if left is None:
             return
+        self._identity = identity
         loop = asyncio.get_running_loop()
         notice = messages.encode("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
         self._timers = (
@@ -220,11 +239,17 @@ class Expiry:
             loop.call_later(left, self._expire),
         )
 
+    def set_again(self) -> None:
+        """The wall clock was set."""
+        if self._identity is not None:
+            self.watch(self._identity)
+
     def stop(self) -> None:
         """Nothing happens any more."""
         for timer in self._timers:
             timer.cancel()
         self._timers = ()
+        self._identity = None
 
 
 class Connection:
@@ -232,7 +257,6 @@ class Connection:
 
     __slots__ = (
         "_address",
-        "_clock",
         "_device",
         "_expiry",
         "_familiar",
@@ -247,6 +271,7 @@ class Connection:
         "_socket",
         "_tokens",
         "_waiting",
+        "_wall_clock",
         "user_id",
     )
 
@@ -256,11 +281,11 @@ class Connection:
         self._address = address
         self._tokens = app[TOKENS]
         self._registry = app[REGISTRY]
-        self._clock = app[CLOCK]
+        self._wall_clock = app[WALL_CLOCK]
         self._keeper = app[KEEPER]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
-        self._expiry = Expiry(app[TOKENS], app[CLOCK], socket.outbox.offer, self._expire)
+        self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.offer, self._expire)
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
         self._familiar = Familiar()
@@ -269,12 +294,12 @@ class Connection:
         self._room: Room
         self._device: Device
 
-    async def serve(self, identity: Identity | None, labels: Labels) -> None:
-        """Let the device in, and wait for its end. ``identity`` is what the handshake proved, None
-        if nothing.
+    async def serve(self, token: str | None, labels: Labels) -> None:
+        """Let the device in, and wait for its end. ``token`` is what the handshake had, None if
+        nothing.
         """
         try:
-            await self._let_in(identity, labels)
+            await self._let_in(token, labels)
         except Closing as closing:
             self.close_soon(closing.code, str(closing))
         except StoreError as error:
@@ -292,32 +317,46 @@ class Connection:
         """The same, for those who cannot wait."""
         self._socket.close(code, reason)
 
-    async def _let_in(self, identity: Identity | None, labels: Labels) -> None:
+    def adjust_to_clock_step(self, step: float) -> None:
+        """The wall clock was set."""
+        self._expiry.set_again()
+
+    async def _let_in(self, token: str | None, labels: Labels) -> None:
         greeted = None
-        if identity is None:
-            greeted, hello = await self._first_frame()
-            identity, labels = self._identify(greeted, hello.token), hello.labels
-        await self._enter(identity, labels)
+        if token is None:
+            greeted, token, labels = await self._authenticate()
+        await self._enter(greeted or _UNREAD, token, labels)
         if greeted is not None:
             self._greet(greeted)
-        self._expiry.watch(identity)
+        self._expiry.watch(self._identity)
         self._socket.listen(self._handle, self._leave)
 
     def _leave(self) -> None:
         self._expiry.stop()
         self._registry.disconnect(self._identity.user_id, self._device)
 
-    async def _first_frame(self) -> tuple[Frame, Authenticate]:
+    async def _authenticate(self) -> tuple[Frame, str, Labels]:
+        """The first frame, its token, which is good, and its labels. Raises ``Closing``."""
         self._waiting[self._address] += 1
         try:
             async with asyncio.timeout(AUTH_TIMEOUT):
-                text = await self._socket.first_text()
+                for _ in range(AUTH_ATTEMPTS):
+                    frame, token = self._read_first(await self._socket.first_text())
+                    self._identify(frame, token)
+                    try:
+                        return frame, token, Labels.read(frame.data)
+                    except InvalidMessage as error:  # the device may come with another label
+                        self._refuse(error, frame)
         except TimeoutError:
             raise Closing(AUTH_TOO_LATE, "no auth in time") from None
         finally:
             self._waiting[self._address] -= 1
             if not self._waiting[self._address]:
                 del self._waiting[self._address]
+        raise Closing(AUTH_TOO_LATE, "no auth with labels that can be shown")
+
+    def _read_first(self, text: str) -> tuple[Frame, str]:
+        """A first frame and its token. Raises ``Closing``."""
         if len(text.encode()) > self._limits.max_auth_frame:
             raise Closing(TOO_LONG, "too long for a first frame")
         frame = _UNREAD
@@ -325,14 +364,19 @@ class Connection:
             frame = messages.parse(text, self._limits.max_json_depth)
             if frame.event != "auth":
                 raise Unauthorized('the first frame must be "auth"')
-            return frame, messages.authenticate(frame.data)
+            return frame, messages.token(frame.data)
         except AudiostreamError as error:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
 
-    async def _enter(self, identity: Identity, labels: Labels) -> None:
-        self.user_id = identity.user_id
-        room = await self._keeper.room(identity.user_id)
+    async def _enter(self, frame: Frame, token: str, labels: Labels) -> None:
+        """Let the device into its room, with a ``token`` that was good. Raises ``Closing``.
+
+        While the room is loaded a revocation may come, which finds no device in it.
+        """
+        self.user_id = self._identify(frame, token).user_id
+        room = await self._keeper.room(self.user_id)
+        identity = self._identify(frame, token)
         if len(room.devices) >= self._limits.sockets_per_user:
             raise Closing(TOO_MANY, "too many devices of this user")
         self._identity, self._room = identity, room
@@ -402,13 +446,13 @@ class Connection:
     def _identify(self, frame: Frame, token: str) -> Identity:
         """Whose token this is. Raises ``Closing``."""
         try:
-            return self._tokens.verify(token, self._clock())
+            return self._tokens.verify(token, self._wall_clock())
         except Unauthorized as error:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
 
     def _renew(self, frame: Frame) -> None:
-        renewed = self._identify(frame, messages.authenticate(frame.data).token)
+        renewed = self._identify(frame, messages.token(frame.data))
         if renewed.user_id != self._identity.user_id:
             raise Closing(OTHER_USER, "the token is another user's")
         self._identity = renewed

@@ -54,7 +54,7 @@ class _Seen:
 
 
 class Keeper:
-    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers epoch seconds."""
+    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers what theirs does."""
 
     def __init__(
         self,
@@ -95,16 +95,16 @@ class Keeper:
         position = await self._load(key, lambda: self._store.position(user_id, track_id))
         room.recall(track_id, position)
 
-    async def review(self, exists: Callable[[str, str], bool]) -> None:
+    async def review(self, exists: Callable[[str, str], bool], now: float) -> None:
         """Drop what is kept of tracks that are no more, and of too many. Call it after a scan.
 
         ``exists`` says whether a user (the first argument) still has a track; it is called on
-        another thread. What cannot be done now is left for the next time.
+        another thread. ``now`` is in epoch seconds. What cannot be done is left for the next time.
         """
         place: tuple[str, str] | None = ("", "")
         try:
             while place is not None:
-                part = partial(self._store.review, place, exists, self._clock())
+                part = partial(self._store.review, place, exists, now)
                 place = await self._call(part)
                 await asyncio.sleep(REVIEW_PAUSE)
         except sqlite3.Error as error:

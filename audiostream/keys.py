@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 
 from aiohttp import web
 
+from .cookies import SessionCookie
 from .keeper import Keeper
 from .library import Library
 from .registry import Registry
@@ -24,10 +25,12 @@ LIBRARY = web.AppKey("audiostream_library", Library)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
+"""Monotonic seconds: for positions and timeouts."""
+WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")
+"""Epoch seconds: for what is shown, and compared with tokens, tickets, cookies and HTTP dates."""
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
 STREAMS: web.AppKey[Counter[str]] = web.AppKey("audiostream_streams")
 WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
 FILES = web.AppKey("audiostream_files", Executor)
-
-SESSION_COOKIE = "audiostream_session"
+SESSION_COOKIE = web.AppKey("audiostream_session_cookie", SessionCookie)
 """The cookie that proves a browser to the stream route."""

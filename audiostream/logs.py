@@ -24,7 +24,7 @@ _EXHAUSTED = (
     "allow more (ulimit -n, or LimitNOFILE= in the systemd unit)"
 )
 _PROOFS = re.compile(
-    r"((?:token|ticket|audiostream_session)=)[^\s&\"';]+|(bearer\s+)\S+"
+    r"((?:token|ticket|audiostream_session(?:_[0-9a-f]{8}_[0-9]{1,5})?)=)[^\s&\"';]+|(bearer\s+)\S+"
     r"|()eyJ[\w-]{4,}\.[\w-]+\.[\w-]*",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ _PROOFS = re.compile(
 _now = time.time
 _ACCESS = '%s "%s %s" %d %d bytes %.3f s'
 # Where none of these is, there is no proof: far cheaper to see, line by line, than by the pattern.
-_MARKS = ("eyj", "bearer", "token=", "ticket=", "session=")
+_MARKS = ("eyj", "bearer", "token=", "ticket=", "audiostream_session")
 
 
 def redact(text: str) -> str:
@@ -62,7 +62,8 @@ class Tame:
         elif isinstance(error, ConnectionError):
             _replace(record, logging.INFO, "a client left in the middle of a request")
         elif isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
-            if record.created < self._exhausted_at + EXHAUSTED_EVERY:
+            # The clock may have been set back since.
+            if 0 <= record.created - self._exhausted_at < EXHAUSTED_EVERY:
                 return False
             self._exhausted_at = record.created
             _replace(record, logging.ERROR, _EXHAUSTED)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
@@ -24,6 +25,8 @@ MAX_ID_LENGTH = 128
 MAX_DEPTH = 32
 LONGEST_FAMILIAR = 1024
 """Characters up to which a text is remembered, to know those that are like it."""
+MEDIA_CLOCK_ERROR = 1.0
+"""Seconds: browsers report a ``currentTime`` just under 0 at the start of some files; that is 0."""
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """The playback rates that browsers' media elements play."""
 
@@ -78,13 +81,17 @@ class SetState:
 
 @value
 class Report:
-    """A player says where it is. ``playback_rate`` is None where it does not say."""
+    """A player says where it is; ``playback_rate`` and ``duration`` are None where it does not say.
+
+    ``duration`` is that of its track in seconds, as the player knows it.
+    """
 
     track_id: str
     position: float
     is_playing: bool
     playback_rate: float | None = None
     if_rev: int | None = None
+    duration: float | None = None
 
 
 @value
@@ -108,16 +115,8 @@ class Labels:
 
     @classmethod
     def read(cls, data: JsonObject) -> Labels:
-        """From an ``auth`` frame or a query string. Raises ``InvalidMessage``."""
+        """From an ``auth`` frame or a query string. Raises ``InvalidMessage``: see ``_label``."""
         return cls(_label(data, "deviceId"), _label(data, "deviceName"))
-
-
-@value
-class Authenticate:
-    """A device shows its token."""
-
-    token: str
-    labels: Labels
 
 
 Change = PlayTrack | PauseTrack | SetState | Report
@@ -260,7 +259,12 @@ class Familiar:
         if not _is_position(number):
             return None
         return Report(
-            like.track_id, float(number), like.is_playing, like.playback_rate, like.if_rev
+            like.track_id,
+            float(number),
+            like.is_playing,
+            like.playback_rate,
+            like.if_rev,
+            like.duration,
         )
 
     def question(self, text: str) -> Frame | None:
@@ -332,7 +336,8 @@ def command(event: str, data: JsonObject) -> Command:
 
 def report(data: JsonObject) -> Report:
     """The content of an ``updateStreaming`` frame. Raises ``InvalidMessage``."""
-    return Report(*_player_state(data))
+    duration = _duration(data) if "duration" in data else None
+    return Report(*_player_state(data), duration)
 
 
 def get_devices(data: JsonObject) -> GetDevices:
@@ -345,12 +350,12 @@ def set_state(data: JsonObject) -> SetState:
     return SetState(*_player_state(data))
 
 
-def authenticate(data: JsonObject) -> Authenticate:
-    """The content of an ``auth`` frame. Raises ``InvalidMessage``."""
+def token(data: JsonObject) -> str:
+    """The token of an ``auth`` frame; its ``Labels`` are read apart. Raises ``InvalidMessage``."""
     token = data.get("token")
     if not isinstance(token, str) or not token:
         raise InvalidMessage('"token" must be a non-empty string')
-    return Authenticate(token, Labels.read(data))
+    return token
 
 
 def encode(event: str, data: JsonObject, frame_id: FrameId | None = None) -> str:
@@ -401,8 +406,17 @@ def _track_id(data: JsonObject) -> str:
 def _optional_position(data: JsonObject) -> float | None:
     position = _number(data, "currentTime")
     if position is not None and position < 0:
-        raise InvalidMessage('"currentTime" must not be negative')
+        if position <= -MEDIA_CLOCK_ERROR:
+            raise InvalidMessage('"currentTime" must not be negative')
+        return 0.0
     return position
+
+
+def _duration(data: JsonObject) -> float | None:
+    duration = _number(data, "duration")
+    if duration is not None and duration <= 0:
+        raise InvalidMessage('"duration" must be more than 0; leave it out where it is not known')
+    return duration
 
 
 def _playback_rate(data: JsonObject) -> float | None:
@@ -436,12 +450,52 @@ def _if_rev(data: JsonObject) -> int | None:
 
 
 def _label(data: JsonObject, name: str) -> str | None:
+    """A label as it is shown: at most MAX_ID_LENGTH characters, None where nothing is to be seen.
+
+    People and systems put no-break spaces, joined emoji and writing from right to left in names:
+    all of that stays. Overrides and isolates of direction go, as they would turn around what
+    stands beside the label (UAX #9). Raises ``InvalidMessage`` for control characters.
+    """
     text = data.get(name)
     if text is None:
         return None
-    if not isinstance(text, str) or not 0 < len(text) <= MAX_ID_LENGTH or not text.isprintable():
-        raise InvalidMessage(f'"{name}" must be 1 to {MAX_ID_LENGTH} printable characters')
-    return text
+    if not isinstance(text, str) or _CONTROLS.search(text):
+        raise InvalidMessage(f'"{name}" must be text without control characters')
+    text = _DIRECTIONS.sub("", text).strip()
+    if len(text) > MAX_ID_LENGTH:
+        text = text[: _cluster_start(text, MAX_ID_LENGTH)].rstrip()
+    return None if all(map(_is_invisible, text)) else text
+
+
+def _is_invisible(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf" or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def _cluster_start(text: str, end: int) -> int:
+    """The last place up to ``end`` where a text can be cut between two things that one sees.
+
+    Close to the extended grapheme clusters of UAX #29: marks, joined emoji, skin tones, tags and
+    the two halves of a flag stay together. ``end`` where nothing else is found.
+    """
+    for place in range(end, 0, -1):
+        before, after = text[place - 1], text[place]
+        goes_on = before == _JOINER or _EXTENDS.match(after) or _is_mark(after)
+        if not goes_on and not _splits_flag(text, place):
+            return place
+    return end
+
+
+def _splits_flag(text: str, place: int) -> bool:
+    if not _FLAG.match(text[place]):
+        return False
+    first = place
+    while first > 0 and _FLAG.match(text[first - 1]):
+        first -= 1
+    return (place - first) % 2 == 1
 
 
 def _flag(data: JsonObject, name: str) -> bool:
@@ -478,6 +532,13 @@ def _is_deeper(content: Any, levels: int) -> bool:
 
 
 _GET_CURRENT_STATE = GetCurrentState()
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_JOINER = "\u200d"
+_EXTENDS = re.compile("[\u200c\u200d\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")  # a regional indicator, half of a flag
 
 
 def _refuse_constant(name: str) -> NoReturn:

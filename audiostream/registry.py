@@ -31,6 +31,7 @@ from .messages import (
 from .playback import (
     NOBODY,
     OTHERS,
+    PAUSED,
     ROOM,
     SENDER,
     Audience,
@@ -47,6 +48,8 @@ POSITIONS_IN_MEMORY = 256
 """Tracks of which a room remembers where they were left, apart from those not saved yet."""
 UNSAVED_KEPT = 256
 """Positions that wait to be saved; where the state file fails for long, the oldest are lost."""
+LONGEST_INTERRUPTION = 24 * 3600.0
+"""Seconds that a stop of the server is taken to have lasted where the wall clock cannot tell."""
 _NEWCOMER, _UNTOUCHED = Listener(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
 
@@ -72,7 +75,10 @@ class Catalogue(Protocol):
     """What rooms need to know of tracks. Both raise ``TrackNotFound``."""
 
     def duration(self, user_id: str, track_id: str) -> float | None:
-        """The track's duration in seconds, None where unknown."""
+        """The track's listed duration in seconds, None where unknown. It is an estimate."""
+
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        """Whether two tracks belong to one album. Raises nothing."""
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The track as the protocol writes it, with a fresh stream ticket.
@@ -105,6 +111,7 @@ class Room:
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float,
+        wall_clock: Callable[[], float],
         restless: set[Room],
     ) -> None:
         self.user_id = user_id
@@ -116,6 +123,7 @@ class Room:
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock
         self._restless = restless
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
@@ -129,7 +137,12 @@ class Room:
         return f"user_{self.user_id}"
 
     def restore(self, state: State, left: Iterable[Left]) -> None:
-        """Go on from what was saved."""
+        """Go on from what was saved, at a moment since ``state.updated_at`` that is not known."""
+        if state.is_interrupted:
+            since = self._wall_clock() - state.updated_at
+            if since < 0:  # the wall clock was set back
+                since = LONGEST_INTERRUPTION
+            state = replace(state, anchored_at=self._clock() - since)
         self.state, self._is_restored = state, True
         for each in left:
             self._remember(each)
@@ -201,7 +214,7 @@ class Room:
         as telling. Raises ``TrackNotFound`` (rule 9), ``Conflict`` and ``PositionNeeded``.
         """
         now = self._carry_out(command, device, frame_id)
-        return playback.view(self.state, now)
+        return playback.view(self.state, now, self._wall_clock())
 
     def _carry_out(
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
@@ -224,8 +237,10 @@ class Room:
             listener=device.listener if device else None,
             duration=self._catalogue.duration(self.user_id, command.track_id),
             left_at=self._left_at(command),
+            same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
+            wall_time=self._wall_clock(),
         )
         if outcome.state is not before:
             self._change(outcome.state, now)
@@ -273,13 +288,23 @@ class Room:
         if self.state.track_id is not None:
             with suppress(TrackNotFound):
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
-                if duration is not None:
-                    self.state = replace(self.state, duration=duration)
+                self.state = playback.with_listed(self.state, duration)
 
     def _change(self, state: State, now: float) -> None:
-        before, self.state = self.state, state
-        if left := playback.left(before, state, now):
-            self._remember(left)
+        """Take the state that the rules answered, and date what they changed."""
+        before, wall_time = self.state, self._wall_clock()
+        if state.rev != before.rev:
+            state = replace(state, updated_at=wall_time)
+        self.state = state
+        for left in playback.left(before, state, now):
+            self._remember(replace(left, at=wall_time))
+
+    def _goes_on_in_album(self, track_id: str) -> bool:
+        """Whether ``track_id`` is another track of the current one's album, at another rate."""
+        current = self.state
+        if current.playback_rate == 1.0 or current.track_id in (None, track_id):
+            return False
+        return self._catalogue.same_album(self.user_id, current.track_id or "", track_id)
 
     def _left_at(self, command: Change) -> float | None:
         """Where the command's track was left, in seconds. Raises ``PositionNeeded``."""
@@ -295,6 +320,8 @@ class Room:
         return self.positions.get(track_id)
 
     def _remember(self, left: Left) -> None:
+        if self.positions.get(left.track_id) == left.position:
+            return
         self.positions.pop(left.track_id, None)  # the last one is the latest
         self.positions[left.track_id] = left.position
         self.left.append(left)
@@ -316,6 +343,9 @@ class Room:
             return tuple(self.devices.values())
         if audience is OTHERS:
             return tuple(other for other in self.devices.values() if other is not sender)
+        if audience is PAUSED:
+            sent = ((device, device.listener.told) for device in self.devices.values())
+            return tuple(device for device, told in sent if told and not told.is_playing)
         return ()
 
     def _tell(
@@ -331,16 +361,31 @@ class Room:
         if hearers:
             told = playback.sighting(self.state, now)
             former = told if before is self.state else playback.sighting(before, now)
-            data, text = self._payload(event, now, told), ""
+            texts: dict[str, str] = {}
             for device in hearers:
+                its_event = self._event_for(device, event, before)
                 device.listener = playback.tell(device.listener, former, told)
-                if device is not answered:
-                    text = text or messages.frame_text(event, data)
-                    device.outbox.offer(text)
-        if answered is not None:
-            if answered not in hearers:
-                event, data = "trackState", self._payload("trackState", now)
-            answered.outbox.offer(messages.frame_text(event, data, frame_id))
+                if device is answered:
+                    data = self._payload(its_event, now, told)
+                    device.outbox.offer(messages.frame_text(its_event, data, frame_id))
+                    continue
+                if its_event not in texts:
+                    data = self._payload(its_event, now, told)
+                    texts[its_event] = messages.frame_text(its_event, data)
+                device.outbox.offer(texts[its_event])
+        if answered is not None and answered not in hearers:
+            data = self._payload("trackState", now)
+            answered.outbox.offer(messages.frame_text("trackState", data, frame_id))
+
+    def _event_for(self, device: Device, event: str, before: State) -> str:
+        """``event``, or the one that brings a device from another track to this one (rule 18)."""
+        if event != "trackUpdated":
+            return event
+        current = device.listener.doing
+        track_id = before.track_id if current is None else current.track_id
+        if track_id is None or track_id == self.state.track_id:
+            return event
+        return "trackPlaying" if self.state.is_playing else "trackPaused"
 
     def _tell_watchers(self) -> None:
         """Tell those who watch the devices, if there is something new to see."""
@@ -386,10 +431,10 @@ class Room:
         """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
-            self._texted, self._text = state, playback.view(state, now).standing()
+            self._texted, self._text = state, playback.view(state, now, 0.0).standing()
         track = self._track() if event in _WITH_TRACK else None
         position = told.position if told is not None else state.position_at(now)
-        return self._text.at(position, int(now * 1000), track)
+        return self._text.at(position, int(self._wall_clock() * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""
@@ -405,18 +450,22 @@ class Room:
 
 
 class Registry:
-    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it."""
+    """All rooms, keyed by user. ``clock`` answers ``now`` as ``playback`` wants it, ``wall_clock``
+    epoch seconds; without one ``clock`` does.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue,
         clock: Callable[[], float],
         tolerance: float = playback.SYNC_TOLERANCE,
+        wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
+        self._wall_clock = wall_clock or clock
         self._restless: set[Room] = set()
         self._keys = count(1)
 
@@ -424,7 +473,14 @@ class Registry:
         """The room of a user, made at the first call."""
         room = self.rooms.get(user_id)
         if room is None:
-            room = Room(user_id, self._catalogue, self._clock, self._tolerance, self._restless)
+            room = Room(
+                user_id,
+                self._catalogue,
+                self._clock,
+                self._tolerance,
+                self._wall_clock,
+                self._restless,
+            )
             self.rooms[user_id] = room
         return room
 

@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler
 
 from . import messages
 from .allowance import Allowances
+from .cookies import came_by_tls
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -31,8 +32,7 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keeper import Keeper
-from .keys import CLOCK, KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS
+from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState, StateView
 from .registry import PositionNeeded
@@ -81,8 +81,8 @@ class TrackCatalogue:
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
-    def _clock(self) -> Callable[[], float]:
-        return self._app[CLOCK]
+    def _wall_clock(self) -> Callable[[], float]:
+        return self._app[WALL_CLOCK]
 
     @cached_property
     def _stream_path(self) -> str:
@@ -92,18 +92,25 @@ class TrackCatalogue:
     def duration(self, user_id: str, track_id: str) -> float | None:
         return self._library.find(track_id, user_id).duration
 
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        try:
+            track, other = (self._library.find(each, user_id) for each in (track_id, other_id))
+        except TrackNotFound:
+            return False
+        return track.album is not None and track.album == other.album
+
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The track with its ticket; the same object as long as nothing about it changes."""
         version = self._library.version  # before the track: an old one must not pass for new
         track = self._library.find(track_id, user_id)
-        ticket_end = self._tokens.ticket_end(track.duration, self._clock())
+        ticket_end = self._tokens.ticket_end(track.duration, self._wall_clock())
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
     def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The same, not kept: a long list would drive out what rooms ask for again and again."""
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._clock())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._wall_clock())
         return self._written(track, ticket)
 
     def _describe(
@@ -160,7 +167,11 @@ async def list_tracks(request: web.Request) -> web.Response:
     offset = _count(request, "offset", 0)
     page = tracks[offset : offset + _count(request, "limit", len(tracks))]
     write = partial(_list_body, request.app[CATALOGUE], page, identity.user_id)
-    body = write() if len(page) < LONG_LIST else await asyncio.to_thread(write)
+    if len(page) < LONG_LIST:
+        body = write()
+    else:
+        body = await asyncio.to_thread(write)
+        _identify(request)  # no tickets for who was revoked meanwhile
     return _personal(request, body, {"X-Total-Count": str(len(tracks))})
 
 
@@ -189,20 +200,21 @@ async def update_state(request: web.Request) -> web.Response:
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
     user_id = _commander(request)
-    view = await _view_after(request.app[KEEPER], user_id, GetCurrentState())
+    view = await _view_after(request, user_id, GetCurrentState())
     return _personal(request, _json_bytes(view.to_json()))
 
 
 async def open_session(request: web.Request) -> web.Response:
     """``POST /session``: a cookie that opens the stream route to this browser's ``<audio>``."""
-    value, life = request.app[TOKENS].session(_identify(request), request.app[CLOCK]())
+    value, life = request.app[TOKENS].session(_identify(request), request.app[WALL_CLOCK]())
     response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+    cookie = request.app[SESSION_COOKIE]
     response.set_cookie(
-        SESSION_COOKIE,
+        cookie.name_for(request),
         value,
         max_age=life,
-        path=_cookie_path(request),
-        secure=_came_by_tls(request),
+        path=cookie.path,
+        secure=came_by_tls(request),
         httponly=True,
         samesite="Strict",
     )
@@ -212,10 +224,11 @@ async def open_session(request: web.Request) -> web.Response:
 async def close_session(request: web.Request) -> web.Response:
     """``DELETE /session``: the cookie is forgotten. Needs no proof: it gives nothing away."""
     response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+    cookie = request.app[SESSION_COOKIE]
     response.del_cookie(
-        SESSION_COOKIE,
-        path=_cookie_path(request),
-        secure=_came_by_tls(request),
+        cookie.name_for(request),
+        path=cookie.path,
+        secure=came_by_tls(request),
         httponly=True,
         samesite="Strict",
     )
@@ -232,7 +245,7 @@ def _identify(request: web.Request) -> Identity:
     token = bearer_token(request.headers.get("Authorization"))
     if token is None:
         raise Unauthorized("send the token as: Authorization: Bearer TOKEN")
-    return request.app[TOKENS].verify(token, request.app[CLOCK]())
+    return request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
 
 
 def _commander(request: web.Request) -> str:
@@ -248,14 +261,16 @@ async def _perform(
 ) -> web.Response:
     user_id = _commander(request)
     command = to_command(await _body(request) | {"trackId": request.match_info["id"]})
-    view = await _view_after(request.app[KEEPER], user_id, command)
+    view = await _view_after(request, user_id, command)
     return _personal(request, _json_bytes(view.to_json()))
 
 
-async def _view_after(keeper: Keeper, user_id: str, command: Command) -> StateView:
+async def _view_after(request: web.Request, user_id: str, command: Command) -> StateView:
     """The state after a command, for which the room is loaded as far as it must be."""
+    keeper = request.app[KEEPER]
     while True:
         room = await keeper.room(user_id)  # also again: meanwhile it may have been forgotten
+        _identify(request)  # body, room and position take time, in which the token may be revoked
         try:
             return room.perform(command)
         except PositionNeeded as needed:
@@ -320,15 +335,6 @@ def _personal(
             response.body = None
             response.set_status(304)
     return response
-
-
-def _cookie_path(request: web.Request) -> str:
-    return request.app.router["index"].url_for().raw_path
-
-
-def _came_by_tls(request: web.Request) -> bool:
-    """Whether the browser may keep the cookie to TLS; a false header harms only who sends it."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
 
 
 def _error_response(error: AudiostreamError) -> web.Response:

@@ -39,9 +39,10 @@ from typing import Final, NamedTuple, cast
 from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 
+from .cookies import SessionCookie
 from .descriptors import TRUSTED_FOR, OpenFile
 from .errors import AudiostreamError
-from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
+from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from .logs import AccessLogger
 from .shipments import Shipment, StallWatch, WriteWatch
 from .streaming import (
@@ -80,7 +81,7 @@ _REQUEST = re.compile(
 )
 _FIELD = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
 _STREAM = re.compile(rb"(?:/api)?/tracks/stream/([A-Za-z0-9_-]+)(?:\?ticket=([A-Za-z0-9_.-]+))?")
-_SESSION = re.compile(rb"%s=([A-Za-z0-9_.-]+)" % SESSION_COOKIE.encode())
+_COOKIES = re.compile(rb"[A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+(?:; [A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+)*")
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"te"})
 """Fields of requests behind which something else than the next request may come."""
@@ -157,13 +158,14 @@ class Question:
             self._before, self._after = data[: found.start(1)], data[found.end(1) :]
 
     @classmethod
-    def read(cls, data: bytes, target: bytes, fields: Fields) -> tuple[Question, Asked] | None:
+    def read(
+        cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie
+    ) -> tuple[Question, Asked] | None:
         """What a plain request asks, None if it is for aiohttp."""
         stream = _STREAM.fullmatch(target)
         if stream is None or not _OTHERS.isdisjoint(fields):
             return None
-        cookie = _SESSION.fullmatch(fields.get(b"cookie", b""))
-        ticket, session = _text(stream[2]), _text(cookie and cookie[1])
+        ticket, session = _text(stream[2]), _session(fields, cookie)
         if ticket is None and session is None:
             return None
         if_range = _text(fields.get(b"if-range"))
@@ -179,6 +181,17 @@ class Question:
             return None
         first, last = found.groups()
         return int(first), int(last) if last else None
+
+
+def _session(fields: Fields, cookie: SessionCookie) -> str | None:
+    """The value of the session cookie, None where there is none or the Cookie field is unusual."""
+    cookies = fields.get(b"cookie", b"")
+    if _COOKIES.fullmatch(cookies) is None:
+        return None
+    is_tls = fields.get(b"x-forwarded-proto", b"").lower() == b"https"
+    name = cookie.name(fields[b"host"].decode("latin-1"), is_tls=is_tls)
+    values = dict(pair.split("=") for pair in cookies.decode().split("; "))
+    return values.get(name)
 
 
 def _text(value: bytes | None) -> str | None:
@@ -238,8 +251,9 @@ class Desk:
         self.descriptors = app[DESCRIPTORS]
         self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
         self.writable = WriteWatch()
+        self.session_cookie = app[SESSION_COOKIE]
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
-        self._clock = app[CLOCK]
+        self._wall_clock = app[WALL_CLOCK]
         self._tokens = app[TOKENS]
         self._library = app[LIBRARY]
         self._files = app[FILES]
@@ -279,8 +293,8 @@ class Desk:
         """Whose good ticket or cookie this is. Raises ``Unauthorized``."""
         if question.ticket is not None:
             ticket, track_id = question.ticket, question.track_id
-            return self._tokens.verify_ticket(ticket, track_id, self._clock()).user_id
-        return self._tokens.verify_session(question.session or "", self._clock()).user_id
+            return self._tokens.verify_ticket(ticket, track_id, self._wall_clock()).user_id
+        return self._tokens.verify_session(question.session or "", self._wall_clock()).user_id
 
     def _part(self, user_id: str, opened: OpenFile, lines: Heads, asked: Asked) -> Answer | None:
         size = opened.status.st_size
@@ -400,7 +414,7 @@ class Shortcut(asyncio.BufferedProtocol):
         if request is None:
             self._is_plain = False
             return None
-        read = Question.read(data, *request)
+        read = Question.read(data, *request, self._desk.session_cookie)
         if read is not None:
             self._question = read[0]
         return read

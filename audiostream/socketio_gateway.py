@@ -5,7 +5,8 @@ and polling, which python-socketio speaks, and the limits that it does not have.
 events mean (``messages``), what they do (``playback``), whom they reach (``registry``), and the
 rules shared with native devices (``gateway``).
 
-``auth: {token, deviceId?, deviceName?}``, a Bearer header or ``?token=`` proves the user. Events
+``auth: {token, deviceId?, deviceName?}``, a Bearer header or ``?token=`` proves the user. There is
+one namespace, ``/``. Clients of version 2 speak another protocol, and are told so. Events
 and payloads are those of the native protocol. An acknowledgement gets the state after the event,
 of ``getDevices`` the devices, of ``auth`` what ``authenticated`` says; where the event is refused
 ``{"error": {code, message, event}}``.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from typing import Any
 
 import socketio
@@ -25,8 +27,14 @@ from engineio.packet import Packet as EnginePacket
 from socketio.packet import CONNECT, EVENT, Packet
 
 from . import gateway, messages, sockets
-from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
-from .keys import CLOCK, KEEPER, REGISTRY, SETTINGS, TOKENS
+from .errors import (
+    AudiostreamError,
+    InvalidMessage,
+    RateLimited,
+    TrackNotFound,
+    Unauthorized,
+)
+from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
 from .messages import Command, Frame, Labels
 from .registry import Device, PositionNeeded, Room
 from .tokens import Identity, bearer_token
@@ -37,6 +45,12 @@ SWEEP_EVERY = 1.0
 """Seconds between two looks for those who have not authenticated in time."""
 FINISH_LOOKS = 50
 """How often, within CLOSE_TIMEOUT, it is looked whether a client has closed: nothing tells."""
+OLD_CLIENT_EVERY = 60.0
+"""Seconds between two lines of the log about clients of another protocol version."""
+_OLD_CLIENT = (
+    "this server speaks Engine.IO 4 and the client Engine.IO %s: "
+    "update socket.io-client to 3 or later, or python-socketio to 5 or later"
+)
 _RESERVED = frozenset({"connect", "disconnect", "connect_error", "*"})
 
 _log = logging.getLogger(__name__)
@@ -116,8 +130,10 @@ class Client:
         self._keeper = app[KEEPER]
         self._pace = gateway.Pace(app[SETTINGS].limits, asyncio.get_running_loop().time())
         self._tokens = app[TOKENS]
-        self._clock = app[CLOCK]
-        self._expiry = gateway.Expiry(app[TOKENS], app[CLOCK], self.outbox.offer, self._expire)
+        self._wall_clock = app[WALL_CLOCK]
+        self._expiry = gateway.Expiry(
+            app[TOKENS], self._wall_clock, self.outbox.offer, self._expire
+        )
         self._expiry.watch(identity)
         self._identity = identity
         self._closing: asyncio.Task[None] | None = None
@@ -134,11 +150,14 @@ class Client:
         )
 
     def leave(self) -> None:
+        """Leave the room, once or more often."""
         self._expiry.stop()
         self._registry.disconnect(self._identity.user_id, self.device)
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
         """Do what an event asks for, and answer what its acknowledgement gets."""
+        if self._closing is not None:
+            return None
         try:
             self._pace.check(event, asyncio.get_running_loop().time())
             frame = Frame(event, messages.frame_data(data))
@@ -153,15 +172,15 @@ class Client:
             _log.exception("a %s event failed", event[:64])
             return self._refuse(AudiostreamError("this did not work; it is not your fault"), event)
 
-    async def _perform(self, command: Command) -> dict[str, Any]:
+    async def _perform(self, command: Command) -> dict[str, Any] | None:
         """Events behind this one wait: python-socketio handles them one after the other."""
         room = self.room
         try:
             return room.perform(command, self.device).to_json()
         except PositionNeeded as needed:
             await self._keeper.recall(room, needed.track_id)
-        if self.device.ref.key not in room.devices:
-            raise Unauthorized("the device has left")
+        if self.device.ref.key not in room.devices:  # it has left
+            return None
         return room.perform(command, self.device).to_json()
 
     async def close(self, code: int, reason: str) -> None:
@@ -172,12 +191,18 @@ class Client:
         await self._endpoint.finish(self.engine_id)
 
     def close_soon(self, code: int, reason: str) -> None:
-        """The same, for those who cannot wait."""
-        self._closing = asyncio.create_task(self.close(code, reason))
+        """The same, for those who cannot wait: from now on it hears and does nothing."""
+        if self._closing is None:
+            self.leave()
+            self._closing = asyncio.create_task(self.close(code, reason))
+
+    def adjust_to_clock_step(self, step: float) -> None:
+        """The wall clock was set, by which the library measures how long a pong takes."""
+        self._expiry.set_again()
+        self._endpoint.adjust_to_clock_step(self.engine_id, step)
 
     def _renew(self, frame: Frame) -> dict[str, Any]:
-        token = messages.authenticate(frame.data).token
-        identity = self._tokens.verify(token, self._clock())
+        identity = self._tokens.verify(messages.token(frame.data), self._wall_clock())
         if identity.user_id != self.user_id:
             self.close_soon(gateway.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
@@ -202,6 +227,7 @@ class Endpoint:
         limits, origins = app[SETTINGS].limits, app[SETTINGS].cors_origins
         self.server = socketio.AsyncServer(
             async_mode="aiohttp",
+            namespaces="*",  # all but one are refused, which says why
             async_handlers=False,  # one event after the other, as they were sent
             serializer=text_packets(limits.max_json_depth),
             cors_allowed_origins=lambda _: True,  # checked before it gets here
@@ -216,22 +242,26 @@ class Endpoint:
         self.server.on("connect", self._connect)
         self.server.on("disconnect", self._disconnect)
         self.server.on("*", self._event)
+        self.server.on("connect", self._refuse_namespace, namespace="*")
         self._app = app
         self._limits = limits
         self._clients: dict[str, Client] = {}
         self._lines: dict[str, asyncio.Transport] = {}
         self._waiting_since: dict[str, float] = {}
+        self._old_client_at = -math.inf
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one request of a client. Raises ``Forbidden`` for a foreign origin, and
-        ``RateLimited`` where too many of an address have not authenticated yet.
+        """Serve one request of a client. Raises ``Forbidden`` for a foreign origin,
+        ``InvalidMessage`` for another version of the protocol, and ``RateLimited`` where too many
+        of an address have not authenticated yet.
         """
         gateway.check_origin(request)
         engine_id = request.query.get("sid")
         if (request.content_length or 0) > self._limits.max_frame:
             raise web.HTTPRequestEntityTooLarge(self._limits.max_frame, request.content_length or 0)
         if engine_id is None:
+            self._check_version(request)
             self._admit(str(request.remote))
         elif request.headers.get("Upgrade") and request.transport is not None:
             self._lines[engine_id] = request.transport
@@ -283,6 +313,24 @@ class Endpoint:
             await asyncio.sleep(sockets.CLOSE_TIMEOUT / FINISH_LOOKS)
         self.cut(engine_id)
 
+    def adjust_to_clock_step(self, engine_id: str, step: float) -> None:
+        """Give a client as long for its pong as it would have had."""
+        engine = self.server.eio.sockets.get(engine_id)
+        if engine is not None and engine.last_ping is not None:
+            engine.last_ping += step
+
+    def _check_version(self, request: web.Request) -> None:
+        """See that a client speaks our protocol, or say what to do. Raises ``InvalidMessage``."""
+        version = request.query.get("EIO")
+        if version == "4":
+            return
+        advice = _OLD_CLIENT % (version if version in {"1", "2", "3"} else "?")
+        now = asyncio.get_running_loop().time()
+        if now - self._old_client_at >= OLD_CLIENT_EVERY:
+            self._old_client_at = now
+            _log.warning("refused a Socket.IO client at %s: %s", request.remote, advice)
+        raise InvalidMessage(advice)
+
     def _cut_line(self, line: asyncio.Transport | None) -> None:
         for engine_id, environ in tuple(self.server.environ.items()):
             if line in {self._lines.get(engine_id, _line_of(environ))}:
@@ -315,9 +363,12 @@ class Endpoint:
         request: web.Request = environ["aiohttp.request"]
         try:
             given = messages.frame_data(auth)
+            token = _token(given, request)
+            identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
             labels = Labels.read(given if auth else request.query)
-            identity = self._app[TOKENS].verify(_token(given, request), self._app[CLOCK]())
             room = await self._app[KEEPER].room(identity.user_id)
+            # Loading takes time, in which the token may be revoked.
+            identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
             if len(room.devices) >= self._limits.sockets_per_user:
                 raise RateLimited("too many devices of this user")
         except AudiostreamError as error:
@@ -328,6 +379,9 @@ class Endpoint:
         self._clients[engine_id] = client
         self._app[gateway.CONNECTIONS].add(client)
         client.enter(labels)
+
+    async def _refuse_namespace(self, namespace: str, *_: Any) -> None:
+        raise _refusal(InvalidMessage(f'there is no namespace {namespace[:64]!r}; connect to "/"'))
 
     async def _disconnect(self, sid: str, _: str) -> None:
         engine_id = self.server.manager.eio_sid_from_sid(sid, "/")
@@ -349,7 +403,7 @@ class Endpoint:
 def _token(given: messages.JsonObject, request: web.Request) -> str:
     token = given.get("token")
     if isinstance(token, str) and token:
-        return token.removeprefix("Bearer ")
+        return token
     token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
     if not token:
         raise Unauthorized('connect with auth: {token}, a Bearer header or "?token="')

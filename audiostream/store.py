@@ -239,7 +239,7 @@ class Store:
         row = self._db.execute(
             "SELECT stopped_at FROM track_history WHERE user_id = ? AND track_id = ?", key
         ).fetchone()
-        at = left.at if row is None or row[0] <= left.at else row[0] + 0.001
+        at = left.at if row is None or row[0] < left.at else row[0] + 0.001
         self._db.execute(
             "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", (*key, at, left.position)
         )
@@ -335,14 +335,19 @@ class Store:
 def revoke(path: Path, user_id: str, at: float) -> None:
     """Note in the file, of a running server or not, that a user's proofs end at ``at``.
 
-    ``at`` is in epoch seconds. Raises ``StoreError``.
+    ``at`` is in epoch seconds. Where the clock was set back since the last revocation, the new one
+    counts from just after it: no proof that was void becomes good again. Raises ``StoreError``.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_name(path)
         _check(path)
         with closing(_connect(path)) as db, db:
-            db.execute("INSERT OR REPLACE INTO revoked VALUES (?, ?)", (user_id, at))
+            db.execute(
+                "INSERT INTO revoked VALUES (?, ?) ON CONFLICT DO UPDATE"
+                " SET at = max(excluded.at, at + 0.001)",
+                (user_id, at),
+            )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"the state file cannot be used ({error}). {_ADVICE}") from None
 

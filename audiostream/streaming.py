@@ -38,7 +38,7 @@ from aiohttp.typedefs import LooseHeaders
 
 from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
-from .keys import CLOCK, FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS
+from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from .shipments import StallWatch
 from .tokens import Identity, bearer_token
 
@@ -97,7 +97,7 @@ def listener_of(request: web.Request, track_id: str) -> str | None:
 
     One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
     """
-    tokens, now = request.app[TOKENS], request.app[CLOCK]()
+    tokens, now = request.app[TOKENS], request.app[WALL_CLOCK]()
 
     def by_header() -> Identity | None:
         header = request.headers.get("Authorization")
@@ -108,7 +108,7 @@ def listener_of(request: web.Request, track_id: str) -> str | None:
         return None if ticket is None else tokens.verify_ticket(ticket, track_id, now)
 
     def by_cookie() -> Identity | None:
-        value = request.cookies.get(SESSION_COOKIE)
+        value = request.app[SESSION_COOKIE].read(request)
         return None if value is None else tokens.verify_session(value, now)
 
     refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")

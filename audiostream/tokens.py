@@ -32,6 +32,7 @@ _MAX_PROOF_LENGTH = 8192
 _MOST_REMEMBERED = 1024
 _LONGEST_REMEMBERED = 2048
 _BAD_PROOF = "the ticket is malformed, forged or expired"
+_SCHEME = re.compile(r"bearer +", re.IGNORECASE)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of characters that are not Unicode."""
 
@@ -93,9 +94,14 @@ class Tokens:
     def verify(self, token: str, now: float) -> Identity:
         """Whose access token this is (RFC 7519, HS256 alone). Raises ``Unauthorized``.
 
+        The scheme may stand before it, in any case: clients send ``Bearer TOKEN`` as a first
+        frame's or a handshake's token too.
+
         Of a token that was good a moment ago the signature is known to be right; its claims are
         held against ``now`` and the revocations every time.
         """
+        if scheme := _SCHEME.match(token):
+            token = token[scheme.end() :]
         known = self._remembered.pop(token, None)
         claims = known or self._claims(token)
         expires_at = _moment(claims, "exp")
@@ -198,6 +204,10 @@ class Tokens:
         expires_at = int(identity.expires_at or now + SESSION_LIFE)
         value = self._sign(self._session_key, identity.user_id, expires_at, "")
         return value, max(0, expires_at - int(now))
+
+    def session_tag(self, prefix: str) -> str:
+        """A few characters that differ where the secret or the path ``prefix`` does."""
+        return hmac.digest(self._session_key, prefix.encode(), "sha256")[:4].hex()
 
     def verify_session(self, value: str, now: float) -> Identity:
         """Whose session this is. Raises ``Unauthorized``."""

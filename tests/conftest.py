@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -82,8 +83,6 @@ def token(settings: Settings) -> Callable[..., str]:
     tokens = tokens_of(settings)
 
     def mint(user: str = "ada", life: float | None = None) -> str:
-        import time
-
         return tokens.mint(user, time.time(), life)
 
     return mint
@@ -94,8 +93,8 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
     """Start an application in this process, scanned: ``await serve(**changed_settings)``."""
     from dataclasses import replace
 
-    async def start(clock: Callable[[], float] | None = None, **changes: Any) -> Client:
-        app = create_app(replace(settings, **changes))
+    async def start(wall_clock: Callable[[], float] = time.time, **changes: Any) -> Client:
+        app = create_app(replace(settings, **changes), wall_clock=wall_clock)
         app[LIBRARY].scan()
         client: Client = await aiohttp_client(app)
         return client

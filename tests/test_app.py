@@ -6,7 +6,6 @@ import asyncio
 import io
 import logging
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ import pytest
 from aiohttp import ClientSession, web
 
 from audiostream import Settings, create_app
-from audiostream.app import ProgressLine, epoch_clock
+from audiostream.app import ProgressLine
 from audiostream.errors import LibraryError
-from audiostream.keys import CLOCK, LIBRARY, REGISTRY, RESCAN
+from audiostream.keys import LIBRARY, REGISTRY, RESCAN
 from audiostream.library import ScanProgress, ScanReport
 from audiostream.logs import AccessLogger
 
@@ -204,32 +203,6 @@ class TestHousekeeping:
         room = client.app[REGISTRY].room("ada")
         await eventually(lambda: not room.state.is_playing)
         assert 5.0 <= room.state.position < 6.0
-
-
-class TestClock:
-    async def test_a_jump_of_the_wall_clock_moves_no_position(
-        self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        client = await serve()
-        bearer = {"Authorization": f"Bearer {token()}"}
-        async with client.post("/tracks/play/song", headers=bearer) as answer:
-            started = await answer.json()
-        wall = time.time
-        for jump in (3600.0, -3600.0):
-            monkeypatch.setattr(time, "time", lambda jump=jump: wall() + jump)
-            began = time.monotonic()
-            async with client.get("/tracks/current-state", headers=bearer) as answer:
-                state = await answer.json()
-            passed = (state["serverTime"] - started["serverTime"]) / 1000
-            assert 0 <= passed < 60
-            assert abs(state["currentTime"] - passed) < 0.1 + (time.monotonic() - began)
-
-    def test_it_starts_at_the_epochs_time(self) -> None:
-        assert abs(epoch_clock()() - time.time()) < 1.0
-
-    async def test_the_application_keeps_it(self, serve: Serve) -> None:
-        clock = (await serve()).app[CLOCK]
-        assert clock() <= clock()
 
 
 class TestLog:

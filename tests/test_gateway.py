@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import WSServerHandshakeError
@@ -57,6 +58,22 @@ class TestWaysIn:
             hello = await phone.hears("authenticated")
             assert len(hello["deviceId"]) == 16
             assert hello["expiresAt"] is None
+
+    @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer", "bEaReR"])
+    async def test_the_scheme_in_any_case_wherever_a_token_is_read(
+        self, serve: Serve, token: Token, scheme: str
+    ) -> None:
+        client, given = await serve(), f"{scheme} {token()}"
+        async with client.get("/tracks", headers={"Authorization": given}) as answer:
+            assert answer.status == 200
+        async with device(client, headers={"Authorization": given}) as phone:
+            await phone.heard_nothing()
+        async with device(client, path=f"/ws?{urlencode({'token': given})}") as phone:
+            await phone.heard_nothing()
+        async with device(client) as phone:
+            await phone.send("auth", token=given)
+            await phone.hears("authenticated")
+            assert (await phone.ask("auth", token=given))["event"] == "authenticated"
 
     async def test_labels_in_the_query(self, serve: Serve, token: Token) -> None:
         path = f"/ws?token={token()}&deviceId=wall"

@@ -28,6 +28,10 @@ TOKEN = Tokens("s" * 32).mint("ada", 1_700_000_000, None)
             "Cookie: audiostream_session=1.YQ.abc; a=b",
             "Cookie: audiostream_session=[redacted]; a=b",
         ),
+        (
+            "Cookie: a=b; audiostream_session_0f1e2d3c_3000=1.YQ.abc",
+            "Cookie: a=b; audiostream_session_0f1e2d3c_3000=[redacted]",
+        ),
         ("nothing to hide", "nothing to hide"),
     ],
 )
@@ -87,6 +91,7 @@ def test_without_files_to_open_there_is_a_line_a_minute_that_says_what_to_do() -
     tame = Tame()
     kept = [at for at in range(200) if tame.filter(exhausted(1000.0 + at))]
     assert kept == [0, 60, 120, 180]
+    assert tame.filter(exhausted(500.0))  # the clock was set back
     last = exhausted(5000.0)
     assert tame.filter(last)
     line = PlainFormatter().format(last)

@@ -15,7 +15,7 @@ from aiohttp import ClientPayloadError, web
 
 from audiostream import Settings, create_app, rest
 from audiostream.errors import StoreError, TrackNotFound
-from audiostream.keys import CLOCK, KEEPER, LIBRARY, REGISTRY, STREAMS, TOKENS
+from audiostream.keys import KEEPER, LIBRARY, REGISTRY, SESSION_COOKIE, STREAMS, TOKENS
 from audiostream.rest import CATALOGUE
 from audiostream.settings import Limits
 from audiostream.tokens import TICKET_LIFE
@@ -122,8 +122,7 @@ class TestDescriptions:
 
     @pytest.fixture
     def app(self, settings: Settings, clock: FakeClock) -> web.Application:
-        app = create_app(settings)
-        app[CLOCK] = clock.__call__
+        app = create_app(settings, wall_clock=clock)
         app[LIBRARY].scan()
         return app
 
@@ -302,7 +301,7 @@ class TestSession:
         client = await serve()
         async with client.post("/session", headers=ada) as answer:
             assert answer.status == 204
-            cookie = SimpleCookie(answer.headers["Set-Cookie"])["audiostream_session"]
+            cookie = next(iter(SimpleCookie(answer.headers["Set-Cookie"]).values()))
         assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
         assert not cookie["secure"]
         assert (await get(client, "/tracks", {}))[0] == 401
@@ -319,7 +318,7 @@ class TestSession:
     async def test_it_lives_as_long_as_its_token(self, serve: Serve, token: Token) -> None:
         headers = {"Authorization": f"Bearer {token(life=600)}", "X-Forwarded-Proto": "https"}
         async with (await serve()).post("/session", headers=headers) as answer:
-            cookie = SimpleCookie(answer.headers["Set-Cookie"])["audiostream_session"]
+            cookie = next(iter(SimpleCookie(answer.headers["Set-Cookie"]).values()))
         assert 590 <= int(cookie["max-age"]) <= 600
         assert cookie["secure"]
 
@@ -349,7 +348,8 @@ class TestStreams:
     ) -> None:
         client = await serve()
         _, track = await get(client, "/tracks/hers", ada)
-        cookie = {"Cookie": "audiostream_session=outdated"}
+        name = client.app[SESSION_COOKIE].name(f"{client.host}:{client.port}", is_tls=False)
+        cookie = {"Cookie": f"{name}=outdated"}
         async with client.get(track["streamUrl"], headers=cookie) as answer:
             assert answer.status == 200
 

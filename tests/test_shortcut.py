@@ -20,14 +20,16 @@ from hypothesis import settings as rounds
 from hypothesis import strategies as st
 
 from audiostream import Settings, create_app
+from audiostream.cookies import SessionCookie
 from audiostream.descriptors import TRUSTED_FOR
-from audiostream.keys import LIBRARY, STREAMS, TOKENS
+from audiostream.keys import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS
 from audiostream.library import Catalogue
 from audiostream.logs import AccessLogger
 from audiostream.settings import Limits
 from audiostream.shipments import GONE
 from audiostream.shortcut import LONGEST_HEAD, Answer, Desk, Question, Shortcut, plain_request
 from audiostream.streaming import SMALL, Asked
+from audiostream.tokens import Tokens
 
 from .conftest import PATIENCE, until
 
@@ -252,10 +254,13 @@ class TestIfRange:
 async def test_a_cookie_opens_it_too(house: House) -> None:
     identity = house.app[TOKENS].verify_ticket(house.ticket(), "song", time.time())
     value, _ = house.app[TOKENS].session(identity, time.time())
-    request = house.get(f"Cookie: audiostream_session={value}", target="/tracks/stream/song")
+    name = house.app[SESSION_COOKIE].name("here", is_tls=False)
+    theirs = "audiostream_session_01234567_3000=1.YQ.abc"
     async with house.line() as line:
-        assert len((await line.ask(request)).body) == 11008
-        assert house.desk.answered == 1
+        for number, cookies in enumerate((f"{name}={value}", f"{theirs}; {name}={value}; a=b")):
+            request = house.get(f"Cookie: {cookies}", target="/tracks/stream/song")
+            assert len((await line.ask(request)).body) == 11008
+            assert house.desk.answered == 1 + number
 
 
 async def test_what_it_answers_is_logged_like_the_rest(
@@ -312,7 +317,7 @@ class TestWhatChanges:
             request = house.get("Range: bytes=4-5")
             assert (await line.ask(request)).status == 206
             assert house.desk.answered == 1
-            monkeypatch.setattr(house.desk, "_clock", lambda: time.time() + 9 * 3600)
+            monkeypatch.setattr(house.desk, "_wall_clock", lambda: time.time() + 9 * 3600)
             await line.ask(request)
             assert house.desk.answered == 1
 
@@ -666,9 +671,17 @@ def test_a_plain_request_is_whole_and_ends_at_its_end(
         assert found[1].get(b"connection", b"keep-alive").lower() == b"keep-alive"
 
 
+class CookieOfOneName(SessionCookie):
+    def name(self, host: str, *, is_tls: bool) -> str:
+        return "audiostream_session"
+
+
+COOKIE = CookieOfOneName(web.Application(), Tokens("secret"))
+
+
 def read(data: bytes) -> tuple[Question, Asked] | None:
     request = plain_request(data)
-    return request and Question.read(data, *request)
+    return request and Question.read(data, *request, COOKIE)
 
 
 def told(question: Question) -> tuple[object, ...]:

@@ -146,11 +146,15 @@ class TestWaysIn:
         self, server: ServerProcess, token: Token
     ) -> None:
         bearer = {"Authorization": f"Bearer {token()}"}
-        for url, options in (
+        ways: list[tuple[str, dict[str, Any]]] = [
             (server.url, {"auth": None, "headers": bearer}),
             (f"{server.url}?token={token()}&deviceId=wall", {"auth": None}),
-            (server.url, {"auth": {"token": f"Bearer {token()}", "deviceId": "wall"}}),
-        ):
+            *(
+                (server.url, {"auth": {"token": f"{scheme} {token()}", "deviceId": "wall"}})
+                for scheme in ("Bearer", "bearer", "BEARER")
+            ),
+        ]
+        for url, options in ways:
             async with browser(url, **options) as kiosk:
                 state = await kiosk.ask("playTrack", {"trackId": "song"})
                 wanted = kiosk.client.get_sid() if "headers" in options else "wall"
@@ -476,3 +480,56 @@ async def test_without_the_extra_there_is_a_line_and_all_else_works(
         assert answer.status == 404
     async with client.get("/healthz") as answer:
         assert answer.status == 200
+
+
+class TestWhatIsNotSpokenHere:
+    async def test_a_namespace_that_does_not_exist_is_an_error_with_a_message(
+        self, server: ServerProcess, token: Token
+    ) -> None:
+        url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
+        async with ClientSession() as session, session.ws_connect(url) as socket:
+            await socket.receive_str()
+            for namespace in ("/music", "/*", "/a/b"):
+                await socket.send_str(f'40{namespace},{{"token":"{token()}"}}')
+                head, _, data = (await socket.receive_str()).partition(",")
+                assert head == f"44{namespace}"
+                refusal = json.loads(data)
+                assert namespace in refusal["message"]
+                assert refusal["data"] == {"code": "invalid_message"}
+            await socket.send_str(f'40{{"token":"{token()}"}}')
+            assert (await socket.receive_str()).startswith('40{"sid":')
+            await socket.send_str("40/music,")
+            assert (await socket.receive_str()).startswith('44/music,{"message":')
+            await socket.send_str('42/music,["playTrack",{"trackId":"song"}]')
+            await socket.send_str('420["getCurrentState"]')
+            assert (await socket.receive_str()).startswith('42["trackState",{"trackId":null,')
+            assert (await socket.receive_str()).startswith('430[{"trackId":null,')
+
+    async def test_a_python_client_hears_the_message(
+        self, server: ServerProcess, token: Token
+    ) -> None:
+        client, heard = socketio.AsyncClient(reconnection=False), asyncio.Queue[Any]()
+        client.on("connect_error", heard.put_nowait, namespace="/music")
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await client.connect(server.url, auth={"token": token()}, namespaces=["/music"])
+        assert "no namespace" in (await heard.get())["message"]
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    async def test_a_client_of_version_2_is_refused_and_one_line_of_the_log_says_what_to_do(
+        self, server: ServerProcess, transport: str
+    ) -> None:
+        headers = (
+            {"Connection": "Upgrade", "Upgrade": "websocket"} if transport != "polling" else {}
+        )
+        async with ClientSession(headers=headers) as session:
+            for version in ("EIO=3", "EIO=3", "EIO=2", "EIO=x%0Aforged", "EIO="):
+                url = f"{server.url}/socket.io/?{version}&transport={transport}"
+                async with session.get(url) as answer:
+                    assert answer.status == 400
+                    error = (await answer.json())["error"]
+                    assert error["code"] == "invalid_message"
+                    assert "update socket.io-client to 3 or later" in error["message"]
+        line = await server.logs("update socket.io-client")
+        assert "at 127.0.0.1: this server speaks Engine.IO 4 and the client Engine.IO 3" in line
+        assert "WARNING" in line
+        assert sum("update socket.io-client" in line for line in server.log) == 1

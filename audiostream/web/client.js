@@ -350,7 +350,7 @@ export class Manager extends Emitter {
   #receive(frame) {
     const { event, data, id } = frame;
     if (this.#status === "opening") {
-      if (event === "error") this.#refusal = data;
+      if (event === "error") this.#hearRefusal(data);
       else if (event === "authenticated") this.#greeted(data.deviceId);
       else this.#early.push(frame);
       return;
@@ -418,12 +418,28 @@ export class Manager extends Emitter {
     if (this.#status === "open") {
       this.#lost(isDismissed ? "io server disconnect" : "transport close");
     } else if (code === TOKEN_REFUSED) {
-      this.#leave();
-      const error = new Error(this.#refusal?.message ?? reason);
-      this.#socket._tell("connect_error", Object.assign(error, { data: this.#refusal }));
+      this.#refused(this.#refusal?.message ?? reason);
     } else {
       this.#failed(new Error(reason || "websocket error"));
     }
+  }
+
+  /**
+   * The server closes the line where it refuses a token; where it refuses a label it waits for
+   * another `auth`, which is the program's to make.
+   *
+   * @param {{code: string, message: string}} refusal
+   */
+  #hearRefusal(refusal) {
+    this.#refusal = refusal;
+    if (refusal.code === "invalid_message") this.#refused(refusal.message);
+  }
+
+  /** @param {string} message */
+  #refused(message) {
+    this.#leave();
+    const error = new Error(message);
+    this.#socket._tell("connect_error", Object.assign(error, { data: this.#refusal }));
   }
 
   /** @param {string} reason */

@@ -377,6 +377,22 @@ async def test_a_refused_token_is_an_error_and_the_end(bench: Page) -> None:
     assert found == [True, "unauthorized", False, 0, True]
 
 
+async def test_a_refused_label_is_an_error_and_the_end_too(bench: Page) -> None:
+    found = await run(
+        bench,
+        """async () => {
+          const socket = io({ auth: { token, deviceName: "\\u0007" }, reconnectionDelay: 10 });
+          const [error] = await next(socket, "connect_error");
+          const active = socket.active;
+          socket.auth = { token, deviceName: "MacBook\\u00a0Pro" };
+          socket.connect();
+          await next(socket, "connect");
+          return [error.data.code, error.message.includes("deviceName"), active, socket.connected];
+        }""",
+    )
+    assert found == ["invalid_message", True, False, True]
+
+
 async def test_the_token_may_be_in_the_query(bench: Page) -> None:
     assert await run(
         bench,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from audiostream import messages
 from audiostream.errors import AudiostreamError
 from audiostream.frames import Closing, FrameReader, Message
-from audiostream.messages import Authenticate, GetCurrentState, PlayTrack, Report, SetState
+from audiostream.messages import GetCurrentState, Labels, PlayTrack, Report, SetState
 from audiostream.streaming import (
     Decision,
     NotModified,
@@ -49,7 +49,7 @@ def check_message(text: str) -> None:
     for read in (
         lambda: messages.command(frame.event, frame.data),
         lambda: messages.set_state(frame.data),
-        lambda: messages.authenticate(frame.data),
+        lambda: Labels.read(frame.data),
     ):
         try:
             understood = read()
@@ -59,10 +59,9 @@ def check_message(text: str) -> None:
             _check_understood(understood)
 
 
-def _check_understood(understood: messages.Command | Authenticate) -> None:
-    if isinstance(understood, Authenticate):
-        labels = (understood.labels.device_id, understood.labels.device_name)
-        assert understood.token
+def _check_understood(understood: messages.Command | Labels) -> None:
+    if isinstance(understood, Labels):
+        labels = (understood.device_id, understood.device_name)
         assert all(label is None or 0 < len(label) <= 128 for label in labels)
         return
     if isinstance(understood, GetCurrentState):

@@ -172,15 +172,15 @@ class Client:
             _log.exception("a %s event failed", event[:64])
             return self._refuse(AudiostreamError("this did not work; it is not your fault"), event)
 
-    async def _perform(self, command: Command) -> dict[str, Any]:
+    async def _perform(self, command: Command) -> dict[str, Any] | None:
         """Events behind this one wait: python-socketio handles them one after the other."""
         room = self.room
         try:
             return room.perform(command, self.device).to_json()
         except PositionNeeded as needed:
             await self._keeper.recall(room, needed.track_id)
-        if self.device.ref.key not in room.devices:
-            raise Unauthorized("the device has left")
+        if self.device.ref.key not in room.devices:  # it has left
+            return None
         return room.perform(command, self.device).to_json()
 
     async def close(self, code: int, reason: str) -> None:

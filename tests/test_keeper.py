@@ -373,14 +373,10 @@ class TestReview:
         for track_id in ("song", "other", "endless"):
             room.perform(PlayTrack(track_id, 100.0))
         await house.keeper.tick()
-        await house.keeper.review(
-            lambda user, track: (user, track) == ("ada", "song"), house.clock()
-        )
+        await house.keeper.review(lambda *key: key == ("ada", "song"), house.clock())
         assert await asyncio.to_thread(house.store.position, "ada", "other") == 100.0
         house.clock.advance(GONE_FOR)
-        await house.keeper.review(
-            lambda user, track: (user, track) == ("ada", "song"), house.clock()
-        )
+        await house.keeper.review(lambda *key: key == ("ada", "song"), house.clock())
         assert await asyncio.to_thread(house.store.position, "ada", "other") is None
         assert await asyncio.to_thread(house.store.position, "ada", "song") == 100.0
 
@@ -391,7 +387,7 @@ class TestReview:
             raise sqlite3.OperationalError("disk I/O error")
 
         monkeypatch.setattr(house.store, "review", broken)
-        await house.keeper.review(lambda user, track: True, house.clock())
+        await house.keeper.review(lambda *_: True, 0.0)
         assert caplog.text.count("disk I/O error") == 1
 
 

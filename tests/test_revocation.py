@@ -228,11 +228,12 @@ async def test_a_token_renewed_after_the_revocation_is_refused(
     server: Server, token: Token
 ) -> None:
     server.load()
+    old = token()
     await server.revoke()
     url = str(server.client.make_url("/ws"))
     fresh = server.client.app[TOKENS].mint("ada", time.time() + 5, None)
     async with connect(server.client.session, url, fresh) as device:
         await device.heard_nothing()
-        await device.send("auth", token=token(), deviceName="Phone")
+        await device.send("auth", token=old, deviceName="Phone")
         assert (await device.hears("error"))["message"] == "the token has been revoked"
         assert await device.closed() == 4401

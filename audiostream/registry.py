@@ -232,19 +232,22 @@ class Room:
                 self._tell((device,), "trackState", self.state, now, device, frame_id)
             return now
         before = self.state
+        duration, is_listed = self._listed(command.track_id, device)
         outcome = playback.apply(
             before,
             command,
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=self._catalogue.duration(self.user_id, command.track_id),
+            duration=duration,
             left_at=self._left_at(command),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
             wall_time=self._wall_clock(),
         )
+        if not is_listed and outcome.state.track_id != before.track_id:
+            raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
         if device is not None:
@@ -292,6 +295,24 @@ class Room:
             with suppress(TrackNotFound):
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
                 self.state = playback.with_listed(self.state, duration)
+
+    def _listed(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
+        """The listed duration of a command's track, and whether it is listed at all.
+
+        A rescan may have taken it from this user while it is played: then it may still be paused,
+        sought in and reported on, and what is known of its duration stays. So may, until they are
+        told of another, those who were sent it lately; but it does not become current again.
+        Raises ``TrackNotFound`` for any other (rule 9).
+        """
+        try:
+            return self._catalogue.duration(self.user_id, track_id), True
+        except TrackNotFound:
+            if track_id == self.state.track_id:
+                return self.state.duration, False
+            recent = () if device is None else device.listener.recent
+            if any(seen.track_id == track_id for seen in recent):
+                return None, False
+            raise
 
     def _change(self, state: State, now: float) -> None:
         """Take the state that the rules answered, and date what they changed."""

@@ -48,6 +48,7 @@ from .keys import (
     WALL_CLOCK,
 )
 from .library import Library, ScanProgress
+from .proxies import PROXIES, Proxies, note_client
 from .registry import Registry
 from .settings import Settings
 from .sockets import Turn
@@ -81,7 +82,7 @@ def create_app(
     ``LibraryError`` when the media folder cannot be read.
     """
     app = web.Application(
-        middlewares=[rest.errors_as_json], client_max_size=settings.limits.max_body
+        middlewares=[note_client, rest.errors_as_json], client_max_size=settings.limits.max_body
     )
     clock = time.monotonic
     library, tokens = Library(settings.media), tokens_of(settings)
@@ -91,6 +92,7 @@ def create_app(
     app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
     app[TOKENS] = tokens
+    app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)

@@ -46,6 +46,7 @@ from .errors import (
 from .frames import TOO_LONG, Closing
 from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from .messages import Familiar, Frame, Labels
+from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
@@ -88,7 +89,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         await request.app[KEEPER].room(identity.user_id)
         request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())  # it may be revoked by now
     labels = Labels.read(request.query)
-    waiting, address = request.app[WAITING], str(request.remote)
+    waiting, address = request.app[WAITING], client_of(request).address
     if token is None and waiting[address] >= limits.waiting_per_address:
         raise RateLimited("too many sockets of this address have not authenticated yet")
     await accepted.prepare(request)
@@ -496,7 +497,7 @@ def check_origin(request: web.Request) -> None:
     allowed = request.app[SETTINGS].cors_origins
     if origin is None or "*" in allowed or origin.lower() in allowed:
         return
-    if not _is_own_host(origin, request.host):
+    if not _is_own_host(origin, client_of(request).host):
         raise Forbidden(
             "this origin may not connect; the server's CORS_ORIGINS names those that may"
         )

@@ -21,7 +21,6 @@ from aiohttp.typedefs import Handler
 
 from . import messages
 from .allowance import Allowances
-from .cookies import came_by_tls
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -35,6 +34,7 @@ from .errors import (
 from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState, StateView
+from .proxies import client_of
 from .registry import PositionNeeded
 from .tokens import Identity, Tokens, bearer_token
 
@@ -220,7 +220,7 @@ async def open_session(request: web.Request) -> web.Response:
         value,
         max_age=life,
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )
@@ -234,7 +234,7 @@ async def close_session(request: web.Request) -> web.Response:
     response.del_cookie(
         cookie.name_for(request),
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,8 +51,9 @@ class Settings:
     """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
 
     ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
-    ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``state`` is the file that
-    keeps playback across restarts; None keeps nothing.
+    ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
+    addresses and networks, and ``"unix"`` for whoever comes by a unix socket. ``state`` is the file
+    that keeps playback across restarts; None keeps nothing.
     """
 
     jwt_secret: str = field(repr=False)
@@ -70,6 +72,7 @@ class Settings:
     limits: Limits = Limits()
     json_log: bool = False
     access_log: bool = True
+    trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.jwt_secret:
@@ -124,6 +127,7 @@ class Settings:
             limits=Limits.load(given),
             json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
             access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
+            trusted_proxies=_proxies(given.get("AUDIOSTREAM_TRUSTED_PROXIES", "")),
         )
 
 
@@ -194,6 +198,27 @@ def _origins(text: str) -> tuple[str, ...]:
                 "Write scheme://host or scheme://host:port, comma-separated, or *."
             )
     return origins
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> str:
+    """A network as it is compared with; of one address, that network of it alone."""
+    if text.lower() == "unix":
+        return "unix"
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"AUDIOSTREAM_TRUSTED_PROXIES: {error}. "
+            "Write addresses like 127.0.0.1 or networks like 10.0.0.0/8, comma-separated, or unix."
+        ) from None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        return f"{mapped}/{network.prefixlen - 96}"
+    return str(network)
 
 
 def _is_origin(text: str) -> bool:

@@ -36,6 +36,7 @@ from .errors import (
 )
 from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
 from .messages import Command, Frame, Labels
+from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
 from .tokens import Identity, bearer_token
 
@@ -262,7 +263,7 @@ class Endpoint:
             raise web.HTTPRequestEntityTooLarge(self._limits.max_frame, request.content_length or 0)
         if engine_id is None:
             self._check_version(request)
-            self._admit(str(request.remote))
+            self._admit(client_of(request).address)
         elif request.headers.get("Upgrade") and request.transport is not None:
             self._lines[engine_id] = request.transport
         limit = self._limits.body_timeout if request.method == "POST" else None
@@ -328,7 +329,8 @@ class Endpoint:
         now = asyncio.get_running_loop().time()
         if now - self._old_client_at >= OLD_CLIENT_EVERY:
             self._old_client_at = now
-            _log.warning("refused a Socket.IO client at %s: %s", request.remote, advice)
+            address = client_of(request).address
+            _log.warning("refused a Socket.IO client at %s: %s", address, advice)
         raise InvalidMessage(advice)
 
     def _cut_line(self, line: asyncio.Transport | None) -> None:
@@ -340,7 +342,8 @@ class Endpoint:
         waiting = [
             engine_id
             for engine_id, environ in self.server.environ.items()
-            if engine_id not in self._clients and str(environ["aiohttp.request"].remote) == address
+            if engine_id not in self._clients
+            and client_of(environ["aiohttp.request"]).address == address
         ]
         if len(waiting) >= self._limits.waiting_per_address:
             raise RateLimited("too many sockets of this address have not authenticated yet")

@@ -39,6 +39,7 @@ from aiohttp.typedefs import LooseHeaders
 from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
+from .proxies import client_of
 from .shipments import StallWatch
 from .tokens import Identity, bearer_token
 
@@ -70,7 +71,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     user_id = listener_of(request, track_id)
     track = request.app[LIBRARY].find(track_id, user_id)
     streams = request.app[STREAMS]
-    listener = user_id or f"at {request.remote}"
+    listener = user_id or f"at {client_of(request).address}"
     if streams[listener] >= limits.streams_per_user:
         raise RateLimited("too many streams at once; close one first")
     streams[listener] += 1

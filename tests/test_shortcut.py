@@ -25,6 +25,7 @@ from audiostream.descriptors import TRUSTED_FOR
 from audiostream.keys import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS
 from audiostream.library import Catalogue
 from audiostream.logs import AccessLogger
+from audiostream.proxies import Client
 from audiostream.settings import Limits
 from audiostream.shipments import GONE
 from audiostream.shortcut import LONGEST_HEAD, Answer, Desk, Question, Shortcut, plain_request
@@ -677,11 +678,12 @@ class CookieOfOneName(SessionCookie):
 
 
 COOKIE = CookieOfOneName(web.Application(), Tokens("secret"))
+CLIENT = Client("127.0.0.1", False, "here")
 
 
 def read(data: bytes) -> tuple[Question, Asked] | None:
     request = plain_request(data)
-    return request and Question.read(data, *request, COOKIE)
+    return request and Question.read(data, *request, COOKIE, CLIENT)
 
 
 def told(question: Question) -> tuple[object, ...]:

@@ -6,8 +6,8 @@ they do (``playback``), whom they reach (``registry``).
 
 A socket's life::
 
-    handshake ── Origin, Bearer or ?token= ──► 403, 401
-        │
+    handshake ── Origin, Bearer ──► 403, 401
+        │   └─── ?token= ──► 4401, as a browser sees no status of a handshake
     first frame "auth" within AUTH_TIMEOUT, unless the handshake had a token ──► 4408, 4401
         │       ▲ again, where only a label of the device was refused
         │
@@ -76,19 +76,25 @@ _log = logging.getLogger(__name__)
 
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Serve one device until it leaves. Before that, raises ``Forbidden`` for a foreign origin,
-    ``Unauthorized`` for a refused token, ``RateLimited`` for too many that have not
+    ``Unauthorized`` for a refused token in a header, ``RateLimited`` for too many that have not
     authenticated, ``StoreError``, and 426 where no upgrade is asked for.
+
+    A refused token in the query is refused again behind the handshake, by close code 4401: a
+    browser can send no header, and takes any status but 101 for a line that was lost, and would
+    try again for ever. Such a socket is closed at once, and does not count as one that waits.
     """
     accepted = accept(request)
     check_origin(request)
     limits = request.app[SETTINGS].limits
-    token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
-    if token is not None:
-        identity = request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
-        # Loaded before the upgrade, so that a device that finds itself connected misses nothing.
-        await request.app[KEEPER].room(identity.user_id)
-        request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())  # it may be revoked by now
-    labels = Labels.read(request.query)
+    by_header = bearer_token(request.headers.get("Authorization"))
+    token, labels = by_header or request.query.get("token"), Labels()
+    try:
+        if token is not None:
+            await _load_room(request.app, token)
+        labels = Labels.read(request.query)
+    except Unauthorized:
+        if by_header is not None:
+            raise
     waiting, address = request.app[WAITING], client_of(request).address
     if token is None and waiting[address] >= limits.waiting_per_address:
         raise RateLimited("too many sockets of this address have not authenticated yet")
@@ -107,6 +113,16 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     finally:
         connections.discard(connection)
     return accepted
+
+
+async def _load_room(app: web.Application, token: str) -> None:
+    """Load the room before the upgrade: a device that finds itself connected misses nothing.
+
+    Raises ``Unauthorized``, also where the token is revoked meanwhile, and ``StoreError``.
+    """
+    identity = app[TOKENS].verify(token, app[WALL_CLOCK]())
+    await app[KEEPER].room(identity.user_id)
+    app[TOKENS].verify(token, app[WALL_CLOCK]())
 
 
 class Accepted(web.StreamResponse):

@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler
 
 from . import messages
 from .allowance import Allowances
+from .codings import Encoded, encode
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -168,18 +169,29 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 async def list_tracks(request: web.Request) -> web.Response:
-    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag."""
+    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag,
+    gzip.
+    """
     user_id, query = _identify(request).user_id, request.query.get("q", "")
     offset, limit = _count(request, "offset", 0), _count(request, "limit", None)
     app = request.app
-    write = partial(_list, app[LIBRARY], app[CATALOGUE], user_id, query, offset, limit)
+    accepted = ",".join(request.headers.getall("Accept-Encoding", ())) or None
+    known = {tag.value for tag in request.if_none_match or ()}
+
+    def write() -> tuple[Encoded, int]:
+        body, total = _list(app[LIBRARY], app[CATALOGUE], user_id, query, offset, limit)
+        return encode(body, _etag(body), accepted, known), total
+
     if app[LIBRARY].size < LONG_LIST:
-        body, etag, total = write()
+        encoded, total = write()
     else:
         async with app[CATALOGUE].writers:
-            body, etag, total = await asyncio.to_thread(write)
+            encoded, total = await asyncio.to_thread(write)
         _identify(request)  # no tickets for who was revoked meanwhile
-    return _personal(request, body, {"X-Total-Count": str(total)}, etag)
+    headers = {"X-Total-Count": str(total), "Vary": "Authorization, Origin, Accept-Encoding"}
+    if encoded.is_gzip:
+        headers["Content-Encoding"] = "gzip"
+    return _personal(request, encoded.body, headers, encoded.etag)
 
 
 async def get_track(request: web.Request) -> web.Response:
@@ -316,8 +328,8 @@ def _list(
     query: str,
     offset: int,
     limit: int | None,
-) -> tuple[bytes, str, int]:
-    """The JSON of a list, its ETag, and how many tracks there are without the limit."""
+) -> tuple[bytes, int]:
+    """The JSON of a list, and how many tracks there are without the limit."""
     tracks = library.tracks_for(user_id, query)
     end = len(tracks) if limit is None else min(offset + limit, len(tracks))
     parts = []
@@ -328,7 +340,7 @@ def _list(
                 described.append(catalogue.describe_for_list(user_id, track.id))
         parts.append(_json_bytes(described)[1:-1])
     body = b'{"tracks":[%s]}' % b",".join(filter(None, parts))
-    return body, _etag(body), len(tracks)
+    return body, len(tracks)
 
 
 def _etag(body: bytes) -> str:

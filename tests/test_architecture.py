@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "arrivals": set(),
     "client": {"errors"},
     "clocks": set(),
+    "codings": set(),
     "cookies": {"proxies", "tokens"},
     "covers": {"keys", "library", "streaming"},
     "descriptors": set(),
@@ -80,6 +81,7 @@ MAY_IMPORT = {
     "registry": {"errors", "messages", "playback"},
     "rest": {
         "allowance",
+        "codings",
         "errors",
         "keys",
         "library",
@@ -119,6 +121,7 @@ MAY_IMPORT = {
 }
 CORE = {
     "allowance",
+    "codings",
     "errors",
     "folders",
     "frames",

@@ -96,7 +96,7 @@ class TestTracks:
         async with client.get("/tracks", headers=ada) as first:
             etag = first.headers["ETag"]
             assert first.headers["Cache-Control"] == "private, no-cache"
-            assert first.headers["Vary"] == "Authorization, Origin"
+            assert first.headers["Vary"] == "Authorization, Origin, Accept-Encoding"
         async with client.get("/tracks", headers=ada | {"If-None-Match": etag}) as again:
             assert (again.status, await again.read()) == (304, b"")
             assert again.headers["ETag"] == etag

@@ -38,6 +38,7 @@ from .keys import (
     FILES,
     KEEPER,
     LIBRARY,
+    LIBRARY_WATCH,
     REGISTRY,
     RESCAN,
     SESSION_COOKIE,
@@ -48,6 +49,7 @@ from .keys import (
     WALL_CLOCK,
 )
 from .library import Library, ScanProgress
+from .library_watch import LibraryWatch
 from .proxies import PROXIES, Proxies, note_client
 from .registry import Registry
 from .settings import Settings
@@ -91,6 +93,7 @@ def create_app(
     app[CLOCK] = clock
     app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
+    app[LIBRARY_WATCH] = LibraryWatch(library)
     app[TOKENS] = tokens
     app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
@@ -167,7 +170,14 @@ def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
                     "If-Range",
                     "Range",
                 ),
-                expose_headers=("Accept-Ranges", "Content-Range", "ETag", "X-Total-Count"),
+                expose_headers=(
+                    "Accept-Ranges",
+                    "Content-Range",
+                    "ETag",
+                    "X-Library-Scanning",
+                    "X-Library-Version",
+                    "X-Total-Count",
+                ),
                 max_age=600,
             )
             for origin in origins
@@ -269,6 +279,7 @@ async def _settling(app: web.Application) -> AsyncIterator[None]:
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
                 app[REGISTRY].settle()
+                await app[LIBRARY_WATCH].tell()  # of what a first scan has published so far
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 
@@ -285,7 +296,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         while True:
             app[RESCAN].clear()
             try:
-                found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                with app[LIBRARY_WATCH].scan():
+                    found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                await app[LIBRARY_WATCH].tell()
                 if found:  # an empty folder is a disk that is not mounted
                     await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:

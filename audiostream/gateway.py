@@ -44,7 +44,7 @@ from .errors import (
     Unauthorized,
 )
 from .frames import TOO_LONG, Closing
-from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
+from .keys import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from .messages import Familiar, Frame, Labels
 from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
@@ -279,6 +279,7 @@ class Connection:
         "_familiar",
         "_identity",
         "_keeper",
+        "_library_watch",
         "_limits",
         "_loop",
         "_pace",
@@ -300,6 +301,7 @@ class Connection:
         self._registry = app[REGISTRY]
         self._wall_clock = app[WALL_CLOCK]
         self._keeper = app[KEEPER]
+        self._library_watch = app[LIBRARY_WATCH]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
         self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.offer, self._expire)
@@ -350,6 +352,7 @@ class Connection:
 
     def _leave(self) -> None:
         self._expiry.stop()
+        self._library_watch.remove(self._socket.outbox)
         self._registry.disconnect(self._identity.user_id, self._device)
 
     async def _authenticate(self) -> tuple[Frame, str, Labels]:
@@ -417,6 +420,8 @@ class Connection:
                 self._room.hear(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
+            elif frame.event == "watchLibrary":
+                self._library_watch.add(self._socket.outbox, frame.id)
             else:
                 self._room.receive(frame, self._device)
         except PositionNeeded as needed:

@@ -32,7 +32,7 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
+from .keys import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState, StateView
 from .proxies import client_of
@@ -175,6 +175,7 @@ async def list_tracks(request: web.Request) -> web.Response:
     user_id, query = _identify(request).user_id, request.query.get("q", "")
     offset, limit = _count(request, "offset", 0), _count(request, "limit", None)
     app = request.app
+    state = app[LIBRARY_WATCH].state
     accepted = ",".join(request.headers.getall("Accept-Encoding", ())) or None
     known = {tag.value for tag in request.if_none_match or ()}
 
@@ -188,7 +189,12 @@ async def list_tracks(request: web.Request) -> web.Response:
         async with app[CATALOGUE].writers:
             encoded, total = await asyncio.to_thread(write)
         _identify(request)  # no tickets for who was revoked meanwhile
-    headers = {"X-Total-Count": str(total), "Vary": "Authorization, Origin, Accept-Encoding"}
+    headers = {
+        "X-Total-Count": str(total),
+        "X-Library-Version": state.version,
+        "X-Library-Scanning": "true" if state.is_scanning else "false",
+        "Vary": "Authorization, Origin, Accept-Encoding",
+    }
     if encoded.is_gzip:
         headers["Content-Encoding"] = "gzip"
     return _personal(request, encoded.body, headers, encoded.etag)

@@ -8,8 +8,8 @@ rules shared with native devices (``gateway``).
 ``auth: {token, deviceId?, deviceName?}``, a Bearer header or ``?token=`` proves the user. There is
 one namespace, ``/``. Clients of version 2 speak another protocol, and are told so. Events
 and payloads are those of the native protocol. An acknowledgement gets the state after the event,
-of ``getDevices`` the devices, of ``auth`` what ``authenticated`` says; where the event is refused
-``{"error": {code, message, event}}``.
+of ``getDevices`` the devices, of ``watchLibrary`` the library's version, of ``auth`` what
+``authenticated`` says; where the event is refused ``{"error": {code, message, event}}``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
+from .keys import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
 from .messages import Command, Frame, Labels
 from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
@@ -129,6 +129,7 @@ class Client:
         self._endpoint = endpoint
         self._registry = app[REGISTRY]
         self._keeper = app[KEEPER]
+        self._library_watch = app[LIBRARY_WATCH]
         self._pace = gateway.Pace(app[SETTINGS].limits, asyncio.get_running_loop().time())
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
@@ -153,6 +154,7 @@ class Client:
     def leave(self) -> None:
         """Leave the room, once or more often."""
         self._expiry.stop()
+        self._library_watch.remove(self.outbox)
         self._registry.disconnect(self._identity.user_id, self.device)
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
@@ -164,6 +166,8 @@ class Client:
             frame = Frame(event, messages.frame_data(data))
             if event == "auth":
                 return self._renew(frame)
+            if event == "watchLibrary":
+                return self._library_watch.add(self.outbox).to_json()
             if event == "getDevices":
                 return self.room.list_devices(messages.get_devices(frame.data), self.device)
             return await self._perform(messages.command(event, frame.data))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from ipaddress import IPv6Network, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,9 @@ from .errors import SettingsError
 
 MIN_SECRET_BYTES = 32
 """HS256 wants a key at least as long as its hash output (RFC 7518 §3.2)."""
+
+UNIX = "unix:"
+"""What a host begins with that is a unix socket; its path is behind it."""
 
 _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
 
@@ -50,7 +53,8 @@ class Limits:
 class Settings:
     """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
 
-    ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
+    ``host`` names one or more addresses, or ``unix:`` and a path, comma-separated; ``hosts`` has
+    them apart. ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
     ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
     addresses and networks, and ``"unix"`` for whoever comes by a unix socket. ``state`` is the file
     that keeps playback across restarts; None keeps nothing.
@@ -91,10 +95,19 @@ class Settings:
                 f"the media folder {str(self.media)!r} is not a directory. "
                 "Name one with --media DIR or AUDIOSTREAM_MEDIA."
             )
+        if not self.hosts:
+            raise SettingsError("there is no --host to listen at. Name an address, like 127.0.0.1.")
+        for host in self.hosts:
+            _check_host(host)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):
             raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where to listen; addresses of version 6 without brackets."""
+        return tuple(_without_brackets(part) for part in self.host.split(",") if part.strip())
 
     @property
     def has_weak_secret(self) -> bool:
@@ -129,6 +142,27 @@ class Settings:
             access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
             trusted_proxies=_proxies(given.get("AUDIOSTREAM_TRUSTED_PROXIES", "")),
         )
+
+
+def _without_brackets(host: str) -> str:
+    host = host.strip()
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _check_host(host: str) -> None:
+    """Raises ``SettingsError`` for what cannot be a host."""
+    if host.startswith(UNIX):
+        if host == UNIX:
+            raise SettingsError("--host unix: needs a path, like unix:/run/audiostream.sock.")
+        return
+    if "/" in host or " " in host:
+        raise SettingsError(f"--host {host!r} is no address; a unix socket is unix:/its/path.")
+    try:
+        is_address = ":" not in host or bool(IPv6Address(host))
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise SettingsError(f"--host {host!r} is no address; the port is named by --port.")
 
 
 def _media(text: str | None) -> Path:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from audiostream.client import connect as player
 from audiostream.keys import LIBRARY
 
-from .conftest import Client, Serve
+from .conftest import Client, Launch, Serve
 from .peer import Peer, connect
 from .scenes import Scene
 
@@ -125,6 +126,24 @@ async def test_who_does_not_play_it_is_told_that_there_is_none(
     for user, track in (("carol", "song"), ("ada", "none"), ("ada", "his")):
         status, refused = await _hers(client, f"/tracks/pause/{track}", token(user), {})
         assert (status, refused["error"]["code"]) == (404, "track_not_found")
+
+
+async def test_after_a_restart_the_state_still_names_it_and_it_can_be_paused(
+    launch: Launch, token: Token, media: Path, tmp_path: Path
+) -> None:
+    state_file = str(tmp_path / "state")
+    server = launch("--state", state_file)
+    await server.logs("the library has")
+    async with player(server.url, token()) as before:
+        await before.play("song", 20.0)
+    assert server.stop() == 0
+    await _remove(media)
+    server = launch("--state", state_file)
+    await server.logs("the library has")
+    async with player(server.url, token()) as after:
+        assert (await after.state()).track_id == "song"
+        state = await after.pause(position=25.0)
+    assert (state.track_id, state.position, state.is_playing) == ("song", 25.0, False)
 
 
 def test_a_device_that_is_still_on_it_as_another_is_played_hears_no_error_and_follows() -> None:

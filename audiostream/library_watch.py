@@ -19,7 +19,7 @@ from .library import Library
 from .messages import FrameId, encode, value
 
 TOLD_AT_ONCE: Final = 200
-"""Devices that are told before others have their turn: about 2 ms."""
+"""Devices that are told before others have their turn: about a millisecond."""
 
 
 @value

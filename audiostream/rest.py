@@ -114,6 +114,9 @@ class TrackCatalogue:
         optional = {
             "artist": track.artist,
             "album": track.album,
+            "albumArtist": track.album_artist,
+            "disc": track.disc,
+            "trackNumber": track.track_number,
             "duration": track.duration,
             "ownerId": track.owner_id,
         }

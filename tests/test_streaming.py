@@ -29,8 +29,8 @@ from multidict import CIMultiDict
 
 from audiostream import streaming
 from audiostream.descriptors import Descriptors
+from audiostream.formats import AUDIO_TYPES
 from audiostream.streaming import (
-    AUDIO_TYPES,
     AudioFileResponse,
     Decision,
     NotModified,

@@ -321,6 +321,8 @@ def of_ogg(file: BoundedFile) -> float | None:
     total, is_beginning, reached = 0.0, True, 0
     for head, content, end in _pages(file):
         reached = end
+        if end > file.size:
+            break  # cut short, and its position is that of its end
         serial, position = head[14:18], int.from_bytes(head[6:14], "little")
         if head[5] & 0x02:
             if not is_beginning:  # another file follows, joined or chained
@@ -371,10 +373,8 @@ def _ogg_stream(packet: bytes) -> _OggStream | None:
 
 # WAV (RIFF)
 
-_BY_BLOCKS: Final = {0x0001, 0x0003, 0xFFFE}
-"""PCM, floating point, and either of these under its longer name."""
-_BY_BYTES: Final = {0x0002, 0x0006, 0x0007, 0x0011}
-"""ADPCM and the telephone's companded forms."""
+_UNCOMPRESSED: Final = {0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE}
+"""PCM, floating point, A-law and mu-law, and any of these under its longer name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,11 +409,10 @@ def of_wav(file: BoundedFile) -> float | None:
 def _bytes_a_second(content: bytes) -> int:
     if len(content) < 16:
         return 0
-    form = int.from_bytes(content[:2], "little")
-    if form in _BY_BLOCKS:
-        rate = int.from_bytes(content[4:8], "little")
-        return rate * int.from_bytes(content[12:14], "little")
-    return int.from_bytes(content[8:12], "little") if form in _BY_BYTES else 0
+    # The average in the header is wrong in ADPCM files of some programs; these have no duration.
+    if int.from_bytes(content[:2], "little") not in _UNCOMPRESSED:
+        return 0
+    return int.from_bytes(content[4:8], "little") * int.from_bytes(content[12:14], "little")
 
 
 # FLAC (RFC 9639)

@@ -199,10 +199,10 @@ class Library:
         """Read the folder anew and publish what is there. Blocks; call it in a worker thread.
 
         All files are found first, and listed by name or with the tags they had; then the tags of
-        those that have changed are read. A first scan publishes what it has about every second; a
-        later one does so once all files are found. ``on_progress`` is called for every track
-        found. Once ``stop`` is set, it ends soon, and
-        what was published before stays.
+        those that have changed are read. What is there is published about every second, by a first
+        scan from the beginning, by a later one once all files are found. ``on_progress`` is called
+        for every track found. Once ``stop`` is set, it ends soon, and what was published before
+        stays.
         """
         with self._scanning:
             return self._scan(on_progress, stop or threading.Event())
@@ -275,6 +275,8 @@ class Library:
         stop: threading.Event,
     ) -> None:
         """Complete the tracks of ``unread``, and note in ``files`` what was read."""
+        if not self.ready and not stop.is_set():
+            self._publish(dict(tracks))
         with TagReader(stop, lambda: self._publish_soon(tracks)) as reader:
             for path, tags in reader.read(list(unread)):
                 if tags is not None:

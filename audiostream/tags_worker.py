@@ -80,7 +80,7 @@ def _answer(path: str) -> tuple[object, ...] | None:
 
 
 def tags_of(path: str) -> Tags:
-    """What a file says of itself. Raises OSError; of a broken file it returns what can be read."""
+    """What a file says of itself, of a broken one what can be read. Raises OSError, ``TooMuch``."""
     with BoundedFile(path) as file:
         fields, start = _id3(file)
         head = file.at(start, 12)

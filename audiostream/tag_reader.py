@@ -86,7 +86,7 @@ class TagReader:
         with suppress(_Stopped):
             for batch in _batches(paths):
                 rest = batch
-                while rest:
+                while rest and not self._stop.is_set():
                     worker = self._worker or self._start()
                     if worker is None:
                         return

@@ -551,7 +551,47 @@ class TestPublishing:
         assert seen == [(1, 0, False), (2, 1, False), (3, 2, False)]
         assert library.ready
 
-    def test_a_rescan_shows_only_its_end(
+    def test_a_first_scan_lists_all_files_before_it_reads_what_is_in_them(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
+        tagged(folder / "a.mp3", TIT2="Tagged")
+        put(folder, "b.wav")
+        library, seen = Library(folder), []
+        reading = TagReader.read
+
+        def noted(reader: TagReader, paths: Sequence[Path]) -> Iterator[tuple[Path, Tags | None]]:
+            seen.append(titles(library))
+            return reading(reader, paths)
+
+        monkeypatch.setattr(TagReader, "read", noted)
+        library.scan()
+        assert seen == [["a", "b"]]
+        assert titles(library) == ["b", "Tagged"]
+
+    def test_a_changed_file_keeps_its_title_until_the_new_one_is_read(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        tagged(folder / "a.mp3", TIT2="Old")
+        put(folder, *(f"{number}.wav" for number in range(9)))
+        library = scanned(folder)
+        tagged(folder / "a.mp3", TIT2="New")
+        put(folder, "z.wav")
+        seen = set()
+        reading = TagReader.read
+
+        def noted(reader: TagReader, paths: Sequence[Path]) -> Iterator[tuple[Path, Tags | None]]:
+            for path, tags in reading(reader, paths):
+                seen.update(titles(library))
+                yield path, tags
+
+        monkeypatch.setattr(TagReader, "read", noted)
+        library.scan()
+        assert "a" not in seen
+        assert "New" in titles(library)
+
+    def test_a_rescan_lists_nothing_before_all_files_are_found(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
@@ -563,7 +603,10 @@ class TestPublishing:
         assert seen == [1, 1, 1]
         assert len(titles(library)) == 3
 
-    def test_the_version_counts_changes(self, folder: Path) -> None:
+    def test_the_version_counts_changes(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
         put(folder, "a.wav")
         library = scanned(folder)
         version = library.version

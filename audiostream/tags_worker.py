@@ -31,7 +31,7 @@ from .tags import Tags, cleaned, counted, seconds
 READY: Final = b"ready\n"
 CPU_TIME: Final = 2.0
 """Seconds of processor time for one file; the parsers give up before."""
-MEMORY: Final = 128 * 1024 * 1024
+MEMORY: Final = 96 * 1024 * 1024
 """Bytes that the process may allocate."""
 NICENESS: Final = 5
 _TAGS_IN_A_ROW: Final = 8

@@ -162,8 +162,8 @@ ALL: Final[Asked] = (None, None)
 """No range."""
 
 
-_EARLIEST: Final = -62_135_596_800
-"""The first second of the year 1, in epoch seconds."""
+_EARLIEST: Final = -30_610_224_000
+"""The first second of the year 1000, in epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +179,11 @@ class Validators:
     @classmethod
     def of(cls, status: os.stat_result, now: float) -> Validators:
         """Derive both from a file's status; ``now`` in epoch seconds."""
-        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-        # A Last-Modified later than its own response is forbidden (section 8.8.2.1), and an
-        # HTTP-date has no year before 1.
+        # Some programs change a file and restore its mtime; nobody restores its ctime.
+        times = f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}"
+        etag = f'"{times}-{status.st_size:x}-{status.st_ino:x}"'
+        # A Last-Modified later than its own response is forbidden (section 8.8.2.1), and a year
+        # of an HTTP-date has four digits.
         return cls(etag, max(_EARLIEST, min(status.st_mtime_ns // 1_000_000_000, int(now))))
 
     @property

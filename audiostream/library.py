@@ -11,7 +11,7 @@ understood is left out and reported, and never becomes readable by more people b
 
 from __future__ import annotations
 
-import json
+import gc
 import logging
 import os
 import re
@@ -23,21 +23,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from . import manifest as manifests
 from .errors import LibraryError, TrackNotFound
+from .folders import USERS, Place, is_hidden, no_library, place_of
 from .formats import AUDIO_TYPES, OTHER_AUDIO, suffix_of
+from .manifest import MANIFEST, Entry, Manifest
+from .search import fold as _fold
+from .search import parse_query, searchable
 from .tag_reader import TagReader
 from .tags import CONTROLS as _CONTROLS
-from .tags import MAX_NUMBER, Tags, cleaned, seconds
+from .tags import MAX_NUMBER, Tags, cleaned
 
-MANIFEST = "tracks.json"
 PUBLISH_EVERY = 1.0
 """Seconds between two partial catalogues of a scan."""
 PUBLISH_TIME = 0.1
 """Seconds that making such a catalogue may take; if it takes longer, they are made less often."""
-MAX_ID_LENGTH = 128
+SORTED_AT_ONCE = 2000
+"""Tracks that are sorted in one call."""
+SETTLED_EVERY = 5000
+"""New tracks after which the garbage collector is told that they stay."""
 MAX_REPORTED = 50
 """Lines of the log that one scan may spend on what it left out."""
 
@@ -49,8 +59,9 @@ _UNREAD = ""
 """The identity of a file whose tags are not those of its present content, or of none."""
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
 _SUFFIXES = AUDIO_TYPES.keys() | OTHER_AUDIO
-_USERS = "users"
+_SORT_KEY = itemgetter(2)
 _NUMBER = re.compile("[0-9]+")
+
 _log = logging.getLogger(__name__)
 
 
@@ -96,32 +107,30 @@ class ScanReport:
     elapsed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What ``tracks.json`` says. ``claimed``: files that are no tracks but by an entry of it.
-
-    ``spellings`` are their names as ``_spelling`` gives them. ``is_readable`` is False where it
-    cannot be understood; then nobody knows whose files are.
-    """
-
-    entries: tuple[Track, ...] = ()
-    claimed: frozenset[Path] = frozenset()
-    spellings: frozenset[str] = frozenset()
-    left_out: tuple[str, ...] = ()
-    is_readable: bool = True
+Listed: TypeAlias = tuple[Track, str, str]
+"""A track, what a search looks at, and what lists are sorted by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All tracks at one moment, by id and in the order of lists, each with its words."""
+    """All tracks at one moment, by id and in the order of lists."""
 
     by_id: Mapping[str, Track] = field(default_factory=dict)
-    ordered: tuple[tuple[Track, str], ...] = ()
+    ordered: tuple[Listed, ...] = ()
 
-    @classmethod
-    def of(cls, tracks: Mapping[str, Track]) -> Catalogue:
-        ordered = sorted(tracks.values(), key=_order)
-        return cls(tracks, tuple((track, _words(track)) for track in ordered))
+    def followed_by(self, tracks: Mapping[str, Track]) -> Catalogue:
+        """The catalogue of ``tracks``; those that are the same objects as before keep their place.
+
+        No call here works on more than ``SORTED_AT_ONCE`` tracks: while one does, no other thread
+        runs, and a sort of 50,000 takes 100 ms on a small machine.
+        """
+        stayed = (listed for listed in self.ordered if tracks.get(listed[0].id) is listed[0])
+        came = (track for track in tracks.values() if self.by_id.get(track.id) is not track)
+        listed = ((track, _words(track), _order(track)) for track in came)
+        runs = []
+        while run := sorted(islice(listed, SORTED_AT_ONCE), key=_SORT_KEY):
+            runs.append(run)
+        return Catalogue(tracks, tuple(merge(stayed, *runs, key=_SORT_KEY)))
 
 
 class Library:
@@ -140,6 +149,7 @@ class Library:
         self._tags: _Known = {}
         self._scanning = threading.Lock()
         self._publish_at = 0.0
+        self._new = 0
 
     def find(self, track_id: str, user_id: str | None) -> Track:
         """The track of that id. Raises ``TrackNotFound`` if there is none for this user."""
@@ -148,16 +158,22 @@ class Library:
             raise TrackNotFound("there is no such track")
         return track
 
+    @property
+    def size(self) -> int:
+        """How many tracks there are, all users' together."""
+        return len(self._catalogue.ordered)
+
     def tracks_for(self, user_id: str | None, query: str = "") -> list[Track]:
         """What a user may play, by album artist, album, disc, track number and title.
 
-        Every word of ``query`` must occur in one of these; case and accents do not matter.
+        Every word of ``query`` must occur in one of these; case, accents and signs do not matter.
+        Raises ``InvalidMessage`` for a query that is too long.
         """
-        wanted = _fold(query).split()
+        wanted = parse_query(query)
         return [
             track
-            for track, words in self._catalogue.ordered
-            if track.playable_by(user_id) and all(word in words for word in wanted)
+            for track, words, _ in self._catalogue.ordered
+            if track.playable_by(user_id) and all(word.is_in(words) for word in wanted)
         ]
 
     def restore(self, rows: Iterable[Row]) -> None:
@@ -172,14 +188,16 @@ class Library:
             known = {self._root / name: found for found, name in sound}
             if self.ready or not known:
                 return
-            self._tags, manifest = known, self._read_manifest()
+            self._tags, manifest = known, self._read_manifest(threading.Event())
             tracks: dict[str, Track] = {}
             for entry in manifest.entries:
-                tracks.setdefault(entry.id, _completed(entry, self._known_tags(entry.path)))
+                named = _named(entry)
+                tracks.setdefault(entry.id, _completed(named, self._known_tags(entry.path)))
             for path in known.keys() - manifest.claimed:
                 track = self._track_of(path, manifest, [])
                 if track is not None:
                     tracks.setdefault(track.id, _completed(track, self._known_tags(path)))
+                    self._settle()
             self._publish(tracks)
             self.ready = True
 
@@ -228,7 +246,9 @@ class Library:
                 unread[track.path] = track, identity
                 known = _UNREAD
             files[track.path] = known, tags
-            tracks[track.id] = _completed(track, tags)
+            tracks[track.id] = _unless_same(_completed(track, tags), before.get(track.id))
+            if track.id not in before:
+                self._settle()
             if on_progress is not None:
                 on_progress(ScanProgress(len(tracks), time.monotonic() - began))
             if not self.ready:
@@ -240,7 +260,8 @@ class Library:
         self._publish(tracks)
         self.ready = True
         _report(left_out)
-        added, removed = len(tracks.keys() - before.keys()), len(before.keys() - tracks.keys())
+        added = sum(track_id not in before for track_id in tracks)
+        removed = sum(track_id not in tracks for track_id in before)
         elapsed = time.monotonic() - began
         return ScanReport(len(tracks), added, removed, tuple(left_out), elapsed)
 
@@ -248,12 +269,12 @@ class Library:
         self, left_out: list[str], stop: threading.Event
     ) -> Iterator[tuple[Track, os.stat_result]]:
         """Every track: those that ``tracks.json`` names first, so that owners are known."""
-        manifest, unserved = self._read_manifest(), list[str]()
+        manifest, unserved = self._read_manifest(stop), list[str]()
         left_out.extend(manifest.left_out)
         for entry in manifest.entries:
             with suppress(OSError):  # it vanished between the manifest and the look at it
                 if self._can_be_read(entry.path, left_out):
-                    yield entry, entry.path.stat()
+                    yield _named(entry), entry.path.stat()
         for path, status in _audio_files(self._root, left_out, stop):
             if path in manifest.claimed:
                 continue
@@ -282,7 +303,8 @@ class Library:
                 if tags is not None:
                     track, identity = unread[path]
                     files[path] = identity, tags
-                    tracks[track.id] = _completed(track, tags)
+                    completed = _completed(track, tags)
+                    tracks[track.id] = _unless_same(completed, self._catalogue.by_id.get(track.id))
                 self._publish_soon(tracks)
 
     def _can_be_read(self, path: Path, left_out: list[str]) -> bool:
@@ -308,24 +330,37 @@ class Library:
 
     def _publish(self, tracks: dict[str, Track]) -> None:
         if tracks != self._catalogue.by_id:
-            self._catalogue = Catalogue.of(tracks)
+            self._catalogue = self._catalogue.followed_by(tracks)
             self.version += 1
 
-    def _read_manifest(self) -> Manifest:
+    def _settle(self) -> None:
+        """Take what there is out of the garbage collector's sight, now and then.
+
+        A full collection holds all threads for as long as it looks at every object: 100 to 400 ms
+        with 50,000 tracks, which are freed without it when the last reference goes. What else is
+        in a cycle at that moment is not freed any more, so it is done for new tracks alone.
+        """
+        self._new += 1
+        if self._new % SETTLED_EVERY == 0:
+            gc.freeze()
+
+    def _read_manifest(self, stop: threading.Event) -> Manifest:
         """What ``tracks.json`` says now, or said when it could last be understood.
 
         Also what it said last is checked against the files that are there now.
         """
         broken: tuple[str, ...] = ()
         try:
-            self._named = _read_entries(self._root)
+            self._named = manifests.read_entries(self._root)
         except (OSError, ValueError, RecursionError) as error:
             why = f"{MANIFEST} cannot be understood ({type(error).__name__}): mend it and rescan"
             if self._named is None:
-                hint = f"{why}; until then only files under {_USERS}/ are served"
+                hint = f"{why}; until then only files under {USERS}/ are served"
                 return Manifest(left_out=(hint,), is_readable=False)
             broken = (f"{why}; its last good state stays",)
-        return _parse_manifest(self._root, self._named, broken)
+        return manifests.parse(
+            self._root, self._named, lambda: _all_files(self._root, stop), broken
+        )
 
     def _track_of(
         self,
@@ -334,26 +369,19 @@ class Library:
         left_out: list[str],
     ) -> Track | None:
         relative = self._name(path)
-        owner_id = _folder_owner(relative)
-        if owner_id is None and not manifest.is_readable:
+        place = place_of(relative)
+        if place.no_library or not (place.owners or manifest.shares):
             return None
-        if _CONTROLS.search(relative):
-            left_out.append(
-                f"{relative!a}: its name has characters that cannot be shown; rename it"
-            )
+        if why := _why_left_out(relative, place, manifest):
+            left_out.append(why)
             return None
-        if owner_id is None and relative.startswith(f"{_USERS}/"):
-            left_out.append(f"{relative}: it lies in {_USERS}/ but in no user's folder")
-            return None
-        # On some disks both are one file; on others the entry may mean this one, and its owner.
-        if owner_id is None and _spelling(relative) in manifest.spellings:
-            left_out.append(f"{relative}: {MANIFEST} has its name in another spelling; rename it")
-            return None
+        track_id = str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative)))
+        known = self._catalogue.by_id.get(track_id)
         return Track(
-            id=str(uuid.uuid5(_TRACK_IDS, unicodedata.normalize("NFC", relative))),
-            path=path,
+            id=track_id,
+            path=known.path if known is not None and known.path == path else path,
             title="",
-            owner_id=owner_id,
+            owner_id=next(iter(place.owners), None),
         )
 
     def _known_tags(self, path: Path) -> Tags:
@@ -387,7 +415,8 @@ def _known(row: Row) -> tuple[str, Tags]:
     if not (
         isinstance(name, str)
         and os.path.normpath(name) == name
-        and not name.startswith(("/", ".."))
+        and not name.startswith("/")
+        and ".." not in name.split("/")
         and not _CONTROLS.search(name)
         and isinstance(identity, str)
         and tags.is_sound()
@@ -401,6 +430,7 @@ def _audio_files(
 ) -> Iterator[tuple[Path, os.stat_result]]:
     """Every regular audio file below ``root``, not through links, nothing hidden."""
     folders = [root]
+    skipped: dict[str, list[str]] = {}
     while folders and not stop.is_set():
         folder = folders.pop()
         try:
@@ -411,10 +441,13 @@ def _audio_files(
             left_out.append(f"{name!a}: the folder cannot be read ({error.strerror})")
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
+                    if what := no_library(entry.name):
+                        skipped.setdefault(what, []).append(entry.path)
+                        continue
                     folders.append(Path(entry.path))
                 elif suffix_of(entry.name) not in _SUFFIXES and not (
                     entry.is_symlink() and entry.is_dir()
@@ -428,126 +461,58 @@ def _audio_files(
                     left_out.append(f"{name!a}: it is {kind}")
             except OSError:
                 continue  # it vanished between the listing and the look at it
+    left_out.extend(_no_libraries(root, skipped))
 
 
-def _read_entries(root: Path) -> list[Any]:
-    """The entries of ``tracks.json``; none where there is no such file.
+def _no_libraries(root: Path, skipped: Mapping[str, list[str]]) -> Iterator[str]:
+    """A sentence for each kind of folder that is no part of a library; a NAS has one in each."""
+    for what, paths in skipped.items():
+        more = f", and {len(paths) - 1} more such folders" if len(paths) > 1 else ""
+        yield f"{Path(paths[0]).relative_to(root).as_posix()!a}: it is {what}{more}"
 
-    Raises OSError and ValueError where it cannot be understood as a whole.
+
+def _all_files(root: Path, stop: threading.Event) -> Iterator[str]:
+    """The paths of all files below ``root``, also of those that are never served.
+
+    And of all folders, with a slash at their end.
     """
-    path = root / MANIFEST
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return []
-    if not path.is_file():  # a pipe would never end, a link to nothing is no absent file
-        raise ValueError("no regular file")
-    content = json.loads(path.read_text("utf-8-sig"))
-    if not isinstance(content, list):
-        raise ValueError("not an array")
-    return content
+    for folder, folders, files in os.walk(root):
+        if stop.is_set():
+            return
+        above = "" if folder == str(root) else f"{Path(folder).relative_to(root).as_posix()}/"
+        yield from (f"{above}{name}" for name in files)
+        yield from (f"{above}{name}/" for name in folders)
 
 
-def _parse_manifest(root: Path, content: list[Any], left_out: tuple[str, ...]) -> Manifest:
-    """What the entries come to, after what was ``left_out`` before."""
-    entries: dict[str, Track] = {}
-    owners: dict[Path, Any] = {}
-    problems, disputed = list(left_out), set()
-    for number, item in enumerate(content, 1):
-        try:
-            path = _file_of(root, item)
-            owner_id = item.get("ownerId")
-            if path in owners:
-                if owner_id != owners[path]:
-                    disputed.add(path)
-                raise ValueError("its file is named by an entry before it")
-            owners[path] = owner_id  # also of a refused entry: its owner may be what is wrong
-            entry = _parse_entry(root, path, item)
-            if entry.id in entries:
-                raise ValueError("its id is taken by an entry before it")
-            entries[entry.id] = entry
-        except ValueError as problem:
-            problems.append(f"{MANIFEST}, entry {number}: {problem}")
-    names = {path: path.relative_to(root).as_posix() for path in owners}
-    problems.extend(
-        f"{names[path]!a}: {MANIFEST} names several owners of it" for path in sorted(disputed)
-    )
-    return Manifest(
-        tuple(entry for entry in entries.values() if entry.path not in disputed),
-        frozenset(owners),
-        frozenset(map(_spelling, names.values())),
-        tuple(problems),
-    )
-
-
-def _file_of(root: Path, item: Any) -> Path:
-    """The file that an entry names, without links. Raises ValueError outside the folder."""
-    if not isinstance(item, dict):
-        raise ValueError("it is no object")
-    audio_url = item.get("audioUrl")
-    if not isinstance(audio_url, str) or not audio_url or "\0" in audio_url:
-        raise ValueError('"audioUrl" must be a path relative to the media folder')
-    try:
-        path = Path(os.path.realpath(root / audio_url))
-    except (OSError, ValueError):
-        raise ValueError('"audioUrl" is no path') from None
-    if not path.is_relative_to(root):
-        raise ValueError('"audioUrl" points outside the media folder')
-    return path
-
-
-def _parse_entry(root: Path, path: Path, item: Mapping[str, Any]) -> Track:
-    if os.path.isabs(item["audioUrl"]):
-        raise ValueError('"audioUrl" must be a path relative to the media folder')
-    if not os.path.isfile(path):
-        raise ValueError('"audioUrl" names no regular file')
-    track_id = _text(item, "id")
-    if track_id is None or "/" in track_id:
-        raise ValueError(
-            f'"id" must be 1 to {MAX_ID_LENGTH} characters, no control characters, no "/"'
-        )
-    duration = item.get("duration")
-    if duration is not None and (
-        isinstance(duration, bool)
-        or not isinstance(duration, int | float)
-        or seconds(duration) is None
-    ):
-        raise ValueError('"duration" must be a positive number of seconds')
-    owner_id = _text(item, "ownerId")
-    folder_owner = _folder_owner(path.relative_to(root).as_posix())
-    if owner_id is not None and folder_owner not in {None, owner_id}:
-        raise ValueError("its file lies in another user's folder")
-    return Track(
-        id=track_id,
-        path=path,
-        title=_text(item, "title") or "",
-        artist=_text(item, "artist"),
-        album=_text(item, "album"),
-        duration=seconds(duration),
-        owner_id=owner_id or folder_owner,
-    )
-
-
-def _text(item: Mapping[str, Any], name: str) -> str | None:
-    text = item.get(name)
-    if text is None:
+def _why_left_out(relative: str, place: Place, manifest: Manifest) -> str | None:
+    """Why a file that no entry names is no track, None if it is one."""
+    if _CONTROLS.search(relative):
+        return f"{relative!a}: its name has characters that cannot be shown; rename it"
+    if len(place.owners) > 1:
+        return f"{relative}: it lies in the folders of several users"
+    if place.owners:
         return None
-    limit = MAX_ID_LENGTH if name in {"id", "ownerId"} else 1024
-    if not isinstance(text, str) or not 0 < len(text) <= limit or _CONTROLS.search(text):
-        raise ValueError(f'"{name}" must be 1 to {limit} characters, no control characters')
-    return text
+    if place.is_below_users:
+        return f"{relative}: it lies in {USERS}/ but in no user's folder"
+    why = manifest.why_not_shared(relative)
+    return f"{relative}: {why}" if why else None
 
 
-def _folder_owner(relative: str) -> str | None:
-    """Whose a file under ``users/<userId>/`` is."""
-    parts = PurePosixPath(relative).parts
-    is_owned = len(parts) > 2 and parts[0] == _USERS
-    return unicodedata.normalize("NFC", parts[1]) if is_owned else None
+def _named(entry: Entry) -> Track:
+    return Track(
+        id=entry.id,
+        path=entry.path,
+        title=entry.title,
+        artist=entry.artist,
+        album=entry.album,
+        duration=entry.duration,
+        owner_id=entry.owner_id,
+    )
 
 
-def _spelling(relative: str) -> str:
-    """A name as a disk may compare it that knows neither case nor how accents are encoded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", relative).casefold())
+def _unless_same(track: Track, known: Track | None) -> Track:
+    """``known`` where the two are equal: a catalogue keeps the place of an object it knows."""
+    return known if known is not None and known == track else track
 
 
 def _completed(track: Track, tags: Tags) -> Track:
@@ -570,14 +535,8 @@ def _title(path: Path) -> str:
     return cleaned(path.stem.replace("_", " ")) or ascii(path.name)
 
 
-def _fold(text: str) -> str:
-    """Text without case and accents, for search and order."""
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
-
-
 def _words(track: Track) -> str:
-    return _fold("\n".join((track.title, track.artist or "", track.album or "")))
+    return searchable((track.title, track.artist, track.album))
 
 
 def _order(track: Track) -> str:

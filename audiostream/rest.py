@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
@@ -36,7 +36,11 @@ from .messages import Command, GetCurrentState
 from .tokens import Identity, Tokens, bearer_token
 
 LONG_LIST = 500
-"""Tracks from which on a list is written by a worker thread, so that nobody waits for it."""
+"""Tracks in the library from which on lists are made by a worker thread: nobody waits for it."""
+WRITTEN_AT_ONCE = 200
+"""Tracks of a list that are written in one call: about a millisecond in which no thread runs."""
+LONG_LISTS_AT_ONCE = 2
+"""Lists that worker threads make at once: the event loop may wait 5 ms for each such thread."""
 DESCRIPTIONS = 1024
 """How many descriptions of tracks are kept."""
 
@@ -65,6 +69,8 @@ _KEPT_HEADERS = ("Allow", "Sec-WebSocket-Version", "Upgrade")
 
 _NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
+_D = TypeVar("_D", int, None)
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,6 +81,7 @@ class TrackCatalogue:
         self._app = app
         self._library = library
         self._tokens = tokens
+        self.writers = asyncio.Semaphore(LONG_LISTS_AT_ONCE)
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
@@ -153,13 +160,16 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 async def list_tracks(request: web.Request) -> web.Response:
     """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag."""
-    identity = _identify(request)
-    tracks = request.app[LIBRARY].tracks_for(identity.user_id, request.query.get("q", ""))
-    offset = _count(request, "offset", 0)
-    page = tracks[offset : offset + _count(request, "limit", len(tracks))]
-    write = partial(_list_body, request.app[CATALOGUE], page, identity.user_id)
-    body = write() if len(page) < LONG_LIST else await asyncio.to_thread(write)
-    return _personal(request, body, {"X-Total-Count": str(len(tracks))})
+    user_id, query = _identify(request).user_id, request.query.get("q", "")
+    offset, limit = _count(request, "offset", 0), _count(request, "limit", None)
+    app = request.app
+    write = partial(_list, app[LIBRARY], app[CATALOGUE], user_id, query, offset, limit)
+    if app[LIBRARY].size < LONG_LIST:
+        body, etag, total = write()
+    else:
+        async with app[CATALOGUE].writers:
+            body, etag, total = await asyncio.to_thread(write)
+    return _personal(request, body, {"X-Total-Count": str(total)}, etag)
 
 
 async def get_track(request: web.Request) -> web.Response:
@@ -256,7 +266,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
 
 
-def _count(request: web.Request, name: str, default: int) -> int:
+def _count(request: web.Request, name: str, default: _D) -> int | _D:
     text = request.query.get(name)
     if text is None:
         return default
@@ -265,20 +275,41 @@ def _count(request: web.Request, name: str, default: int) -> int:
     return int(text)
 
 
-def _list_body(catalogue: TrackCatalogue, tracks: Sequence[Track], user_id: str) -> bytes:
-    described = []
-    for track in tracks:
-        with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
-            described.append(catalogue.describe_for_list(user_id, track.id))
-    return _json_bytes({"tracks": described})
+def _list(
+    library: Library,
+    catalogue: TrackCatalogue,
+    user_id: str,
+    query: str,
+    offset: int,
+    limit: int | None,
+) -> tuple[bytes, str, int]:
+    """The JSON of a list, its ETag, and how many tracks there are without the limit."""
+    tracks = library.tracks_for(user_id, query)
+    end = len(tracks) if limit is None else min(offset + limit, len(tracks))
+    parts = []
+    for start in range(offset, end, WRITTEN_AT_ONCE):
+        described = []
+        for track in tracks[start : min(start + WRITTEN_AT_ONCE, end)]:
+            with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
+                described.append(catalogue.describe_for_list(user_id, track.id))
+        parts.append(_json_bytes(described)[1:-1])
+    body = b'{"tracks":[%s]}' % b",".join(filter(None, parts))
+    return body, _etag(body), len(tracks)
 
 
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
+def _etag(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _json_bytes(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _personal(
-    request: web.Request, body: bytes, headers: Mapping[str, str] | None = None
+    request: web.Request,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    etag: str | None = None,
 ) -> web.Response:
     """One user's answer: caches may keep it for that user, and must ask again (RFC 9111 §5.2.2)."""
     response = web.Response(
@@ -293,7 +324,7 @@ def _personal(
         },
     )
     if request.method in {"GET", "HEAD"}:
-        etag = hashlib.blake2b(body, digest_size=16).hexdigest()
+        etag = etag or _etag(body)
         response.etag = etag
         known = request.if_none_match or ()
         if any(tag.value in {etag, "*"} for tag in known):

@@ -81,7 +81,8 @@ OTHER_AUDIO: Final = frozenset(
 
 def suffix_of(name: str) -> str:
     """The suffix of a file name as the tables above spell it."""
-    return os.path.splitext(name)[1].lower()
+    base, _, suffix = os.path.basename(name).rpartition(".")
+    return f".{suffix.lower()}" if base else ""  # "...And Justice.mp3" has one, ".mp3" has none
 
 
 @lru_cache(maxsize=1024)

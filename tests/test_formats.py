@@ -31,6 +31,8 @@ def test_a_suffix_is_served_or_is_not() -> None:
         ("a.weba", "audio/webm"),
         ("a.adts", "audio/aac"),
         ("a.opus", "audio/ogg; codecs=opus"),
+        ("/folder/....mp3", "audio/mpeg"),
+        ("/folder.mp3/a", "application/octet-stream"),
         ("a.html", "application/octet-stream"),
     ],
 )

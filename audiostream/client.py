@@ -100,6 +100,9 @@ class Track:
     album: str | None = None
     duration: float | None = None
     owner_id: str | None = None
+    album_artist: str | None = None
+    disc: int | None = None
+    track_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,9 @@ def parse_track(data: Any, address: Address) -> Track:
             album=data.get("album"),
             duration=data.get("duration"),
             owner_id=data.get("ownerId"),
+            album_artist=data.get("albumArtist"),
+            disc=data.get("disc"),
+            track_number=data.get("trackNumber"),
         )
     except (AttributeError, KeyError, TypeError):
         raise InvalidMessage("the server sent what is not a track") from None

@@ -104,7 +104,8 @@ class TrackCatalogue:
             track, other = (self._library.find(each, user_id) for each in (track_id, other_id))
         except TrackNotFound:
             return False
-        return track.album is not None and track.album == other.album
+        albums = [(each.album, each.album_artist) for each in (track, other)]
+        return track.album is not None and albums[0] == albums[1]
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The track with its ticket; the same object as long as nothing about it changes."""
@@ -131,6 +132,9 @@ class TrackCatalogue:
         optional = {
             "artist": track.artist,
             "album": track.album,
+            "albumArtist": track.album_artist,
+            "disc": track.disc,
+            "trackNumber": track.track_number,
             "duration": track.duration,
             "ownerId": track.owner_id,
         }

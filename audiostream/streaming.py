@@ -38,6 +38,7 @@ from aiohttp.typedefs import LooseHeaders
 
 from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
+from .formats import media_type
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from .shipments import StallWatch
 from .tokens import Identity, bearer_token
@@ -45,19 +46,6 @@ from .tokens import Identity, bearer_token
 DESCRIPTORS = web.AppKey("audiostream_descriptors", Descriptors)
 
 LOG = logging.getLogger(__name__)
-
-AUDIO_TYPES: Final[Mapping[str, str]] = {
-    ".aac": "audio/aac",
-    ".flac": "audio/flac",
-    ".m4a": "audio/mp4",
-    ".mp3": "audio/mpeg",
-    ".oga": "audio/ogg",
-    ".ogg": "audio/ogg",
-    ".opus": "audio/ogg; codecs=opus",
-    ".wav": "audio/wav",
-    ".webm": "audio/webm",
-}
-"""Media type by lower-case file suffix; any other suffix is ``application/octet-stream``."""
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -174,6 +162,10 @@ ALL: Final[Asked] = (None, None)
 """No range."""
 
 
+_EARLIEST: Final = -30_610_224_000
+"""The first second of the year 1000, in epoch seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Validators:
     """What tells one version of a file from another (RFC 9110 section 8.8).
@@ -187,9 +179,12 @@ class Validators:
     @classmethod
     def of(cls, status: os.stat_result, now: float) -> Validators:
         """Derive both from a file's status; ``now`` in epoch seconds."""
-        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-        # A Last-Modified later than its own response is forbidden (section 8.8.2.1).
-        return cls(etag, min(status.st_mtime_ns // 1_000_000_000, int(now)))
+        # Some programs change a file and restore its mtime; nobody restores its ctime.
+        times = f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}"
+        etag = f'"{times}-{status.st_size:x}-{status.st_ino:x}"'
+        # A Last-Modified later than its own response is forbidden (section 8.8.2.1), and a year
+        # of an HTTP-date has four digits.
+        return cls(etag, max(_EARLIEST, min(status.st_mtime_ns // 1_000_000_000, int(now))))
 
     @property
     def last_modified(self) -> str:
@@ -341,7 +336,7 @@ def description(
     fields["Accept-Ranges"] = "bytes"
     fields["Cache-Control"] = "private, no-cache"
     if isinstance(decision, (WholeFile, Part)):
-        fields["Content-Type"] = _media_type(path)
+        fields["Content-Type"] = media_type(path)
     return fields
 
 
@@ -660,11 +655,6 @@ def _conditional_fields(request: web.BaseRequest) -> dict[str, str]:
     return {
         name: ", ".join(headers.getall(name)) for name in _CONDITIONAL_FIELDS if name in headers
     }
-
-
-@lru_cache(maxsize=1024)
-def _media_type(path: str) -> str:
-    return AUDIO_TYPES.get(os.path.splitext(path)[1].lower(), "application/octet-stream")
 
 
 def _error_body(code: str, message: str) -> bytes:

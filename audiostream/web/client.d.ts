@@ -11,6 +11,9 @@ export interface Track {
   title: string;
   artist?: string;
   album?: string;
+  albumArtist?: string;
+  disc?: number;
+  trackNumber?: number;
   duration?: number;
   ownerId?: string;
   /** A path with a ticket: good for `<audio>` without any other proof. */

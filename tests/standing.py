@@ -56,9 +56,9 @@ def standing(
         before = open_files(server)
         yield server
         wait_until(lambda: open_files(server) <= before)
-        assert server.stop() == 0
+        assert server.stop() == 0, "".join(server.log)
         server.wait_for_end()
-        assert errors_in(server) == []
+        assert not errors_in(server), "".join(server.log)
     finally:
         process.kill()
         process.wait()

@@ -72,9 +72,9 @@ class Proofs:
     date: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pair:
-    """The server with the fast path, and the one without."""
+    """The server with the fast path, and the one without. Their logs are no part of an example."""
 
     with_it: ServerProcess
     without: ServerProcess

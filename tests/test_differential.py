@@ -72,13 +72,13 @@ class Proofs:
     date: str
 
 
-@dataclass(frozen=True, repr=False)
 class Pair:
-    """The server with the fast path, and the one without. Their logs are no part of an example."""
+    """The server with the fast path, and the one without."""
 
-    with_it: ServerProcess
-    without: ServerProcess
-    proofs: Proofs
+    def __init__(self, with_it: ServerProcess, without: ServerProcess, proofs: Proofs) -> None:
+        self.with_it = with_it
+        self.without = without
+        self.proofs = proofs
 
 
 @pytest.fixture(scope="module")

@@ -163,11 +163,14 @@ def test_in_two_pieces_it_is_answered_as_in_one(
 def test_one_whose_client_says_no_more_is_ended(
     begin: Begin, requests: dict[str, bytes], name: str
 ) -> None:
+    """All beginnings at once."""
     whole = requests[name]
-    for cut in range(len(whole)):
-        with begin(name) as line:
+    with ExitStack() as stack:
+        lines = [stack.enter_context(begin(name)) for _ in whole]
+        for cut, line in enumerate(lines):
             line.send(whole[:cut])
             line.say_all()
+        for line in lines:
             line.rest()  # comes to an end, or the test fails
 
 

@@ -145,6 +145,14 @@ def rewritten(place: Place, size: int) -> bytes:
     return NEW[:size]
 
 
+def rewritten_with_its_old_date(place: Place, size: int) -> bytes:
+    """As programs do that write tags and keep dates."""
+    before = place.path.stat()
+    content = rewritten(place, size)
+    os.utime(place.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    return content
+
+
 def truncated(place: Place, size: int) -> bytes:
     os.truncate(place.path, size // 2)
     return OLD[: size // 2]
@@ -235,7 +243,22 @@ def listeners(server: ServerProcess, tokens: Tokens) -> Iterator[list[Listener]]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.replace("_", " "))
+@pytest.mark.parametrize(
+    "change",
+    [
+        *CHANGES,
+        pytest.param(
+            rewritten_with_its_old_date,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="The entity tag of a file that was written anew in place, with its length "
+                "and date kept, stays the same: whoever has the old version is told that it is "
+                "current, and resumes it with bytes of the new one.",
+            ),
+        ),
+    ],
+    ids=lambda change: change.__name__.replace("_", " "),
+)
 def test_what_is_at_the_path_now_is_what_is_sent(
     listeners: list[Listener], place: Place, change: Change, size: int
 ) -> None:

@@ -316,6 +316,7 @@ class Room:
 
     def _describe(self, device: Device, now: float) -> dict[str, Any]:
         doing, position = device.listener.doing, None
+        reported = device.listener.reported
         if doing is not None:
             position = doing.position_at(now)
             if doing.track_id == self.state.track_id:
@@ -327,6 +328,7 @@ class Room:
             "trackId": doing and doing.track_id,
             "currentTime": None if position is None else round(position, 3),
             "isPlaying": doing is not None and doing.is_playing,
+            "reportAge": None if reported is None else round(now - reported.at, 3),
         }
 
     def _payload(self, event: str, now: float, told: Sighting | None = None) -> str:

@@ -24,6 +24,8 @@ MAX_ID_LENGTH = 128
 MAX_DEPTH = 32
 LONGEST_FAMILIAR = 1024
 """Characters up to which a text is remembered, to know those that are like it."""
+MEDIA_CLOCK_ERROR = 1.0
+"""Seconds: browsers report a ``currentTime`` just under 0 at the start of some files; that is 0."""
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """The playback rates that browsers' media elements play."""
 
@@ -78,13 +80,17 @@ class SetState:
 
 @value
 class Report:
-    """A player says where it is. ``playback_rate`` is None where it does not say."""
+    """A player says where it is; ``playback_rate`` and ``duration`` are None where it does not say.
+
+    ``duration`` is that of its track in seconds, as the player knows it.
+    """
 
     track_id: str
     position: float
     is_playing: bool
     playback_rate: float | None = None
     if_rev: int | None = None
+    duration: float | None = None
 
 
 @value
@@ -260,7 +266,12 @@ class Familiar:
         if not _is_position(number):
             return None
         return Report(
-            like.track_id, float(number), like.is_playing, like.playback_rate, like.if_rev
+            like.track_id,
+            float(number),
+            like.is_playing,
+            like.playback_rate,
+            like.if_rev,
+            like.duration,
         )
 
     def question(self, text: str) -> Frame | None:
@@ -332,7 +343,8 @@ def command(event: str, data: JsonObject) -> Command:
 
 def report(data: JsonObject) -> Report:
     """The content of an ``updateStreaming`` frame. Raises ``InvalidMessage``."""
-    return Report(*_player_state(data))
+    duration = _duration(data) if "duration" in data else None
+    return Report(*_player_state(data), duration)
 
 
 def get_devices(data: JsonObject) -> GetDevices:
@@ -401,8 +413,17 @@ def _track_id(data: JsonObject) -> str:
 def _optional_position(data: JsonObject) -> float | None:
     position = _number(data, "currentTime")
     if position is not None and position < 0:
-        raise InvalidMessage('"currentTime" must not be negative')
+        if position <= -MEDIA_CLOCK_ERROR:
+            raise InvalidMessage('"currentTime" must not be negative')
+        return 0.0
     return position
+
+
+def _duration(data: JsonObject) -> float | None:
+    duration = _number(data, "duration")
+    if duration is not None and duration <= 0:
+        raise InvalidMessage('"duration" must be more than 0; leave it out where it is not known')
+    return duration
 
 
 def _playback_rate(data: JsonObject) -> float | None:

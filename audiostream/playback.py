@@ -9,15 +9,16 @@ answer: delivering it is the registry's work.
     command (a person's intent) ──► 1 takes effect ─────────────► the whole room
     report (a player's position)
         ├─ 2 agrees ────────────────────────────────────────────► nobody
+        ├─ 17 a new connection contradicts the state ───────────► only that device
         ├─ 3 the device is catching up ─────────────────────────► nobody
         ├─ 4 drift ──── of the active device: re-anchor ────────► the others
         │          └─── of another device ──────────────────────► only that device
         ├─ 5 the device never followed ─────────────────────────► only that device
         └─ 6 anything else is a person at that device ──────────► the whole room
 
-Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
+Rules 1 to 6 and 17 are tried in this order; the others stand beside them:
 
-7.  With ``tolerance`` 0 rules 2 to 5 and 13 are off: every report is told to the whole room.
+7.  With ``tolerance`` 0 rules 2 to 5, 13 and 17 are off: every report is told to the whole room.
 8.  ``if_rev`` that is not the current rev is refused with ``Conflict``.
 9.  Unknown tracks (``registry``) and impossible positions (``messages``) never get here.
 10. Nobody names a user: the identity is the token's (``gateway``, ``rest``).
@@ -25,7 +26,9 @@ Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
     paused there. A player that returns there, or has gone on from there, brings it back: the
     state re-anchors to it, it becomes active, the others are told. A restart pauses at once, as
     nobody may play by himself; a player that went on meanwhile, says so, and was told nothing
-    yet, brings its playback back in the same way.
+    yet, brings its playback back in the same way. So does, however late, a player that is alone
+    in the room. To have gone on is to play the same track, between the position where it stopped
+    and that position plus the time since.
 12. ``GetCurrentState`` answers only the asker (``registry``), and counts as telling it.
 13. The end of a track is not an act: where state and report are both within ``tolerance`` of the
     duration they agree, whatever ``is_playing`` says. Players never stop in the same instant,
@@ -40,6 +43,21 @@ Rules 1 to 6 are tried in this order; 7 to 16 stand beside them:
     repeat its last report, and is told what came of it; at most ``MAX_REMINDERS`` times in a row.
     Paused players send no reports; without this, one that was ignored in its last word would stay
     apart for ever.
+17. A new connection is brought up to date. A report of a device that was sent nothing yet, has
+    sent no command and has not agreed with the state is no user action where it contradicts the
+    state: only that device is sent the state. Else a laptop whose line comes back would move the
+    phone, or start it. Where no track was played yet, there is nothing to contradict.
+18. A device that is on another track is sent ``trackPlaying``, or ``trackPaused`` where nothing
+    plays, in place of ``trackUpdated``: the specification's client sets its source at
+    ``trackPlaying`` alone (``registry``). It agrees by being paused, whatever its track.
+19. A listed duration is an estimate. It ends a track that nobody reports on. A report or command
+    more than ``SYNC_TOLERANCE`` beyond it is kept as it is, and the duration is unknown from then
+    on; a player that just goes on beyond it revives the playback. A ``duration`` in a report that
+    is followed replaces the estimate, until a position refutes it too.
+20. What replaces a position leaves a stop point: where the track stopped, where it was when another
+    track replaced it, and where it was before a jump of more than ``FAR_JUMP``. ``resume`` goes
+    there.
+21. The rate stays at the next track of the same album; any other track starts at 1.0.
 """
 
 from __future__ import annotations
@@ -47,6 +65,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum, auto
+from math import nextafter
 
 from .errors import Conflict
 from .messages import (
@@ -69,6 +88,8 @@ RESUME_GRACE = 30.0
 """Seconds that a frozen playback waits for a player to come back."""
 WORTH_REMEMBERING = 5.0
 """Seconds into a track from which on it is remembered where it was left."""
+FAR_JUMP = 30.0
+"""Seconds: a position that is replaced by one farther away is kept as a stop point (rule 20)."""
 ROUNDING = 0.05
 """Seconds by which a player may report less than it was told: media clocks are coarse."""
 RECENT_STATES = 8
@@ -87,9 +108,12 @@ class DeviceRef:
 class State:
     """Where one user's playback is: ``position`` seconds at ``anchored_at``, moving if playing.
 
-    ``duration`` is None where it is unknown. ``frozen_at`` is set while the last player is away
-    (rule 11): the position then stands still although ``is_playing``. ``is_interrupted``: it was
-    playing when the server stopped, and nothing has happened since.
+    ``duration`` is None where it is unknown; ``is_measured`` says that it is what a player said or
+    showed, which the library's estimate does not replace (rule 19). ``frozen_at`` is set while the
+    last player is away (rule 11): the position then stands still although ``is_playing``.
+    ``is_abandoned``: it was paused as no player came back; ``is_interrupted``: it was playing when
+    the server stopped; and nothing has happened since. In all three cases ``position`` was reached
+    at ``anchored_at``.
     """
 
     track_id: str | None = None
@@ -103,6 +127,8 @@ class State:
     active_device: DeviceRef | None = None
     frozen_at: float | None = None
     is_interrupted: bool = False
+    is_abandoned: bool = False
+    is_measured: bool = False
 
     def position_at(self, now: float) -> float:
         """The position in seconds, extrapolated to ``now``, within [0, duration]."""
@@ -196,9 +222,12 @@ class Audience(Enum):
     SENDER = auto()
     OTHERS = auto()
     ROOM = auto()
+    PAUSED = auto()
+    """Those that were last sent that nothing plays."""
 
 
-NOBODY, SENDER, OTHERS, ROOM = Audience  # an enum looks a member up in Python, for every frame
+# An enum looks a member up in Python, for every frame.
+NOBODY, SENDER, OTHERS, ROOM, PAUSED = Audience
 
 
 @value
@@ -220,34 +249,51 @@ def apply(
     listener: Listener | None = None,
     duration: float | None = None,
     left_at: float | None = None,
+    same_album: bool = False,
     alone: bool = False,
     tolerance: float = SYNC_TOLERANCE,
 ) -> Outcome:
     """Decide what ``command`` does to a user's playback at ``now``, for which it is ``settled``.
 
     ``device`` and its ``listener`` are None for REST, which acts for the user but is no player.
-    ``duration`` is that of the command's track, ``left_at`` the position at which this user last
-    left it (None: never), both in seconds. ``alone`` says that no other device
-    is connected. ``tolerance`` is in seconds. The caller tells the ``audience`` and calls
-    ``tell`` for each device that it told. Raises ``Conflict``.
+    ``duration`` is the listed one of the command's track, ``left_at`` the position at which this
+    user last left it (None: never), both in seconds. ``same_album``: that track and the current one
+    are of one album. ``alone`` says that no other device is connected. ``tolerance`` is in seconds.
+    The caller tells the ``audience`` and calls ``tell`` for each device that it told. Raises
+    ``Conflict``.
     """
     listener = listener or Listener()
     if command.if_rev is not None and command.if_rev != state.rev:
         raise Conflict(  # rule 8
             f"the state has moved on to rev {state.rev}", view(state, now).to_json()
         )
-    if command.track_id == state.track_id and duration != state.duration:
-        state = replace(state, duration=duration)
+    if command.track_id == state.track_id:
+        state = with_listed(state, duration)
+        duration = state.duration
+    rate = state.playback_rate if command.track_id == state.track_id or same_album else 1.0
     if isinstance(command, Report):
         report = Sighting(
             command.track_id,
-            command.position if duration is None else min(command.position, duration),
+            command.position,
             command.is_playing,
-            command.playback_rate or _rate_of(state, command.track_id),
+            command.playback_rate or rate,
             now,
         )
-        return _report(state, listener, report, device, duration, alone, tolerance)
-    return _command(state, listener, command, now, device, duration, left_at)
+        outcome = _report(state, listener, report, device, duration, alone, tolerance)
+        return outcome if command.duration is None else _with_measured(outcome, command)
+    return _command(state, listener, command, now, device, duration, left_at, rate)
+
+
+def with_listed(state: State, duration: float | None) -> State:
+    """The state with the listed ``duration`` of its track, unless a player knows better (rule 19).
+
+    A position that was reported or set beyond it refutes it, an extrapolated one does not.
+    """
+    if duration == state.duration or state.is_measured:
+        return state
+    if _refutes(state.position, duration):
+        return replace(state, duration=None, is_measured=True)
+    return replace(state, duration=duration)
 
 
 def settled(state: State, now: float) -> State:
@@ -258,7 +304,12 @@ def settled(state: State, now: float) -> State:
         if now - state.frozen_at < RESUME_GRACE:
             return state
         return replace(  # rule 11: none came back
-            state, is_playing=False, frozen_at=None, rev=state.rev + 1, updated_at=now
+            state,
+            is_playing=False,
+            frozen_at=None,
+            is_abandoned=True,
+            rev=state.rev + 1,
+            updated_at=now,
         )
     begin, end = state.position, state.duration  # no ``position_at``: this is asked all the time
     went_on = (now - state.anchored_at) * state.playback_rate
@@ -336,17 +387,31 @@ def reminded(before: Listener, listener: Listener) -> Listener:
     return replace(listener, reminders=before.reminders + 1)
 
 
-def left(before: State, after: State, now: float) -> Left | None:
-    """Where the track was left that stopped playing between two states.
+def left(before: State, after: State, now: float) -> tuple[Left, ...]:
+    """The stop points that a change leaves (rule 20), the last one to be resumed.
 
-    None where none did, or so near its beginning that what was remembered before is worth more.
+    One so near its track's beginning that what is known already is worth more is none. The end of
+    a track leads to its beginning.
     """
-    same_track = after.track_id == before.track_id
-    goes_on = after.is_playing and same_track
-    if before.track_id is None or not before.is_playing or goes_on:
-        return None
-    position = after.position if same_track else settled(before, now).position_at(now)
-    return Left(before.track_id, position, now) if position >= WORTH_REMEMBERING else None
+    if before.track_id is None:
+        return ()
+    was = settled(before, now).position_at(now)
+    if after.track_id != before.track_id:
+        return _stop_points(before, (was,), now)
+    is_far = abs(after.position_at(now) - was) > FAR_JUMP
+    stopped = before.is_playing and not after.is_playing
+    places = ((was,) if is_far else ()) + ((after.position,) if stopped else ())
+    return _stop_points(after if stopped else before, places, now)
+
+
+def _stop_points(state: State, places: tuple[float, ...], now: float) -> tuple[Left, ...]:
+    """``places`` in the track of ``state`` as stop points, each at a moment of its own."""
+    moments = (now,) if len(places) == 1 else (nextafter(now, 0.0), now)
+    return tuple(
+        Left(state.track_id or "", 0.0 if _is_end(place, state.duration) else place, moment)
+        for place, moment in zip(places, moments, strict=False)
+        if place >= WORTH_REMEMBERING
+    )
 
 
 def leave(state: State, leaving: Listener, others: Iterable[Listener], now: float) -> State:
@@ -357,10 +422,10 @@ def leave(state: State, leaving: Listener, others: Iterable[Listener], now: floa
     others = tuple(others)
     if others and not (leaving.is_sounding and not any(o.is_sounding for o in others)):
         return state
-    position = state.position_at(now)
-    if leaving.in_step and leaving.reported is not None:
-        position = leaving.reported.position  # a dead socket is noticed late: what it last said
-    return replace(state, position=state.clamp(position), anchored_at=now, frozen_at=now)
+    position, reached_at = state.position_at(now), now
+    if leaving.in_step and leaving.reported is not None:  # a dead socket is noticed late
+        position, reached_at = leaving.reported.position, leaving.reported.at
+    return replace(state, position=state.clamp(position), anchored_at=reached_at, frozen_at=now)
 
 
 def _command(
@@ -371,12 +436,13 @@ def _command(
     device: DeviceRef | None,
     duration: float | None,
     left_at: float | None,
+    rate: float,
 ) -> Outcome:
     """Rule 1: a command takes effect, and the whole room is told."""
     same_track = command.track_id == state.track_id
     if isinstance(command, PauseTrack) and not same_track and state.track_id is not None:
         raise Conflict("another track is current", view(state, now).to_json())
-    position, rate = command.position, _rate_of(state, command.track_id)
+    position = command.position
     match command:
         case PlayTrack():
             is_playing, event = True, "trackPlaying"
@@ -397,9 +463,33 @@ def _command(
 
 def _resumed(left_at: float | None, duration: float | None) -> float:
     """Where a track goes on that was left: from its beginning if it had come to its end."""
-    if left_at is None or (duration is not None and left_at >= duration - SYNC_TOLERANCE):
-        return 0.0
-    return left_at
+    return 0.0 if left_at is None or _is_end(left_at, duration) else left_at
+
+
+def _is_end(position: float, duration: float | None) -> bool:
+    """Whether a position is the end of its track, as far as that is known."""
+    return duration is not None and abs(position - duration) <= SYNC_TOLERANCE
+
+
+def _refutes(position: float, duration: float | None) -> bool:
+    """Whether a player that is at ``position`` shows that the track is longer (rule 19)."""
+    return duration is not None and position > duration + SYNC_TOLERANCE
+
+
+def _with_measured(outcome: Outcome, report: Report) -> Outcome:
+    """What comes of a report that says its track's duration: it counts where it is followed."""
+    state, listener = outcome.state, outcome.listener
+    is_followed = listener.in_step or outcome.audience is ROOM
+    same = state.duration is not None and abs(state.duration - (report.duration or 0.0)) <= ROUNDING
+    if (
+        not is_followed
+        or (same and state.is_measured)
+        or state.track_id != report.track_id
+        or _refutes(report.position, report.duration)
+    ):
+        return outcome
+    state = replace(state, duration=report.duration, is_measured=True)
+    return replace(outcome, state=state)
 
 
 def _report(
@@ -415,16 +505,24 @@ def _report(
     now = report.at
     heard = _hear(listener, report, tolerance)
     if tolerance > 0:
-        may_return = state.frozen_at is not None or state.is_interrupted
-        if may_return and _brings_back(state, listener, report, tolerance):  # rule 11
+        may_return = state.frozen_at is not None or state.is_interrupted or state.is_abandoned
+        if may_return and _brings_back(state, listener, report, alone, tolerance):  # rule 11
             state = replace(_anchor(state, report, duration), active_device=device)
             return Outcome(state, replace(heard, in_step=True), OTHERS)
 
-        if _agrees(state, report, tolerance):  # rule 2
+        if _agrees(state, report, tolerance) or _stays_paused(state, listener, report):  # rule 2
             in_step = listener.in_step or _may_be_trusted(listener, now)  # rule 15
             if in_step and (heard.reminders or not heard.in_step):
                 heard = replace(heard, in_step=True, reminders=0)
             return Outcome(state, heard, NOBODY)
+
+        if _outlasts(state, listener, report, tolerance):  # rule 19
+            state = replace(_anchor(state, report, duration), rev=state.rev)
+            return Outcome(state, replace(heard, in_step=True), PAUSED)
+
+        is_unknown = listener.told is None and not listener.in_step and device is not None
+        if is_unknown and state.track_id is not None:  # rule 17
+            return Outcome(state, heard, SENDER)
 
         is_active = device is not None and state.active_device == device
         if _is_catching_up(listener, now) and (  # rule 3
@@ -451,8 +549,8 @@ def _agrees(state: State, report: Sighting, tolerance: float) -> bool:
     position = state.position_at(report.at)
     if state.duration is not None:  # rule 13
         nearly_over = state.duration - tolerance
-        if position >= nearly_over and report.position >= nearly_over:
-            return True
+        if position >= nearly_over and nearly_over <= report.position:
+            return not _refutes(report.position, state.duration)
     return (
         state.is_playing == report.is_playing
         and state.playback_rate == report.playback_rate
@@ -460,16 +558,45 @@ def _agrees(state: State, report: Sighting, tolerance: float) -> bool:
     )
 
 
-def _brings_back(state: State, listener: Listener, report: Sighting, tolerance: float) -> bool:
-    """Whether the report is of a frozen playback's player that has returned or gone on."""
-    if state.is_interrupted and listener.told is None:
-        return report.is_playing and report.track_id == state.track_id
-    if state.frozen_at is None:
-        return False
-    frozen = sighting(state, state.frozen_at)
-    return frozen is not None and (
-        frozen.explains(report, tolerance)
-        or (report.is_playing and _agrees(state, report, tolerance))
+def _stays_paused(state: State, listener: Listener, report: Sighting) -> bool:
+    """Whether a device on another track followed the pause it was sent, and keeps its own track."""
+    told, previous = listener.told, listener.reported
+    return (
+        told is not None
+        and not (told.is_playing or report.is_playing or state.is_playing)
+        and told.track_id == state.track_id != report.track_id
+        and (not listener.in_step or (previous is not None and previous.explains(report, ROUNDING)))
+    )
+
+
+def _brings_back(
+    state: State, listener: Listener, report: Sighting, alone: bool, tolerance: float
+) -> bool:
+    """Whether the report is of the player of a playback that lost it, and has returned or gone on.
+
+    Within ``RESUME_GRACE`` after a player left, and for whoever was sent nothing yet after a
+    restart, others may be in the room; later the player must be alone in it.
+    """
+    if not state.is_playing:
+        may_go_on = (state.is_interrupted and listener.told is None) or alone
+        if not may_go_on or listener.in_step:
+            return False
+    stopped = replace(state, is_playing=True, frozen_at=None)
+    went_on = sighting(stopped, state.anchored_at)
+    if went_on is not None and went_on.explains(report, tolerance):
+        return True
+    return state.is_playing and report.is_playing and _agrees(state, report, tolerance)
+
+
+def _outlasts(state: State, listener: Listener, report: Sighting, tolerance: float) -> bool:
+    """Whether the report is of a player that just goes on where the track was taken to end."""
+    return (
+        report.is_playing
+        and report.track_id == state.track_id
+        and not state.is_playing
+        and state.position == state.duration
+        and _refutes(report.position, state.duration)
+        and _has_drifted(listener, report, tolerance)
     )
 
 
@@ -529,22 +656,32 @@ def _take(
 
     A change by REST leaves the active device as it is: whoever led goes on leading.
     """
-    return State(
-        track_id=wanted.track_id,
-        duration=duration,
-        position=wanted.position if duration is None else min(wanted.position, duration),
-        anchored_at=wanted.at,
-        is_playing=wanted.is_playing,
-        playback_rate=wanted.playback_rate,
+    return replace(
+        _place(state, wanted, duration),
         rev=state.rev + 1,
         updated_at=wanted.at,
         active_device=device or state.active_device,
     )
 
 
-def _rate_of(state: State, track_id: str) -> float:
-    """The rate at which a track plays where nobody says: another track starts at 1.0 again."""
-    return state.playback_rate if track_id == state.track_id else 1.0
+def _place(state: State, wanted: Sighting, duration: float | None) -> State:
+    """The state moved to where ``wanted`` is; a position beyond ``duration`` refutes it."""
+    is_refuted = _refutes(wanted.position, duration)
+    was_measured = state.is_measured and state.track_id == wanted.track_id
+    known = None if is_refuted else duration
+    return replace(
+        state,
+        track_id=wanted.track_id,
+        duration=known,
+        position=wanted.position if known is None else min(wanted.position, known),
+        anchored_at=wanted.at,
+        is_playing=wanted.is_playing,
+        playback_rate=wanted.playback_rate,
+        frozen_at=None,
+        is_interrupted=False,
+        is_abandoned=False,
+        is_measured=is_refuted or was_measured,
+    )
 
 
 def _is_same_kind(state: State, report: Sighting) -> bool:
@@ -553,20 +690,10 @@ def _is_same_kind(state: State, report: Sighting) -> bool:
 
 def _anchor(state: State, report: Sighting, duration: float | None) -> State:
     """The state moved to where its player really is; a change of more than position is a rev."""
-    changed = not _is_same_kind(state, report)
-    return replace(
-        state,
-        track_id=report.track_id,
-        duration=duration,
-        position=report.position,
-        anchored_at=report.at,
-        is_playing=report.is_playing,
-        playback_rate=report.playback_rate,
-        frozen_at=None,
-        is_interrupted=False,
-        rev=state.rev + changed,
-        updated_at=report.at if changed else state.updated_at,
-    )
+    moved = _place(state, report, duration)
+    if _is_same_kind(state, report):
+        return moved
+    return replace(moved, rev=state.rev + 1, updated_at=report.at)
 
 
 def sighting(state: State, now: float) -> Sighting | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from .messages import (
 from .playback import (
     NOBODY,
     OTHERS,
+    PAUSED,
     ROOM,
     SENDER,
     Audience,
@@ -55,7 +56,10 @@ class Catalogue(Protocol):
     """What rooms need to know of tracks. Both raise ``TrackNotFound``."""
 
     def duration(self, user_id: str, track_id: str) -> float | None:
-        """The track's duration in seconds, None where unknown."""
+        """The track's listed duration in seconds, None where unknown. It is an estimate."""
+
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        """Whether two tracks belong to one album. Raises nothing."""
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The track as the protocol writes it, with a fresh stream ticket.
@@ -195,6 +199,7 @@ class Room:
             listener=device.listener if device else None,
             duration=self._catalogue.duration(self.user_id, command.track_id),
             left_at=self.positions.get(command.track_id),
+            same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
         )
@@ -244,15 +249,23 @@ class Room:
         if self.state.track_id is not None:
             with suppress(TrackNotFound):
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
-                if duration is not None:
-                    self.state = replace(self.state, duration=duration)
+                self.state = playback.with_listed(self.state, duration)
 
     def _change(self, state: State, now: float) -> None:
         before, self.state = self.state, state
-        if left := playback.left(before, state, now):
+        for left in playback.left(before, state, now):
             self._remember(left)
 
+    def _goes_on_in_album(self, track_id: str) -> bool:
+        """Whether ``track_id`` is another track of the current one's album, at another rate."""
+        current = self.state
+        if current.playback_rate == 1.0 or current.track_id in (None, track_id):
+            return False
+        return self._catalogue.same_album(self.user_id, current.track_id or "", track_id)
+
     def _remember(self, left: Left) -> None:
+        if self.positions.get(left.track_id) == left.position:
+            return
         self.positions[left.track_id] = left.position
         self.left.append(left)
 
@@ -263,6 +276,9 @@ class Room:
             return tuple(self.devices.values())
         if audience is OTHERS:
             return tuple(other for other in self.devices.values() if other is not sender)
+        if audience is PAUSED:
+            sent = ((device, device.listener.told) for device in self.devices.values())
+            return tuple(device for device, told in sent if told and not told.is_playing)
         return ()
 
     def _tell(
@@ -278,16 +294,31 @@ class Room:
         if hearers:
             told = playback.sighting(self.state, now)
             former = told if before is self.state else playback.sighting(before, now)
-            data, text = self._payload(event, now, told), ""
+            texts: dict[str, str] = {}
             for device in hearers:
+                its_event = self._event_for(device, event, before)
                 device.listener = playback.tell(device.listener, former, told)
-                if device is not answered:
-                    text = text or messages.frame_text(event, data)
-                    device.outbox.offer(text)
-        if answered is not None:
-            if answered not in hearers:
-                event, data = "trackState", self._payload("trackState", now)
-            answered.outbox.offer(messages.frame_text(event, data, frame_id))
+                if device is answered:
+                    data = self._payload(its_event, now, told)
+                    device.outbox.offer(messages.frame_text(its_event, data, frame_id))
+                    continue
+                if its_event not in texts:
+                    data = self._payload(its_event, now, told)
+                    texts[its_event] = messages.frame_text(its_event, data)
+                device.outbox.offer(texts[its_event])
+        if answered is not None and answered not in hearers:
+            data = self._payload("trackState", now)
+            answered.outbox.offer(messages.frame_text("trackState", data, frame_id))
+
+    def _event_for(self, device: Device, event: str, before: State) -> str:
+        """``event``, or the one that brings a device from another track to this one (rule 18)."""
+        if event != "trackUpdated":
+            return event
+        current = device.listener.doing
+        track_id = before.track_id if current is None else current.track_id
+        if track_id is None or track_id == self.state.track_id:
+            return event
+        return "trackPlaying" if self.state.is_playing else "trackPaused"
 
     def _tell_watchers(self) -> None:
         """Tell those who watch the devices, if there is something new to see."""

@@ -89,6 +89,13 @@ class TrackCatalogue:
     def duration(self, user_id: str, track_id: str) -> float | None:
         return self._library.find(track_id, user_id).duration
 
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        try:
+            track, other = (self._library.find(each, user_id) for each in (track_id, other_id))
+        except TrackNotFound:
+            return False
+        return track.album is not None and track.album == other.album
+
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         """The track with its ticket; the same object as long as nothing about it changes."""
         version = self._library.version  # before the track: an old one must not pass for new

@@ -136,6 +136,7 @@ class Store:
         state = State(
             track_id=track_id,
             position=position,
+            anchored_at=updated_at,
             playback_rate=rate,
             rev=rev + was_playing,
             updated_at=updated_at,

@@ -31,11 +31,16 @@ class Shelf:
         default_factory=lambda: {"song": 7200.0, "other": 7200.0, "short": 10.0, "endless": None}
     )
     owned: dict[str, str] = field(default_factory=dict)
+    albums: dict[str, str] = field(default_factory=dict)
 
     def duration(self, user_id: str, track_id: str) -> float | None:
         if track_id not in self.durations or self.owned.get(track_id, user_id) != user_id:
             raise TrackNotFound("there is no such track")
         return self.durations[track_id]
+
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        album = self.albums.get(track_id)
+        return album is not None and album == self.albums.get(other_id)
 
     def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
         self.duration(user_id, track_id)

@@ -19,7 +19,8 @@ from typing import Any
 
 from audiostream.errors import Conflict
 from audiostream.messages import Command, GetCurrentState, PauseTrack, PlayTrack, Report
-from audiostream.registry import Device, Registry
+from audiostream.playback import State
+from audiostream.registry import Device, Registry, Room
 
 from .dummies import FakeClock, Shelf
 
@@ -66,6 +67,10 @@ class World:
             player.connect()
         self.after(1.0, self._look_after)
 
+    @property
+    def room(self) -> Room:
+        return self.registry.room(USER)
+
     def after(self, delay: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (self.clock.now + delay, next(self._order), act))
 
@@ -83,11 +88,12 @@ class World:
 
     def disagreement(self, apart: float) -> str | None:
         """In what the server and the players differ, None where they agree."""
-        state = self.registry.room(USER).state
-        for player in self.players:
+        state = self.room.state
+        here = [player for player in self.players if not player.stopped_elsewhere(state)]
+        for player in here:
             if (player.track, player.playing) != (state.track_id, state.is_playing):
                 return f"{player.name} has {player.track} playing={player.playing}, not {state}"
-        positions = [player.position for player in self.players]
+        positions = [player.position for player in here]
         positions.append(state.position_at(self.clock.now))
         return f"positions {positions}" if max(positions) - min(positions) > apart else None
 
@@ -146,6 +152,14 @@ class Player:
     def __post_init__(self) -> None:
         self.world.after(self.world.random.uniform(0, REPORT_EVERY), self._tick)
 
+    def stopped_elsewhere(self, state: State) -> bool:
+        """Whether it is paused on another track while nothing plays: it sets its source where
+        something plays alone.
+        """
+        return not (self.world.obedient or self.playing or state.is_playing) and (
+            self.track != state.track_id
+        )
+
     @property
     def position(self) -> float:
         now = self.world.clock.now
@@ -158,6 +172,22 @@ class Player:
         self.up, self.down = Line(self.world), Line(self.world)
         self.device = self.world.registry.connect(USER, self, self.name)
         self.send(GetCurrentState())
+
+    def lose_connection(self, noticed_after: float) -> Callable[[], None]:
+        """Cut the network without a word; the server notices later. Answers how to come back.
+
+        A client that comes back asks for nothing: it goes on reporting what it plays.
+        """
+        assert self.device is not None
+        self.up.cut = self.down.cut = True
+        lost, self.device = self.device, None
+        self.world.after(noticed_after, lambda: self.world.registry.disconnect(USER, lost))
+
+        def come_back() -> None:
+            self.up, self.down = Line(self.world), Line(self.world)
+            self.device = self.world.registry.connect(USER, self, self.name)
+
+        return come_back
 
     def reconnect(self) -> None:
         assert self.device is not None
@@ -179,7 +209,7 @@ class Player:
 
     def _arrive(self, command: Command, device: Device) -> None:
         with suppress(Conflict):  # pausing a track that is no longer current
-            self.world.registry.room(USER).perform(command, device)
+            self.world.room.perform(command, device)
 
     def _hear(self, frame: dict[str, Any]) -> None:
         state = frame["data"]
@@ -189,11 +219,17 @@ class Player:
             self.track = state["trackId"]
             self._move(state["currentTime"], state["isPlaying"])
             return
-        if frame["event"] != "trackPaused":
-            self.track = state["trackId"]
-            self._move(state["currentTime"], state["isPlaying"])
-        else:
-            self._move(self.position, False)
+        match frame["event"]:
+            case "trackPlaying":
+                self.track = state["trackId"]
+                self._move(state["currentTime"], True)
+            case "trackState" if state["isPlaying"]:
+                self.track = state["trackId"]
+                self._move(state["currentTime"], True)
+            case "trackPaused":
+                self._move(self.position, False)
+            case "trackUpdated":
+                self._move(state["currentTime"], state["isPlaying"])
         self.report()
 
     def _move(self, position: float, playing: bool) -> None:

@@ -147,10 +147,15 @@ class TestCommands:
         with pytest.raises(UnknownEvent, match="stopTrack"):
             messages.command("stopTrack", {})
 
-    @pytest.mark.parametrize("time", [-0.001, float("nan"), float("inf"), "5", True, [], 10**400])
+    @pytest.mark.parametrize("time", [-1.0, float("nan"), float("inf"), "5", True, [], 10**400])
     def test_impossible_positions(self, time: object) -> None:
         with pytest.raises(InvalidMessage, match="currentTime"):
             messages.command("playTrack", {"trackId": "a", "currentTime": time})
+
+    @pytest.mark.parametrize("time", [-0.999, -0.02, -0.0])
+    def test_a_media_clock_just_under_0_is_at_0(self, time: float) -> None:
+        data = {"trackId": "a", "currentTime": time, "isPlaying": True}
+        assert messages.command("updateStreaming", data) == Report("a", 0.0, True)
 
     @pytest.mark.parametrize("track", [None, "", 5, ["a"]])
     def test_impossible_track_ids(self, track: object) -> None:
@@ -304,6 +309,12 @@ class TestFamiliar:
     def test_a_report_from_elsewhere_in_the_track(self, position: str) -> None:
         familiar = knowing(report_text("10.25"))
         assert familiar.report(report_text(position)) == Report("song", float(position), True)
+
+    def test_what_else_a_report_says_is_known_too(self) -> None:
+        more = '"playbackRate": 1.5, "ifRev": 3, "duration": 42.5, '
+        familiar = knowing(report_text("10.25", more))
+        expected = Report("song", 11.25, True, 1.5, 3, 42.5)
+        assert familiar.report(report_text("11.25", more)) == expected
 
     @pytest.mark.parametrize("frame_id", ["0", "8", "123456789012345678"])
     def test_a_question_with_another_id(self, frame_id: str) -> None:

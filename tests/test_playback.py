@@ -107,8 +107,8 @@ class TestRule1ACommandTakesEffect:
         assert scene.room.perform(GetCurrentState()).current_time == 10.0
         assert scene.play("phone", "short").current_time == 0.0
 
-    def test_a_position_behind_the_end_is_the_end(self, scene: Scene) -> None:
-        assert scene.play("phone", "short", 99.0).current_time == 10.0
+    def test_a_position_within_the_tolerance_behind_the_end_is_the_end(self, scene: Scene) -> None:
+        assert scene.play("phone", "short", 10.8).current_time == 10.0
 
     def test_pausing_another_than_the_current_track_is_refused(self, scene: Scene) -> None:
         scene.play("phone", at=5.0)
@@ -500,14 +500,80 @@ class TestRule11WhenTheLastPlayerLeaves:
         interrupted.report("phone", 17.0)
         assert not interrupted.room.state.is_playing
 
-    @pytest.mark.parametrize(("track", "playing"), [("song", False), ("other", True)])
-    def test_after_a_restart_anything_else_is_an_act(
-        self, interrupted: Scene, track: str, playing: bool
+    @pytest.mark.parametrize(
+        ("track", "at", "playing", "event"),
+        [
+            ("song", 17.0, False, "trackUpdated"),
+            ("song", 5.0, True, "trackUpdated"),
+            ("other", 17.0, True, "trackPaused"),
+        ],
+    )
+    def test_after_a_restart_a_device_that_says_anything_else_is_brought_up_to_date(
+        self, interrupted: Scene, track: str, at: float, playing: bool, event: str
     ) -> None:
-        interrupted.report("phone", 17.0, playing=playing, track=track)
-        for name in ("phone", "kiosk"):
-            assert interrupted.heard(name) == [("trackUpdated", 17.0)]
-        assert not interrupted.room.state.is_interrupted
+        interrupted.report("phone", at, playing=playing, track=track)
+        assert interrupted.heard("phone") == [(event, 10.0)]
+        assert interrupted.heard("kiosk") == []
+        assert interrupted.room.state.is_interrupted
+
+    @pytest.fixture
+    def abandoned(self, together: Scene) -> Scene:
+        """Both left at 10 s, and neither came back within the grace."""
+        together.disconnect("kiosk")
+        together.disconnect("phone")
+        together.wait(290.0)
+        assert not together.room.state.is_playing
+        together.connect("phone")
+        return together
+
+    @pytest.mark.parametrize("at", [10.0, 150.0, 300.9])
+    def test_a_player_alone_in_the_room_that_went_on_is_followed_however_late(
+        self, abandoned: Scene, at: float
+    ) -> None:
+        abandoned.report("phone", at)
+        assert abandoned.heard("phone") == []
+        assert (abandoned.room.state.is_playing, abandoned.position) == (True, at)
+        assert abandoned.room.state.active_device == abandoned.devices["phone"].ref
+        abandoned.listen(60.0, phone=0.0)
+        assert abandoned.heard("phone") == []
+
+    def test_a_player_alone_in_the_room_that_asked_first_is_followed_too(
+        self, abandoned: Scene
+    ) -> None:
+        abandoned.ask("phone")
+        abandoned.clear()
+        abandoned.report("phone", 300.0)
+        assert abandoned.heard("phone") == []
+        assert abandoned.position == 300.0
+
+    @pytest.mark.parametrize("at", [9.0, 302.0])
+    def test_a_player_alone_in_the_room_that_cannot_have_gone_on_is_brought_up_to_date(
+        self, abandoned: Scene, at: float
+    ) -> None:
+        abandoned.report("phone", at)
+        assert abandoned.heard("phone") == [("trackUpdated", 10.0)]
+        assert not abandoned.room.state.is_playing
+
+    def test_after_the_grace_a_player_that_went_on_does_not_start_another_device(
+        self, abandoned: Scene
+    ) -> None:
+        abandoned.connect("kiosk")
+        abandoned.ask("kiosk")
+        abandoned.clear()
+        abandoned.report("phone", 300.0)
+        assert abandoned.heard("kiosk") == []
+        assert abandoned.heard("phone") == [("trackUpdated", 10.0)]
+
+    def test_after_a_command_nothing_of_an_abandoned_playback_comes_back(
+        self, abandoned: Scene
+    ) -> None:
+        abandoned.pause(None, at=20.0)
+        abandoned.clear()
+        abandoned.disconnect("phone")
+        abandoned.connect("phone")
+        abandoned.report("phone", 300.0)
+        assert abandoned.heard("phone") == [("trackUpdated", 20.0)]
+        assert not abandoned.room.state.is_playing
 
     def test_a_paused_room_does_not_freeze(self, together: Scene) -> None:
         together.pause("phone")
@@ -595,6 +661,287 @@ class TestRule14AJumpBackIsAWish:
         together.clock.advance(1.5)
         together.report("kiosk", 11.0)
         assert together.heard("phone") == []
+
+
+class TestRule17ANewConnectionIsBroughtUpToDate:
+    @pytest.fixture
+    def away(self, together: Scene) -> Scene:
+        """The laptop's line was cut at 10 s, the phone went on to 1005 s, the laptop is back."""
+        together.connect("laptop")
+        together.report("laptop", together.position)
+        together.disconnect("laptop")
+        together.disconnect("kiosk")
+        together.report("phone", 1000.0)
+        together.listen(5.0, phone=0.0)
+        together.connect("laptop")
+        together.clear()
+        return together
+
+    def pause_and_reconnect(self, away: Scene) -> None:
+        """Let the phone pause before the laptop is back."""
+        away.disconnect("laptop")
+        away.pause("phone")
+        away.clear()
+        away.connect("laptop")
+
+    def test_its_stale_report_leaves_the_state_and_the_others_alone(self, away: Scene) -> None:
+        before = away.room.state
+        away.report("laptop", 15.0)
+        assert away.room.state is before
+        assert away.heard("phone") == []
+        assert away.heard("laptop") == [("trackUpdated", 1005.0)]
+
+    def test_it_does_not_start_a_phone_that_is_paused(self, away: Scene) -> None:
+        self.pause_and_reconnect(away)
+        away.report("laptop", 15.0)
+        assert away.heard("phone") == []
+        assert away.heard("laptop") == [("trackUpdated", 1005.0)]
+        assert not away.room.state.is_playing
+
+    def test_what_was_on_its_way_when_it_was_told_is_ignored(self, away: Scene) -> None:
+        for at in (15.0, 15.25, 15.5):
+            away.report("laptop", at)
+            away.clock.advance(0.1)
+        assert len(away.heard("laptop")) == 1
+        assert away.heard("phone") == []
+
+    @pytest.mark.parametrize(("playing", "event"), [(True, "trackPlaying"), (False, "trackPaused")])
+    def test_from_another_track_it_is_brought_by_an_event_that_sets_the_source(
+        self, away: Scene, playing: bool, event: str
+    ) -> None:
+        if not playing:
+            self.pause_and_reconnect(away)
+        away.report("laptop", 15.0, track="other")
+        [(told, state, _)] = away.frames("laptop")
+        assert (told, state["trackId"], state["currentTime"]) == (event, "song", 1005.0)
+        assert ("track" in state) is playing
+        assert away.heard("phone") == []
+
+    def test_a_device_that_stopped_on_its_own_track_is_not_told_again(self, away: Scene) -> None:
+        self.pause_and_reconnect(away)
+        away.report("laptop", 15.0, track="other")
+        away.clear()
+        away.clock.advance(0.1)
+        away.report("laptop", 15.1, playing=False, track="other")
+        away.wait(30.0)
+        away.report("laptop", 15.1, playing=False, track="other")
+        away.wait(30.0)
+        assert away.heard("laptop") == away.heard("phone") == []
+        away.report("laptop", 15.3, track="other")  # a person presses play there
+        assert away.heard("phone") == [("trackPlaying", 15.3)]
+
+    def test_its_command_takes_effect(self, away: Scene) -> None:
+        away.play("laptop", at=15.0)
+        assert away.heard("phone") == [("trackPlaying", 15.0)]
+        assert away.room.positions == {"song": 1005.0}
+
+    def test_once_it_has_agreed_a_seek_of_its_own_counts(self, away: Scene) -> None:
+        away.report("laptop", 1005.2)
+        assert away.heard("laptop") == []
+        away.clock.advance(1.0)
+        away.report("laptop", 2000.0)
+        assert away.heard("phone") == [("trackUpdated", 2000.0)]
+
+    def test_once_it_has_followed_what_it_was_told_a_seek_of_its_own_counts(
+        self, away: Scene
+    ) -> None:
+        away.report("laptop", 15.0)
+        away.clock.advance(0.3)
+        away.report("laptop", 1005.0)
+        away.clock.advance(0.3)
+        away.report("laptop", 2000.0)
+        assert away.heard("phone") == [("trackUpdated", 2000.0)]
+
+    def test_in_a_room_that_never_played_its_report_counts(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "laptop")
+        scene.report("laptop", 15.0)
+        assert scene.position == 15.0
+
+
+class TestRule18AnotherTrackIsToldByAnEventThatSetsTheSource:
+    def test_a_track_that_is_chosen_in_a_devices_own_controls(self, together: Scene) -> None:
+        together.report("kiosk", 5.0, track="other")
+        assert together.heard("phone") == [("trackPlaying", 5.0)]
+        assert together.heard("kiosk") == [("trackUpdated", 5.0)]
+
+    def test_a_paused_one(self, together: Scene) -> None:
+        together.report("kiosk", 5.0, playing=False, track="other")
+        assert together.heard("phone") == [("trackPaused", 5.0)]
+
+    def test_an_update_by_rest(self, together: Scene) -> None:
+        together.set(5.0, playing=True, track="other")
+        assert together.heard("phone") == together.heard("kiosk") == [("trackPlaying", 5.0)]
+        together.set(7.0, playing=False, track="other")
+        assert together.heard("phone") == together.heard("kiosk") == [("trackUpdated", 7.0)]
+
+
+class TestRule19AListedDurationIsAnEstimate:
+    @pytest.mark.parametrize("act", ["play", "pause", "set", "report"])
+    def test_a_position_beyond_it_is_kept_as_said(self, scene: Scene, act: str) -> None:
+        if act == "set":
+            scene.set(35.0, True, "short")
+        elif act == "report":
+            scene.report("phone", 35.0, True, "short")
+        else:
+            getattr(scene, act)("phone", "short", 35.0)
+        told = scene.room.perform(GetCurrentState())
+        assert (told.current_time, told.duration) == (35.0, None)
+        scene.listen(5.0, phone=0.0)
+        assert scene.position == (35.0 if act == "pause" else 40.0)
+
+    def test_two_players_that_go_on_beyond_it_are_followed_and_left_alone(
+        self, scene: Scene
+    ) -> None:
+        began = scene.clock.now
+        scene.play("phone", "short", 0.0)
+        scene.clear()
+        for _ in range(4 * 40):
+            scene.clock.advance(0.25)
+            scene.report("phone", scene.clock.now - began, track="short")
+            scene.report("kiosk", scene.clock.now - began - 0.2, track="short")
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+        assert scene.position == pytest.approx(40.0)
+        assert (scene.room.state.is_playing, scene.room.state.rev) == (True, 1)
+        scene.play("phone", "other", 0.0)
+        assert scene.play("phone", "short", resume=True).current_time == pytest.approx(40.0)
+
+    def test_a_device_that_was_told_the_end_hears_that_it_goes_on(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.listen(10.75, phone=0.0)
+        scene.report("phone", 10.75, track="short")
+        scene.connect("tablet")
+        assert not scene.ask("tablet").is_playing
+        scene.clear()
+        scene.clock.advance(0.5)
+        scene.report("phone", 11.25, track="short")
+        assert scene.heard("tablet") == [("trackUpdated", 11.25)]
+        assert scene.heard("kiosk") == scene.heard("phone") == []
+
+    def test_where_nobody_reports_it_ends_the_track(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.wait(60.0)
+        told = scene.room.perform(GetCurrentState())
+        assert (told.is_playing, told.current_time, told.duration) == (False, 10.0, 10.0)
+
+    def test_what_a_player_says_replaces_it(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.clear()
+        scene.listen(1.0, phone=0.0)
+        scene.report("phone", 1.0, track="short", duration=42.5)
+        scene.report("kiosk", 1.0, track="short")
+        assert scene.heard("phone") == scene.heard("kiosk") == []
+        assert scene.ask("kiosk").duration == 42.5
+        scene.wait(60.0)
+        assert scene.ask("kiosk").current_time == 42.5
+
+    def test_another_track_has_its_listed_one_again(self, scene: Scene) -> None:
+        scene.play("phone", "endless", 0.0)
+        scene.report("phone", 0.0, track="endless", duration=42.5)
+        assert scene.play("phone", "short").duration == 10.0
+        assert scene.play("phone", "endless").duration is None
+
+    def test_what_a_device_that_is_ignored_says_does_not_count(self, scene: Scene) -> None:
+        scene.play("phone", "short", 0.0)
+        scene.clock.advance(0.1)
+        scene.report("kiosk", 7.0, track="short", duration=42.5)
+        assert scene.ask("phone").duration == 10.0
+
+    def test_a_position_refutes_also_what_a_player_said(self, scene: Scene) -> None:
+        scene.play("phone", "song", 0.0)
+        scene.report("phone", 0.0, duration=1.0)
+        scene.clock.advance(5.0)
+        scene.report("phone", 5.0)
+        assert scene.room.state.duration is None
+        assert scene.position == 5.0
+
+    def test_a_kept_position_beyond_it_is_not_cut(self, scene: Scene) -> None:
+        scene.room.restore(State("short", None, 35.0, 0.0, rev=7), {}, ())
+        assert scene.ask("phone").current_time == 35.0
+        assert scene.play("phone", "short").current_time == 35.0
+
+
+class TestRule20StopPoints:
+    def resumed(self, scene: Scene, track: str = "song") -> float:
+        scene.play("phone", "other", 0.0)
+        return scene.play("phone", track, resume=True).current_time
+
+    def test_a_seek_while_paused(self, scene: Scene) -> None:
+        scene.play("phone", at=100.0)
+        scene.pause("phone")
+        scene.pause("phone", at=200.0)
+        assert self.resumed(scene) == 200.0
+
+    def test_a_seek_in_a_paused_players_own_controls(self, together: Scene) -> None:
+        together.pause("phone")
+        together.report("phone", together.position, playing=False)
+        together.wait(5.0)
+        together.report("phone", 200.0, playing=False)
+        assert self.resumed(together) == 200.0
+
+    def test_an_update_by_rest_while_paused(self, scene: Scene) -> None:
+        scene.pause("phone", at=100.0)
+        scene.set(200.0, playing=False)
+        assert self.resumed(scene) == 200.0
+
+    def test_where_another_track_replaced_it(self, scene: Scene) -> None:
+        scene.play("phone", at=100.0)
+        scene.wait(5.0)
+        assert self.resumed(scene) == 105.0
+
+    def test_a_restart_just_before_another_track_does_not_lose_the_place(
+        self, scene: Scene
+    ) -> None:
+        scene.play("phone", at=1000.0)
+        scene.play("phone", at=0.0)
+        scene.wait(2.0)
+        assert self.resumed(scene) == 1000.0
+
+    @pytest.mark.parametrize("to", [0.0, 969.0, 1031.0])
+    def test_a_jump_of_more_than_half_a_minute_keeps_where_it_was(
+        self, scene: Scene, to: float
+    ) -> None:
+        scene.play("phone", at=1000.0)
+        scene.play("phone", at=to)
+        assert [left.position for left in scene.room.left] == [1000.0]
+
+    def test_a_pause_far_from_the_position_keeps_both(self, scene: Scene) -> None:
+        scene.play("phone", at=1000.0)
+        scene.pause("phone", at=101.0)
+        assert [left.position for left in scene.room.left] == [1000.0, 101.0]
+        assert len({left.at for left in scene.room.left}) == 2
+        assert self.resumed(scene) == 101.0
+
+    def test_a_short_jump_keeps_nothing(self, scene: Scene) -> None:
+        scene.play("phone", at=1000.0)
+        scene.play("phone", at=1029.0)
+        assert scene.room.left == []
+
+    def test_the_end_leads_to_the_beginning_also_where_the_duration_was_a_players(
+        self, scene: Scene
+    ) -> None:
+        scene.play("phone", "endless", 0.0)
+        scene.report("phone", 0.0, track="endless", duration=40.0)
+        scene.clock.advance(39.5)
+        scene.report("phone", 39.5, track="endless", playing=False)
+        assert self.resumed(scene, "endless") == 0.0
+
+
+class TestRule21TheRateStaysWithinAnAlbum:
+    @pytest.mark.parametrize(
+        ("albums", "rate"), [({"song": "Book", "other": "Book"}, 1.5), ({"song": "Book"}, 1.0)]
+    )
+    def test_at_the_next_track(self, scene: Scene, albums: dict[str, str], rate: float) -> None:
+        scene.shelf.albums = albums
+        scene.play("phone")
+        scene.report("phone", 0.0, playback_rate=1.5)
+        assert scene.play("phone", "other").playback_rate == rate
+
+    def test_in_a_devices_own_controls(self, together: Scene) -> None:
+        together.shelf.albums = {"song": "Book", "other": "Book"}
+        together.report("phone", together.position, playback_rate=1.5)
+        together.report("phone", 0.0, track="other")
+        assert together.room.state.playback_rate == 1.5
 
 
 def test_apply_needs_no_device() -> None:

@@ -213,7 +213,7 @@ class TestRule16SilenceRepeats:
         del scene.shelf.durations["other"]
         scene.clear()
         scene.wait(10.0)
-        assert scene.heard("kiosk") == [("trackUpdated", 2.0)]
+        assert scene.heard("kiosk") == [("trackPlaying", 2.0)]
 
 
 def test_rooms_at_rest_cost_the_housekeeping_nothing() -> None:

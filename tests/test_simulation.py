@@ -8,6 +8,8 @@ from .simulation import BAD, QUIET, Player, World
 
 APART = 2.8
 """Seconds that players may be apart: the tolerance to either side, and a delay of up to 0.8 s."""
+DRIFT = 1.8
+"""Seconds by which a player that lags is set right in any case: the tolerance and a delay."""
 SETTLED_AFTER = 10.0
 STORM = 20
 """Messages to one device for a burst of up to four acts; the most seen in 6,000 runs was 13."""
@@ -55,6 +57,37 @@ def test_after_every_burst_everyone_agrees_and_nothing_storms(kind: str) -> None
 def test_a_scene_that_failed_once(seed: int) -> None:
     for kind in (ECHOING, CHATTY, OBEDIENT):
         play_bursts(seed, kind)
+
+
+@pytest.mark.parametrize("kind", [ECHOING, CHATTY, OBEDIENT])
+def test_a_client_that_comes_back_after_a_minute_moves_nobody(kind: str) -> None:
+    for seed in range(SEEDS):
+        world = World(seed, BAD, players=2, chatty=kind == CHATTY, obedient=kind == OBEDIENT)
+        stays, leaves = world.players
+        world.start()
+        for _ in range(3):
+            world.random.choice((Player.press_pause, Player.choose, Player.seek))(stays)
+            world.run(SETTLED_AFTER)
+            come_back = leaves.lose_connection(noticed_after=world.random.uniform(0.0, 90.0))
+            for _ in range(world.random.randint(0, 2)):
+                world.random.choice((Player.press_pause, Player.choose, Player.seek))(stays)
+                world.random.choice((Player.toggle, Player.seek, Player.stall))(leaves)
+                world.run(world.random.uniform(0.0, 25.0))
+            world.run(60.0)
+            world.forget()
+            track, playing, position = stays.track, stays.playing, stays.position
+            rev = world.room.state.rev
+            come_back()
+            leaves.report()
+            world.run(SETTLED_AFTER)
+            moved_by = stays.position - position - (SETTLED_AFTER if playing else 0.0)
+            assert world.room.state.rev == rev, f"{kind} players, seed {seed}"
+            assert (stays.track, stays.playing) == (track, playing), f"{kind} players, seed {seed}"
+            assert abs(moved_by) < DRIFT, f"{kind} players, seed {seed}"
+            assert world.disagreement(APART) is None, f"{kind} players, seed {seed}"
+        leaves.seek()
+        world.run(SETTLED_AFTER)
+        assert world.disagreement(APART) is None, f"{kind} players, seed {seed}"
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)

@@ -283,6 +283,17 @@ class TestDevices:
         ask(scene, "phone")
         assert doings(scene, "phone")[-1]["kiosk"] == (False, "song", 10.0, False)
 
+    def test_it_says_how_long_ago_a_device_has_reported(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=10.0)
+        scene.report("kiosk", 10.0)
+        scene.wait(1.5)
+        ask(scene, "phone")
+        [(_, data, _)] = [frame for frame in scene.frames("phone") if frame[0] == "devices"]
+        ages = {each["deviceId"]: each["reportAge"] for each in data["devices"]}
+        assert ages == {"phone": None, "kiosk": 1.5}
+
     def test_a_position_does_not_pass_the_end(self) -> None:
         scene = Scene()
         scene.connect("phone")

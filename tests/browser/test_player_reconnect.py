@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -95,12 +94,14 @@ async def site(browser: Browser, server: ServerProcess, token: Token) -> Site:
     return await site_of(browser, server, token("demo"))
 
 
-async def site_of(browser: Browser, server: ServerProcess, token: str) -> Site:
+async def site_of(
+    browser: Browser, server: ServerProcess, token: str, title: str = "First Light"
+) -> Site:
     context = await browser.new_context()
     page, line = await context.new_page(), Line()
     await page.route_web_socket("**/ws", line.connect)
     await page.goto(f"{server.url}/#token={token}")
-    await choose(page, "First Light")
+    await choose(page, title)
     await plays(page)
     return Site(server, token, page, line)
 
@@ -203,12 +204,28 @@ async def test_a_page_goes_on_through_a_restart_of_the_server_that_keeps_its_sta
     first.wait_for_log("the library has 6 tracks")
     site = await site_of(browser, first, token("demo"))
     await asyncio.sleep(1.5)  # an accepted change is saved within a second
-    first.process.send_signal(signal.SIGTERM)
-    first.process.wait(30)
+    site.line.sent.clear()
+    first.stop()
     launch("--media", str(SAMPLES), "--state", state_file, "--port", str(first.port))
     await site.comes_back()
     await asyncio.sleep(1.0)
     before = await site.page.evaluate(POSITION)
     await plays(site.page, beyond=before + 0.5)
     assert site.state()["isPlaying"]
+    assert site.line.commands() == []
+
+
+async def test_a_page_that_plays_alone_goes_on_after_half_a_minute_without_its_connection(
+    browser: Browser, launch: Launch, token: Token
+) -> None:
+    site = await site_of(browser, launch(), token("demo"), "Song")
+    await site.line.cut()
+    async with asyncio.timeout(50):
+        while (await asyncio.to_thread(site.state))["isPlaying"]:
+            await asyncio.sleep(0.5)
+    await site.comes_back()
+    assert not await site.page.evaluate(PAUSED)
+    state, here = site.state(), await site.page.evaluate(POSITION)
+    assert state["isPlaying"]
+    assert state["currentTime"] == pytest.approx(here, abs=1.5)
     assert site.line.commands() == []

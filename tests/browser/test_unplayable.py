@@ -152,12 +152,14 @@ async def choose(page: Page, title: str) -> None:
 
 async def sounds(page: Page, title: str, patience: float = PROMISED + SLACK) -> None:
     """Wait until the page plays that track, and its audio advances."""
-    deadline, before, now = time.monotonic() + patience, None, None
+    deadline = time.monotonic() + patience
+    before: dict[str, Any] = {}
+    now: dict[str, Any] = {}
     while time.monotonic() < deadline:
         before, now = now, await page.evaluate(WHAT_SOUNDS)
-        if before and before["title"] == now["title"] == title and not now["paused"]:
-            if now["position"] > before["position"] > 0:
-                return
+        is_same = before.get("title") == now["title"] == title
+        if is_same and not now["paused"] and now["position"] > before["position"] > 0:
+            return
         await asyncio.sleep(0.1)
     pytest.fail(f"{title!r} does not sound: {now}")
 

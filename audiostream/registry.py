@@ -16,11 +16,13 @@ from typing import Any, Protocol
 from . import messages, playback
 from .errors import TrackNotFound
 from .messages import (
+    Change,
     Command,
     Frame,
     FrameId,
     GetCurrentState,
     GetDevices,
+    PauseTrack,
     Report,
     StateText,
     StateView,
@@ -197,7 +199,7 @@ class Room:
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=self._catalogue.duration(self.user_id, command.track_id),
+            duration=self._listed_duration(command),
             left_at=self.positions.get(command.track_id),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
@@ -255,6 +257,18 @@ class Room:
         before, self.state = self.state, state
         for left in playback.left(before, state, now):
             self._remember(left)
+
+    def _listed_duration(self, command: Change) -> float | None:
+        """The listed duration of a command's track in seconds. Raises ``TrackNotFound``.
+
+        The current track can be paused after it has left the library: else it would play on.
+        """
+        try:
+            return self._catalogue.duration(self.user_id, command.track_id)
+        except TrackNotFound:
+            if not isinstance(command, PauseTrack) or command.track_id != self.state.track_id:
+                raise
+            return self.state.duration
 
     def _goes_on_in_album(self, track_id: str) -> bool:
         """Whether ``track_id`` is another track of the current one's album, at another rate."""

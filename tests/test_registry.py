@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.errors import InvalidMessage
+from audiostream.errors import InvalidMessage, TrackNotFound
 from audiostream.messages import Frame, GetCurrentState, PlayTrack, Report
 from audiostream.playback import MAX_REMINDERS
 from audiostream.registry import Registry
@@ -214,6 +214,19 @@ class TestRule16SilenceRepeats:
         scene.clear()
         scene.wait(10.0)
         assert scene.heard("kiosk") == [("trackPlaying", 2.0)]
+
+
+def test_the_current_track_can_be_paused_after_it_has_left_the_library() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone", at=5.0)
+    del scene.shelf.durations["song"]
+    scene.clear()
+    scene.pause("phone")
+    assert not scene.room.state.is_playing
+    assert scene.heard("phone") == [("trackPaused", 5.0)]
+    with pytest.raises(TrackNotFound):
+        scene.play("phone", at=5.0)
 
 
 def test_rooms_at_rest_cost_the_housekeeping_nothing() -> None:

@@ -200,7 +200,7 @@ export class Playback {
     this.#library = tracks;
     this.#isLibraryKnown = true;
     if (this.#isLibraryAwaited) this.#advance();
-    else if (this.#state.trackId !== null && !this.track) this.#follow(this.#state);
+    else if (!this.track && ids.has(this.#state.trackId ?? "")) this.#follow(this.#state);
     this.#hooks.onChanged();
   }
 
@@ -359,8 +359,9 @@ export class Playback {
     if (state.trackId === null) return this.#hooks.onChanged();
     const track = await this.#known(state.trackId, told);
     if (state !== this.#state) return; // something newer came while the track was fetched
-    this.track = track;
+    this.track = track ?? null;
     this.#hooks.onChanged();
+    if (track === null && state.isPlaying) return this.#failed(state.currentTime);
     if (!track) return;
     this.#moveSound(isNew && state.isPlaying);
     const wasPlaying = before.isPlaying && before.trackId === state.trackId;
@@ -370,20 +371,12 @@ export class Playback {
   /**
    * @param {string} id
    * @param {Track} [told]
-   * @returns {Promise<Track | null> | Track}
+   * @returns {Promise<Track | null | undefined> | Track}
    */
   #known(id, told) {
     if (told) return told;
     if (this.track?.id === id) return this.track;
-    return this.#library.find((track) => track.id === id) ?? this.#fetch(id);
-  }
-
-  /**
-   * @param {string} id
-   * @returns {Promise<Track | null>}
-   */
-  async #fetch(id) {
-    return (await this.#renew(id)) ?? null;
+    return this.#library.find((track) => track.id === id) ?? this.#renew(id);
   }
 
   /**
@@ -447,7 +440,9 @@ export class Playback {
     const { trackId, rev } = this.#state;
     if (this.#connection.status === "open") {
       this.#isRejoining = false;
-      const data = { trackId, currentTime: milliseconds(position), ifRev };
+      const isKnown = ifRev !== NOTHING.rev;
+      const currentTime = milliseconds(position);
+      const data = { trackId, currentTime, ifRev: isKnown ? ifRev : undefined };
       this.#awaited = { event, rev, id: this.#connection.ask(event, data) };
     } else {
       this.#unsent = { event, rev };
@@ -505,7 +500,7 @@ export class Playback {
    * @param {number} position seconds
    */
   #failed(position) {
-    const title = this.track?.title ?? "";
+    const title = this.track?.title ?? "A track that is gone";
     if (!this.#state.isPlaying) {
       if (this.#problem) return; // it says why
       return this.#complain(`“${title}” cannot be played in this browser.`);
@@ -581,7 +576,11 @@ export class Playback {
     } else if (this.#failedAt !== undefined) {
       this.#complain(`“${this.track?.title}” ended early: its file is incomplete. ${rest}`);
     }
-    this.#act("pauseTrack", this.#failedAt ?? this.duration ?? this.position, this.#state.rev);
+    const position = this.#failedAt ?? this.duration ?? this.position;
+    const { rev } = this.#state;
+    if (this.track) return this.#act("pauseTrack", position, rev);
+    this.#state = { ...this.#state, isPlaying: false };
+    this.#command("pauseTrack", position, rev);
   }
 
   /**

@@ -226,6 +226,22 @@ async def test_a_track_that_has_left_the_library_is_skipped_when_its_turn_comes(
     await sounds(page, "c")
 
 
+async def test_a_current_track_that_has_left_the_library_is_paused_by_a_page_that_is_opened(
+    house: House,
+) -> None:
+    house.serve(good, good)
+    house.play("b")
+    (house.media / "b.wav").unlink()
+    house.list_tracks()
+    assert house.server is not None
+    house.server.process.send_signal(signal.SIGHUP)
+    await house.server.logs("the library has 1 track")
+    page = await house.page()
+    state = await is_paused(house)
+    assert state["trackId"] == "b"
+    await expect(page.locator("#notice")).to_contain_text("playback is paused")
+
+
 async def test_a_kiosk_goes_on_after_what_another_program_started_on_it(house: House) -> None:
     house.serve(html, good)
     page = await house.page("?kiosk=1", 1024, 600)

@@ -155,7 +155,9 @@ def by_query(path: str, name: str) -> Door:
 
 def by_cookie(path: str) -> Door:
     async def knock(target: Target, proof: str) -> Any:
-        headers = {"Cookie": f"audiostream_session={proof}"}
+        cleared = await target.ask("DELETE", "/session")
+        name = cleared.headers["set-cookie"].partition("=")[0]
+        headers = {"Cookie": f"{name}={proof}"}
         return (await target.ask("GET", path, headers)).essence
 
     return knock

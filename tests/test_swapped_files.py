@@ -247,15 +247,7 @@ def listeners(server: ServerProcess, tokens: Tokens) -> Iterator[list[Listener]]
     "change",
     [
         *CHANGES,
-        pytest.param(
-            rewritten_with_its_old_date,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="The entity tag of a file that was written anew in place, with its length "
-                "and date kept, stays the same: whoever has the old version is told that it is "
-                "current, and resumes it with bytes of the new one.",
-            ),
-        ),
+        rewritten_with_its_old_date,
     ],
     ids=lambda change: change.__name__.replace("_", " "),
 )

@@ -83,6 +83,8 @@ export interface Devices {
     trackId: string | null;
     currentTime: number;
     isPlaying: boolean;
+    /** Seconds since its last report, null if it has not reported since it was told the state. */
+    reportAge: number | null;
   }[];
 }
 

@@ -151,6 +151,11 @@ class Library:
             raise TrackNotFound("there is no such track")
         return track
 
+    @property
+    def size(self) -> int:
+        """How many tracks there are, all users' together."""
+        return len(self._catalogue.ordered)
+
     def tracks_for(self, user_id: str | None, query: str = "") -> list[Track]:
         """What a user may play, by artist, album and title.
 

@@ -7,11 +7,11 @@ here: audio (``streaming``), sockets (``gateway``), what a command does (``playb
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from . import messages
+from .answers import ANSWERS, Body, answer, count_for
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -35,8 +36,13 @@ from .library import Library, Track
 from .messages import Command, GetCurrentState
 from .tokens import Identity, Tokens, bearer_token
 
-LONG_LIST = 500
-"""Tracks from which on a list is written by a worker thread, so that nobody waits for it."""
+LONG_LIST = 200
+"""Tracks in the library from which on lists are made by a worker thread, so that nobody waits for
+them, and one copy is sent to all who ask for the same: about 60 KB."""
+WRITTEN_AT_ONCE = 200
+"""Tracks of a long list that are written before others have their turn: about a millisecond."""
+SHARED_FOR = 60
+"""Seconds within which a long list is the same for all who ask for it."""
 DESCRIPTIONS = 1024
 """How many descriptions of tracks are kept."""
 
@@ -97,10 +103,17 @@ class TrackCatalogue:
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
-    def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
-        """The same, not kept: a long list would drive out what rooms ask for again and again."""
+    def edition(self, user_id: str) -> Hashable:
+        """What tells one list of a user's tracks from the next, but for the age of its tickets."""
+        return self._library.version, self._tokens.revoked.get(user_id)
+
+    def describe_for_list(self, user_id: str, track_id: str, now: float) -> Mapping[str, Any]:
+        """The same, not kept: a long list would drive out what rooms ask for again and again.
+
+        The ticket is as of ``now``, in epoch seconds.
+        """
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._clock())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, now)
         return self._written(track, ticket)
 
     def _describe(
@@ -148,22 +161,54 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _error_json(500, "internal", "this did not work; it is not your fault", headers={})
 
 
+@dataclass(frozen=True, slots=True)
+class AskedList:
+    """The part of a user's tracks that a request asks for."""
+
+    user_id: str
+    query: str
+    offset: int
+    limit: int | None
+
+    @classmethod
+    def of(cls, request: web.Request) -> AskedList:
+        """Raises ``Unauthorized`` and ``InvalidMessage``."""
+        user_id, query = _identify(request).user_id, request.query
+        offset, limit = _count(request, "offset"), _count(request, "limit")
+        return cls(user_id, query.get("q", ""), offset or 0, limit)
+
+    def body(self, app: web.Application, now: float) -> Body:
+        """The list in JSON, with tickets as of ``now``; the total in its headers."""
+        tracks = app[LIBRARY].tracks_for(self.user_id, self.query)
+        headers = {"X-Total-Count": str(len(tracks))}
+        end = len(tracks) if self.limit is None else self.offset + self.limit
+        parts = []
+        for start in range(self.offset, min(end, len(tracks)), WRITTEN_AT_ONCE):
+            described = []
+            for track in tracks[start : min(start + WRITTEN_AT_ONCE, end)]:
+                with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
+                    described.append(app[CATALOGUE].describe_for_list(self.user_id, track.id, now))
+            parts.append(_json_bytes(described)[1:-1])
+        return _json_body(b'{"tracks":[%s]}' % b",".join(filter(None, parts)), headers)
+
+
 async def list_tracks(request: web.Request) -> web.Response:
     """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag."""
-    identity = _identify(request)
-    tracks = request.app[LIBRARY].tracks_for(identity.user_id, request.query.get("q", ""))
-    offset = _count(request, "offset", 0)
-    page = tracks[offset : offset + _count(request, "limit", len(tracks))]
-    write = partial(_list_body, request.app[CATALOGUE], page, identity.user_id)
-    body = write() if len(page) < LONG_LIST else await asyncio.to_thread(write)
-    return _personal(request, body, {"X-Total-Count": str(len(tracks))})
+    asked, now = AskedList.of(request), request.app[CLOCK]()
+    if request.app[LIBRARY].size < LONG_LIST:
+        return _personal(request, asked.body(request.app, now))
+    # As of the end of that time: tickets are good for as long as is promised.
+    now = (now // SHARED_FOR + 1) * SHARED_FOR
+    key = (asked, now, request.app[CATALOGUE].edition(asked.user_id))
+    make = partial(asyncio.to_thread, asked.body, request.app, now)
+    return _personal(request, await request.app[ANSWERS].shared(request, "list", key, make))
 
 
 async def get_track(request: web.Request) -> web.Response:
     """``GET /tracks/{id}``: one track."""
     user_id = _identify(request).user_id
     track = request.app[CATALOGUE].describe(user_id, request.match_info["id"])
-    return _personal(request, _json_bytes(track))
+    return _personal(request, _json_body(_json_bytes(track)))
 
 
 async def play(request: web.Request) -> web.Response:
@@ -184,7 +229,7 @@ async def update_state(request: web.Request) -> web.Response:
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
     room = await request.app[KEEPER].room(_identify(request).user_id)
-    return _personal(request, _json_bytes(room.perform(GetCurrentState()).to_json()))
+    return _personal(request, _json_body(_json_bytes(room.perform(GetCurrentState()).to_json())))
 
 
 async def open_session(request: web.Request) -> web.Response:
@@ -226,7 +271,9 @@ def _identify(request: web.Request) -> Identity:
     token = bearer_token(request.headers.get("Authorization"))
     if token is None:
         raise Unauthorized("send the token as: Authorization: Bearer TOKEN")
-    return request.app[TOKENS].verify(token, request.app[CLOCK]())
+    identity = request.app[TOKENS].verify(token, request.app[CLOCK]())
+    count_for(request, identity.user_id)
+    return identity
 
 
 async def _perform(
@@ -236,7 +283,7 @@ async def _perform(
     data = await _body(request) | {"trackId": request.match_info["id"]}
     room = await request.app[KEEPER].room(user_id)
     view = room.perform(to_command(data))
-    return _personal(request, _json_bytes(view.to_json()))
+    return _personal(request, _json_body(_json_bytes(view.to_json())))
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
@@ -253,50 +300,29 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
 
 
-def _count(request: web.Request, name: str, default: int) -> int:
+def _count(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
-        return default
+        return None
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise InvalidMessage(f'"{name}" must be a whole number, 0 or more')
     return int(text)
 
 
-def _list_body(catalogue: TrackCatalogue, tracks: Sequence[Track], user_id: str) -> bytes:
-    described = []
-    for track in tracks:
-        with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
-            described.append(catalogue.describe_for_list(user_id, track.id))
-    return _json_bytes({"tracks": described})
-
-
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
+def _json_bytes(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _personal(
-    request: web.Request, body: bytes, headers: Mapping[str, str] | None = None
-) -> web.Response:
+def _json_body(data: bytes, headers: Mapping[str, str] | None = None) -> Body:
+    return Body.of(data, "application/json; charset=utf-8", headers)
+
+
+def _personal(request: web.Request, body: Body) -> web.Response:
     """One user's answer: caches may keep it for that user, and must ask again (RFC 9111 §5.2.2)."""
-    response = web.Response(
-        body=body,
-        content_type="application/json",
-        charset="utf-8",
-        headers={
-            "Cache-Control": "private, no-cache",
-            "Vary": "Authorization, Origin",
-            **_NOSNIFF,
-            **(headers or {}),
-        },
-    )
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin", **_NOSNIFF}
     if request.method in {"GET", "HEAD"}:
-        etag = hashlib.blake2b(body, digest_size=16).hexdigest()
-        response.etag = etag
-        known = request.if_none_match or ()
-        if any(tag.value in {etag, "*"} for tag in known):
-            response.body = None
-            response.set_status(304)
-    return response
+        return answer(request, body, headers)
+    return web.Response(body=body.data, headers={"Content-Type": body.media_type, **headers})
 
 
 def _cookie_path(request: web.Request) -> str:

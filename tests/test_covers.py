@@ -228,13 +228,15 @@ class TestWhoMaySeeIt:
             async with client.get(f"/tracks/cover/{track_id}?{ticket}") as answer:
                 assert answer.status == status
 
-    async def test_the_session_cookie_is_enough(self, serve: Serve, auth: dict[str, str]) -> None:
+    async def test_the_session_cookie_opens_streams_alone(self, serve: Serve, auth: dict[str, str]) -> None:
         client = await serve()
         async with client.post("/session", headers=auth) as answer:
             assert answer.status == 204
         for base in ("", "/api"):
-            async with client.get(f"{base}/tracks/cover/hers") as answer:
+            async with client.get(f"{base}/tracks/stream/hers") as answer:
                 assert answer.status == 200
+            async with client.get(f"{base}/tracks/cover/hers") as answer:
+                assert answer.status == 401
 
 
 async def test_no_picture_is_read_by_a_scan(

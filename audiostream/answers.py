@@ -16,7 +16,8 @@ import hashlib
 import logging
 import time
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -30,7 +31,7 @@ from .shipments import StallWatch, disconnect
 
 PIECE: Final = 32 * 1024
 """Bytes that are given to a connection at once."""
-MOST_HELD: Final = 20 * 1024 * 1024
+MOST_HELD: Final = 16 * 1024 * 1024
 """Bytes of long bodies in memory, each counted once."""
 MOST_KEPT: Final = 6 * 1024 * 1024
 """Bytes of these that are kept for who asks next, while there is room for them."""
@@ -125,6 +126,7 @@ class Answers:
         self._bodies: WeakValueDictionary[Hashable, Body] = WeakValueDictionary()
         self._kept: OrderedDict[Hashable, Body] = OrderedDict()
         self._queued: Counter[Listener] = Counter()
+        self._threads: dict[str, Executor] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._own_turns: WeakValueDictionary[Listener, asyncio.Lock] = WeakValueDictionary()
 
@@ -133,11 +135,12 @@ class Answers:
         request: web.Request,
         kind: str,
         key: Hashable,
-        make: Callable[[], Awaitable[Body]],
+        make: Callable[[], Body],
     ) -> Body:
         """The body that is made now, or was made under the same key and is there still.
 
-        Of one kind one is made at a time, and only when there is room for the one before. Of all
+        ``make`` may block: each kind has a thread. One is made at a time, and only when there is
+        room for the one before; several threads would each keep what they once used. Of all
         that a listener asks for one is in that queue, so that nobody waits for a hundred others.
         Raises ``RateLimited`` for one that has too many in it.
         """
@@ -158,13 +161,24 @@ class Answers:
             if not self._queued[listener]:
                 del self._queued[listener]
 
-    async def _made(self, key: Hashable, make: Callable[[], Awaitable[Body]]) -> Body:
-        body = await make()
+    async def _made(self, key: tuple[str, Hashable], make: Callable[[], Body]) -> Body:
+        body = await asyncio.get_running_loop().run_in_executor(self._thread_of(key[0]), make)
         await self._room_for(len(body.data))
         self._bodies[key] = self._kept[key] = body
         while sum(len(each.data) for each in self._kept.values()) > MOST_KEPT:
             self._kept.popitem(last=False)
         return body
+
+    def _thread_of(self, kind: str) -> Executor:
+        thread = self._threads.get(kind)
+        if thread is None:
+            thread = self._threads[kind] = ThreadPoolExecutor(1, f"audiostream-{kind}")
+        return thread
+
+    def close(self) -> None:
+        """When nothing is asked for any more."""
+        for thread in self._threads.values():
+            thread.shutdown(wait=False)
 
     async def send(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """Send what a handler answered, and wait until the client has taken it.

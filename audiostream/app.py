@@ -207,6 +207,7 @@ async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
+    app[ANSWERS].close()
     app[streaming.DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 

@@ -72,12 +72,10 @@ async def cover(request: web.Request) -> web.Response:
     user_id = listener_of(request, track_id, takes_cookie=False)
     track = request.app[LIBRARY].find(track_id, user_id)
     count_for(request, user_id)
-    in_thread = partial(asyncio.get_running_loop().run_in_executor, request.app[FILES])
-    version = await in_thread(_version_of, track)
+    loop = asyncio.get_running_loop()
+    version = await loop.run_in_executor(request.app[FILES], _version_of, track)
     key = (track.id, track.album, track.artist, track.title, version)
-    found = await request.app[ANSWERS].shared(
-        request, "cover", key, partial(in_thread, picture_of, track)
-    )
+    found = await request.app[ANSWERS].shared(request, "cover", key, partial(picture_of, track))
     return answer(request, found, _HEADERS)
 
 

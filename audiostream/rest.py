@@ -200,7 +200,7 @@ async def list_tracks(request: web.Request) -> web.Response:
     # As of the end of that time: tickets are good for as long as is promised.
     now = (now // SHARED_FOR + 1) * SHARED_FOR
     key = (asked, now, request.app[CATALOGUE].edition(asked.user_id))
-    make = partial(asyncio.to_thread, asked.body, request.app, now)
+    make = partial(asked.body, request.app, now)
     return _personal(request, await request.app[ANSWERS].shared(request, "list", key, make))
 
 

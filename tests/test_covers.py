@@ -228,7 +228,9 @@ class TestWhoMaySeeIt:
             async with client.get(f"/tracks/cover/{track_id}?{ticket}") as answer:
                 assert answer.status == status
 
-    async def test_the_session_cookie_opens_streams_alone(self, serve: Serve, auth: dict[str, str]) -> None:
+    async def test_the_session_cookie_opens_streams_alone(
+        self, serve: Serve, auth: dict[str, str]
+    ) -> None:
         client = await serve()
         async with client.post("/session", headers=auth) as answer:
             assert answer.status == 204

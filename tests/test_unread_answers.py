@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-from aiohttp import ClientSession
-
-from audiostream import Settings
-from audiostream.app import tokens_of
-
-from .conftest import SECRET, Launch, ServerProcess
-from .test_covers import JPEG, mp3
+from .conftest import ServerProcess
+from .test_covers import JPEG
 
 Token = Callable[..., str]
 

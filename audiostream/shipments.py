@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from .descriptors import OpenFile
@@ -174,6 +175,22 @@ class StallWatch:
             self._transport.abort()
             return
         self._look_later()
+
+
+def disconnect(transport: asyncio.BaseTransport) -> None:
+    """End a connection, also while asyncio sends on it.
+
+    The transport learns of it as of a client that left, and closes the descriptor when it no
+    longer waits for it: ``abort`` during ``loop.sendfile`` leaves a writer on a descriptor that
+    is soon another connection's.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+            return
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def _acknowledged(connection: socket.socket | None) -> int | None:

@@ -79,7 +79,7 @@ RENEWED_AFTER: Final = TRUSTED_FOR / 2
 _REQUEST = re.compile(
     rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~]*\r\n)+)\r\n"
 )
-_FIELD = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
+_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
 _STREAM = re.compile(rb"(?:/api)?/tracks/stream/([A-Za-z0-9_-]+)(?:\?ticket=([A-Za-z0-9_.-]+))?")
 _COOKIES = re.compile(rb"[A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+(?:; [A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+)*")
 
@@ -99,7 +99,7 @@ _OTHERS = frozenset(
 
 # The value of a Range field as players write it, and where a request has it.
 _POSITIONS = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{0,18})")
-_RANGE = re.compile(rb"\r\nrange:[\t ]*([^\r\n]*?)[\t ]*\r\n", re.IGNORECASE)
+_RANGE = re.compile(rb"\r\nrange:[\t ]*+([^\t\r\n ]*+)[\t ]*+\r\n", re.IGNORECASE)
 _LONGEST_RANGE: Final = len(b"bytes=-") + 2 * 18
 
 # A file system that rules sendfile out. All other failures are of one client or one file.
@@ -119,7 +119,7 @@ def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
     if found is None:
         return None
     lines = _FIELD.findall(found[2])
-    fields = {name.lower(): value for name, value in lines}
+    fields = {name.lower(): value.strip(b"\t ") for name, value in lines}
     if len(fields) != len(lines) or b"host" not in fields or not _FRAMING.isdisjoint(fields):
         return None
     if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":

@@ -80,7 +80,7 @@ def count_out(streams: Counter[str], listener: str) -> None:
         del streams[listener]
 
 
-def listener_of(request: web.Request, track_id: str) -> str | None:
+def listener_of(request: web.Request, track_id: str, *, takes_cookie: bool = True) -> str | None:
     """Who asks, by Bearer header, ticket or session cookie; None where streams are public.
 
     One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
@@ -100,7 +100,7 @@ def listener_of(request: web.Request, track_id: str) -> str | None:
         return None if value is None else tokens.verify_session(value, now)
 
     refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-    for look in (by_header, by_ticket, by_cookie):
+    for look in (by_header, by_ticket, *([by_cookie] if takes_cookie else [])):
         try:
             identity = look()
         except Unauthorized as error:

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from aiohttp import web
@@ -162,6 +162,16 @@ def _serve(options: argparse.Namespace) -> None:
 
 async def _run(app: web.Application, settings: Settings) -> None:
     """Serve until a signal says stop. Raises ``OSError`` where the port cannot be had."""
+    stop = asyncio.Event()
+    async with listening(app, settings) as server:
+        _stop_at_signals(stop)
+        _announce(server)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, settings: Settings) -> AsyncIterator[asyncio.Server]:
+    """Serve ``app`` inside. Raises ``OSError`` where the port cannot be had."""
     runner = web.AppRunner(
         app,
         access_log=access_logger if settings.access_log else None,
@@ -171,15 +181,15 @@ async def _run(app: web.Application, settings: Settings) -> None:
         lingering_time=LINGERING_TIME,
     )
     await runner.setup()
-    stop, desk, behind = asyncio.Event(), Desk(app), cast(web.Server, runner.server)
+    desk, behind = Desk(app), cast(web.Server, runner.server)
     try:
         server = await asyncio.get_running_loop().create_server(
             lambda: Shortcut(desk, behind()), settings.host, settings.port, backlog=BACKLOG
         )
-        _stop_at_signals(stop)
-        _announce(server)
-        await stop.wait()
-        server.close()
+        try:
+            yield server
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
         desk.close()

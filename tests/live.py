@@ -26,7 +26,7 @@ from audiostream import Settings, create_app
 from audiostream.__main__ import listening
 from audiostream.keys import LIBRARY, STREAMS, WAITING
 
-from .attacks import Answer, bearer, request
+from .attacks import Answer, bearer, request, upgrade
 from .conftest import PATIENCE, until
 
 SMALL_BUFFER = 4096
@@ -183,11 +183,15 @@ async def run_live(settings: Settings) -> AsyncIterator[Live]:
         app = create_app(settings)
         async with listening(app, replace(settings, host="127.0.0.1", port=0)) as server:
             await asyncio.to_thread(app[LIBRARY].scan)
-            port = server.sockets[0].getsockname()[1]
+            live = Live(app, server.sockets[0].getsockname()[1])
+            async with live.line() as line:  # what is made for the first WebSocket stays
+                line.send(upgrade())
+                assert Answer.of(await line.read_head()).status == 101
+            await until(lambda: not app[WAITING])
             started = Ledger.of(app)
-            yield Live(app, port)
+            yield live
             await returns_to(started, app)
-        del app, server
+        del app, server, live
         gc.collect()
         await until(lambda: open_descriptors() <= before)
 

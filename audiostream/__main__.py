@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -37,6 +38,13 @@ LINGERING_TIME = 1.0
 """Seconds that a refused request's body is still read, so that its client sees the refusal."""
 BACKLOG = 128
 """Connections that may wait to be accepted."""
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first question, seconds between two, unanswered ones at the end.
+
+A peer that vanished is found in two minutes; by the kernel's own values it would take over two
+hours. A minute is less than what home routers remember a silent connection for, so that a paused
+player keeps its own, and more than enough for a phone to sleep.
+"""
 _OPTIONS = {
     "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
     "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
@@ -186,6 +194,8 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[a
         server = await asyncio.get_running_loop().create_server(
             lambda: Shortcut(desk, behind()), settings.host, settings.port, backlog=BACKLOG
         )
+        for each in server.sockets:
+            _look_for_dead_peers(each)
         try:
             yield server
         finally:
@@ -193,6 +203,14 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[a
     finally:
         await runner.cleanup()
         desk.close()
+
+
+def _look_for_dead_peers(listener: socket.socket) -> None:
+    """Have the kernel ask those who say nothing whether they live; connections inherit it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        with suppress(AttributeError, OSError):  # not every system has all of them
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 
 from aiohttp import web
@@ -25,7 +25,7 @@ REGISTRY = web.AppKey("audiostream_registry", Registry)
 KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
-STREAMS: web.AppKey[Counter[str]] = web.AppKey("audiostream_streams")
+STREAMS: web.AppKey[Counter[Hashable]] = web.AppKey("audiostream_streams")
 WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
 FILES = web.AppKey("audiostream_files", Executor)
 

@@ -79,7 +79,7 @@ class Descriptors:
         self,
         close: Callable[[io.FileIO], object],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = lambda: time.monotonic(),
         most: int = MOST_AT_REST,
     ) -> None:
         self._close = close

@@ -342,12 +342,17 @@ async def test_a_peer_that_vanished_is_asked_for_by_the_system(launch: Launch) -
         line.send(request("GET", "/healthz", {"Connection": "keep-alive"}))
         await line.read_head()
         port = line.connection.getsockname()[1]
-        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        [timer] = [
-            row[5]
-            for row in rows
-            if row[1].endswith(f":{server.port:04X}") and row[2].endswith(f":{port:04X}")
-        ]
-        kind, _, left = timer.partition(":")
+        kind, _, left = tcp_timer(server.port, port).partition(":")
         assert kind == "02"  # keep-alive: proc(5), net/tcp
         assert 0 < int(left, 16) / os.sysconf("SC_CLK_TCK") <= 60
+
+
+def tcp_timer(ours: int, theirs: int) -> str:
+    """What the system waits for on a connection between two ports of this machine."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    [timer] = [
+        row[5]
+        for row in rows
+        if row[1].endswith(f":{ours:04X}") and row[2].endswith(f":{theirs:04X}")
+    ]
+    return timer

@@ -28,12 +28,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
@@ -250,7 +252,7 @@ class Desk:
         self._tokens = app[TOKENS]
         self._library = app[LIBRARY]
         self._files = app[FILES]
-        self._renewing: dict[str, asyncio.Task[None]] = {}
+        self._renewing: set[str] = set()
         # What to write on: again the same, as fresh memory costs more than filling it.
         self._sheet = memoryview(bytearray(LITTLE + LONGEST_HEAD))
 
@@ -272,7 +274,7 @@ class Desk:
         if opened is None:
             return None
         if opened.opened_at < now - RENEWED_AFTER and opened.path not in self._renewing:
-            self._renewing[opened.path] = asyncio.create_task(self._renew(opened.path))
+            self._renew(opened.path)
         lines = heads(opened, int(time.time()))
         if question.if_range is not None and question.if_range != lines.etag:
             return None
@@ -325,17 +327,21 @@ class Desk:
             return None
         return Answer(user_id, decision.status, text, len(head), opened, body)
 
-    async def _renew(self, path: str) -> None:
+    def _renew(self, path: str) -> None:
         """Open a file again that is in use, before its descriptor is too old to be trusted."""
         now = time.monotonic()
-        try:
-            loop = asyncio.get_running_loop()
-            file, status = await loop.run_in_executor(self._files, open_regular, path)
-        except OSError:
-            return  # whoever asks next is told by aiohttp's way
-        finally:
-            del self._renewing[path]
-        self.descriptors.give(OpenFile(path, file, status, now))
+
+        def renewed(job: asyncio.Future[tuple[io.FileIO, os.stat_result]]) -> None:
+            self._renewing.remove(path)
+            if not job.cancelled() and job.exception() is None:
+                # Whoever asks next is told of a failure by aiohttp's way.
+                self.descriptors.give(OpenFile(path, *job.result(), now))
+
+        loop = asyncio.get_running_loop()
+        with suppress(RuntimeError):  # the executor has been shut down
+            job = loop.run_in_executor(self._files, open_regular, path)
+            self._renewing.add(path)
+            job.add_done_callback(renewed)
 
 
 class Shortcut(asyncio.BufferedProtocol):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -18,14 +19,15 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from audiostream.__main__ import main
-from audiostream.keys import TOKENS
+from audiostream import Settings, create_app
+from audiostream.__main__ import listening, main
+from audiostream.keys import LIBRARY, TOKENS
 from audiostream.settings import Limits
 from audiostream.streaming import AudioFileResponse
 
 from .attacks import Answer, bearer, request, upgrade
 from .conftest import SECRET, Launch, until, write_wav
-from .live import LONG, SMALL_BUFFER, Line, Live, RunLive, open_files, stream_request
+from .live import LONG, SMALL_BUFFER, Line, Live, RunLive, no_complaints, open_files, stream_request
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was taken")
 
@@ -125,6 +127,26 @@ class TestWhatACutLeavesBehind:
                 line.reset()
             await until(lambda: not server.streams)
             await answers_at_once(server, token())
+
+    @each_way
+    async def test_a_stop_with_some_of_them_leaves_nothing_behind(
+        self, settings: Settings, token: Token, ask: Ask
+    ) -> None:
+        before = len(open_files())
+        with no_complaints():
+            app = create_app(settings)
+            async with listening(app, replace(settings, port=0)) as listener:
+                await asyncio.to_thread(app[LIBRARY].scan)
+                server = Live(app, listener.sockets[0].getsockname()[1])
+                await warm(server, token())
+                lines = AsyncExitStack()
+                for _ in range(5):
+                    await stall(lines, server, ask(server, token()))
+                assert server.streams == 5
+            assert not server.streams
+            assert len(asyncio.all_tasks()) == 1
+            await lines.aclose()
+            await until(lambda: len(open_files()) <= before)
 
     async def test_a_stop_with_many_of_them_is_a_clean_exit_within_5_s(
         self, launch: Launch, token: Token

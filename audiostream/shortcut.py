@@ -91,6 +91,8 @@ _SESSION = re.compile(rb"%s=([A-Za-z0-9_.-]+)" % SESSION_COOKIE.encode())
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"te"})
 """Fields of requests behind which something else than the next request may come."""
+_GOES_ON = (b"content-length", b"transfer-encoding", b"upgrade")
+"""What is said somewhere before anything that is neither a head nor an empty line."""
 _OTHERS = frozenset(
     {
         b"authorization",
@@ -363,10 +365,10 @@ class Shortcut(asyncio.BufferedProtocol):
         "_connection",
         "_desk",
         "_end_shipment",
+        "_has_heads_alone",
         "_idle_since",
         "_is_plain",
         "_last_bytes",
-        "_may_have_upgraded",
         "_question",
         "_transport",
         "_waited_for",
@@ -383,7 +385,7 @@ class Shortcut(asyncio.BufferedProtocol):
         self._closing_idle: asyncio.TimerHandle | None = None
         self._waited_for: object = None  # that of aiohttp at the last answer from here
         self._closing_answered: asyncio.TimerHandle | None = None
-        self._may_have_upgraded = False
+        self._has_heads_alone = True
         self._last_bytes = b""
         self._end_shipment: Callable[[], None] | None = None
         self._came_early: bytes | None = None  # while a shipment was under way; b"" is the end
@@ -407,8 +409,8 @@ class Shortcut(asyncio.BufferedProtocol):
             self._came_early = b""
             return True
         self._behind.eof_received()
-        if self._may_have_upgraded or not hasattr(self._behind, "_waiter"):
-            return False
+        if not self._has_heads_alone or not hasattr(self._behind, "_waiter"):
+            return False  # what waits for the rest of a body, or for frames, ends
         if self._is_idle():
             return False
         if self._closing_answered is None:
@@ -454,10 +456,10 @@ class Shortcut(asyncio.BufferedProtocol):
         return read
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
-        if not self._may_have_upgraded:
-            seen = self._last_bytes + data
-            self._may_have_upgraded = b"upgrade" in seen.lower()
-            self._last_bytes = seen[-len(b"upgrad") :]
+        if self._has_heads_alone:
+            seen = (self._last_bytes + data).lower()
+            self._has_heads_alone = not any(name in seen for name in _GOES_ON)
+            self._last_bytes = seen[1 - max(map(len, _GOES_ON)) :]
         self._behind.data_received(data)
 
     def _may_answer(self) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from audiostream.keys import TOKENS
 from audiostream.settings import Limits
 
-from .attacks import Answer, request, upgrade
+from .attacks import Answer, bearer, request, upgrade
 from .live import Line, Live, RunLive, stream_request
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way")
@@ -168,6 +168,16 @@ class TestTheLastRequest:
             line.end()
             began = time.monotonic()
             assert await closes_after(line, began) < 2.0
+
+    async def test_half_a_body_is_the_end_too(self, live: RunLive, token: Token) -> None:
+        async with live(limits=Limits(body_timeout=60)) as server, server.line() as line:
+            half = {**bearer(token()), "Content-Length": "100", "Connection": "keep-alive"}
+            line.send(request("POST", "/tracks/play/song", half) + b"{")
+            await asyncio.sleep(0.1)
+            line.end()
+            began = time.monotonic()
+            await line.read_to_end()
+            assert time.monotonic() - began < 2.0
 
     async def test_a_websocket_whose_client_has_said_all_ends(self, live: RunLive) -> None:
         async with live() as server, server.line() as line:

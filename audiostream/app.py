@@ -50,6 +50,7 @@ from .keys import (
 from .library import Library, ScanProgress
 from .registry import Registry
 from .settings import Settings
+from .shipments import Listeners
 from .sockets import Turn
 from .store import ScanCache, Store
 from .tokens import Tokens
@@ -95,6 +96,7 @@ def create_app(
     app[RESCAN] = asyncio.Event()
     app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()
+    app[streaming.LISTENERS] = Listeners(app[STREAMS], settings.limits.stall_timeout)
     app[WAITING] = Counter()
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
@@ -225,6 +227,7 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
         newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
         app[TOKENS].revoked = revoked
         gateway.close_revoked(app, newly)
+        app[streaming.LISTENERS].cut_all_of(newly)
 
     keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
     app[KEEPER] = keeper

@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "registry",
         "rest",
         "settings",
+        "shipments",
         "socketio_gateway",
         "sockets",
         "store",
@@ -82,6 +83,7 @@ MAY_IMPORT = {
     "messages": {"errors"},
     "pages": {"answers"},
     "playback": {"errors", "messages"},
+    "readahead": set(),
     "registry": {"errors", "messages", "playback"},
     "rest": {
         "allowance",
@@ -96,8 +98,17 @@ MAY_IMPORT = {
     },
     "search": {"errors"},
     "settings": {"errors"},
-    "shipments": {"descriptors"},
-    "shortcut": {"cookies", "descriptors", "errors", "keys", "logs", "shipments", "streaming"},
+    "shipments": {"descriptors", "readahead"},
+    "shortcut": {
+        "cookies",
+        "descriptors",
+        "errors",
+        "keys",
+        "logs",
+        "readahead",
+        "shipments",
+        "streaming",
+    },
     "sockets": {"arrivals", "frames"},
     "store": {"errors", "playback"},
     "socketio_gateway": {
@@ -113,7 +124,16 @@ MAY_IMPORT = {
     "tag_reader": {"tags"},
     "tags": set(),
     "tags_worker": {"bounded_file", "durations", "id3", "tags"},
-    "streaming": {"descriptors", "errors", "formats", "keys", "library", "shipments", "tokens"},
+    "streaming": {
+        "descriptors",
+        "errors",
+        "formats",
+        "keys",
+        "library",
+        "readahead",
+        "shipments",
+        "tokens",
+    },
     "tokens": {"errors"},
 }
 CORE = {

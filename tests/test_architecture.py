@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "keys": {"cookies", "keeper", "library", "registry", "settings", "tokens"},
     "library": {"errors", "folders", "formats", "manifest", "search", "tag_reader", "tags"},
     "logs": set(),
-    "manifest": {"folders", "search"},
+    "manifest": {"folders", "search", "tags"},
     "messages": {"errors"},
     "pages": {"answers"},
     "playback": {"errors", "messages"},

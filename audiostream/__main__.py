@@ -26,7 +26,7 @@ from . import __version__, store, systemd
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
-from .listeners import BACKLOG, Listeners, listen
+from .listening_sockets import BACKLOG, ListeningSockets, listen
 from .logs import AccessLogger, JsonFormatter, PlainFormatter, Tame
 from .settings import Settings, state_file
 from .shortcut import Desk, Shortcut
@@ -164,6 +164,16 @@ def _serve(options: argparse.Namespace) -> None:
 
 async def _run(app: web.Application, settings: Settings) -> None:
     """Serve until a signal says stop. Raises ``SettingsError`` where an address cannot be had."""
+    stop = asyncio.Event()
+    async with listening(app, settings) as sockets:
+        _stop_at_signals(stop)
+        _announce(sockets)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, settings: Settings) -> AsyncIterator[ListeningSockets]:
+    """Serve ``app`` inside. Raises ``SettingsError`` where an address cannot be had."""
     runner = web.AppRunner(
         app,
         access_log=access_logger if settings.access_log else None,
@@ -173,13 +183,11 @@ async def _run(app: web.Application, settings: Settings) -> None:
         lingering_time=LINGERING_TIME,
     )
     await runner.setup()
-    stop, desk, behind = asyncio.Event(), Desk(app), cast(web.Server, runner.server)
+    desk, behind = Desk(app), cast(web.Server, runner.server)
     try:
-        with listen(settings.hosts, settings.port) as listeners:
-            async with _accepting(listeners, lambda: Shortcut(desk, behind())):
-                _stop_at_signals(stop)
-                _announce(listeners)
-                await stop.wait()
+        with listen(settings.hosts, settings.port) as sockets:
+            async with _accepting(sockets, lambda: Shortcut(desk, behind())):
+                yield sockets
     finally:
         await runner.cleanup()
         desk.close()
@@ -187,14 +195,14 @@ async def _run(app: web.Application, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _accepting(
-    listeners: Listeners, protocol: Callable[[], asyncio.BaseProtocol]
+    sockets: ListeningSockets, protocol: Callable[[], asyncio.BaseProtocol]
 ) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        for each in listeners.tcp:
+        for each in sockets.tcp:
             server = await loop.create_server(protocol, sock=each, backlog=BACKLOG)
             stack.callback(server.close)
-        for each in listeners.unix:
+        for each in sockets.unix:
             server = await loop.create_unix_server(protocol, sock=each, backlog=BACKLOG)
             stack.callback(server.close)
         yield
@@ -215,8 +223,8 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _announce(listeners: Listeners) -> None:
-    _log.info("listening at %s; stop with Ctrl+C", listeners.shown())
+def _announce(sockets: ListeningSockets) -> None:
+    _log.info("listening at %s; stop with Ctrl+C", sockets.shown())
     systemd.notify("READY=1")
 
 

@@ -1,7 +1,7 @@
 """Content codings: whether an answer is compressed, and under which entity tag.
 
 Here: the choice by ``Accept-Encoding`` (RFC 9110 §12.5.3), and gzip. Not here: which answers may
-be compressed (``rest``).
+be compressed (``rest``), and how they are sent (``answers``).
 
 Lists of tracks are, although they have secrets in them, the tickets. What guesses a secret from
 the length of an answer (BREACH) needs a page that makes a browser ask again and again with its
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,46 +29,44 @@ _CODING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A body as it is sent, and the entity tag of just these bytes, without quotes."""
+class Wish:
+    """Whether an asker prefers gzip, of a body that is worth it and of a short one."""
 
-    body: bytes
-    etag: str
-    is_gzip: bool = False
+    if_long: bool = False
+    if_short: bool = False
+
+    @classmethod
+    def of(cls, accept_encoding: str | None) -> Wish:
+        """From an ``Accept-Encoding`` field, None where there is none.
+
+        A short body is compressed for those alone that refuse it as it is. Who takes neither gets
+        it as it is (§12.4.1 lets a server choose). Never raises: what is malformed names no coding.
+        """
+        weights = _weights(accept_encoding or "")
+        gzip_weight = weights.get("gzip", weights.get("*", 0.0))
+        plain = weights.get("identity", 0.0 if weights.get("*") == 0 else None)
+        if plain == 0:
+            return cls(gzip_weight > 0, gzip_weight > 0)
+        return cls(gzip_weight > 0 and gzip_weight >= (plain or 0.0))
+
+    def is_gzip(self, length: int) -> bool:
+        """Whether a body of that many bytes is to be compressed."""
+        return self.if_long if length >= WORTHWHILE else self.if_short
 
 
-def encode(
-    body: bytes, etag: str, accept_encoding: str | None, known: Collection[str] = ()
-) -> Encoded:
-    """A body in the coding that its asker prefers. ``etag`` is that of the body as it is.
-
-    ``known`` are the tags of what the asker has, or ``*``: where one is of this body in any coding,
-    the answer has that tag, and nothing is compressed. Blocks for 7 ms per megabyte, and lets other
-    threads run meanwhile.
-    """
-    compressed_etag = f"{etag}-gzip"  # other bytes, so another strong tag (§8.8.3.3)
-    for tag in (etag, compressed_etag):
-        if tag in known:
-            return Encoded(body, tag)
-    if "*" in known or not takes_gzip(accept_encoding, is_long=len(body) >= WORTHWHILE):
-        return Encoded(body, etag)
-    return Encoded(gzip.compress(body, LEVEL, mtime=0), compressed_etag, is_gzip=True)
+def compressed(data: bytes) -> bytes:
+    """By gzip, always to the same bytes. Blocks for 7 ms per megabyte; other threads run on."""
+    return gzip.compress(data, LEVEL, mtime=0)
 
 
-def takes_gzip(accept_encoding: str | None, *, is_long: bool) -> bool:
-    """Whether gzip is the better answer to an ``Accept-Encoding`` field.
+def compressed_etag(etag: str) -> str:
+    """The strong tag of what is compressed: other bytes, so another tag (§8.8.3.3)."""
+    return f'{etag[:-1]}-gzip"'
 
-    A short body is compressed for those alone that refuse it as it is. Who takes neither gets it
-    as it is (§12.4.1 lets a server choose). Never raises: what is malformed names no coding.
-    """
-    if accept_encoding is None:
-        return False
+
+def _weights(accept_encoding: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in accept_encoding.split(","):
         if found := _CODING.fullmatch(part.strip(" \t")):
             weights[found[1].lower().removeprefix("x-")] = float(found[2] or 1)
-    wanted = weights.get("gzip", weights.get("*", 0.0))
-    plain = weights.get("identity", 0.0 if weights.get("*") == 0 else None)
-    if plain == 0:
-        return wanted > 0
-    return is_long and wanted > 0 and wanted >= (plain or 0.0)
+    return weights

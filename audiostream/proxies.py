@@ -19,7 +19,7 @@ alone, and pass on what a client says in it. What cannot be understood is not be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -126,18 +126,18 @@ def _name(peer: str | None, address: Address | None) -> str:
     return UNIX if address is None else str(address)
 
 
-def _hops(field: Field) -> list[_Hop]:
-    """What the proxies say, the nearest first."""
+def _hops(field: Field) -> Iterator[_Hop]:
+    """What the proxies say, the nearest first. Few are looked at, and anybody can write many."""
     addresses, schemes, hosts = (
         [value.strip(" \t") for value in reversed(field(f"x-forwarded-{name}").split(","))]
         for name in ("for", "proto", "host")
     )
     if any(chain(addresses, schemes, hosts)):
-        return [
-            _Hop(_address(address), _scheme(_at(schemes, place)), _host(_at(hosts, place)))
-            for place, address in enumerate(addresses)
-        ]
-    return [_element(text) for text in reversed(field("forwarded").split(","))]
+        for place, address in enumerate(addresses):
+            yield _Hop(_address(address), _scheme(_at(schemes, place)), _host(_at(hosts, place)))
+        return
+    for text in reversed(field("forwarded").split(",")):
+        yield _element(text)
 
 
 def _at(values: list[str], place: int) -> str:

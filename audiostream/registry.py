@@ -246,7 +246,7 @@ class Room:
             tolerance=self._tolerance,
             wall_time=self._wall_clock(),
         )
-        if not is_listed and outcome.state.track_id != before.track_id:
+        if not is_listed and _starts(command, before, outcome.state):
             raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
@@ -300,9 +300,8 @@ class Room:
         """The listed duration of a command's track, and whether it is listed at all.
 
         A rescan may have taken it from this user while it is played: then it may still be paused,
-        sought in and reported on, and what is known of its duration stays. So may, until they are
-        told of another, those who were sent it lately; but it does not become current again.
-        Raises ``TrackNotFound`` for any other (rule 9).
+        sought in and reported on, and what is known of its duration stays. So may, until it is
+        some time ago, what was played before it. Raises ``TrackNotFound`` for any other (rule 9).
         """
         try:
             return self._catalogue.duration(self.user_id, track_id), True
@@ -438,6 +437,7 @@ class Room:
 
     def _describe(self, device: Device, now: float) -> dict[str, Any]:
         doing, position = device.listener.doing, None
+        reported = device.listener.reported
         if doing is not None:
             position = doing.position_at(now)
             if doing.track_id == self.state.track_id:
@@ -449,6 +449,7 @@ class Room:
             "trackId": doing and doing.track_id,
             "currentTime": None if position is None else round(position, 3),
             "isPlaying": doing is not None and doing.is_playing,
+            "reportAge": None if reported is None else round(now - reported.at, 3),
         }
 
     def _payload(self, event: str, now: float, told: Sighting | None = None) -> str:
@@ -471,6 +472,16 @@ class Room:
         if described is not self._described:
             self._described, self._written = described, messages.to_text(described)
         return self._written
+
+
+def _starts(command: Change, before: State, after: State) -> bool:
+    """Whether a command makes its track the current one, or has it play where it was paused.
+
+    A player that plays, and reports so, has started by itself.
+    """
+    if before.track_id != after.track_id:
+        return True
+    return after.is_playing and not before.is_playing and not isinstance(command, Report)
 
 
 class Registry:

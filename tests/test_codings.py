@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.codings import WORTHWHILE, encode, takes_gzip
+from audiostream.codings import WORTHWHILE, Wish, compressed
 
 from .conftest import Client, Serve, write_wav
 
@@ -53,22 +53,20 @@ Token = Callable[..., str]
     ],
 )
 def test_the_choice(field: str | None, long: bool, short: bool) -> None:
-    assert takes_gzip(field, is_long=True) is long
-    assert takes_gzip(field, is_long=False) is short
+    wish = Wish.of(field)
+    assert wish.is_gzip(WORTHWHILE) is long
+    assert wish.is_gzip(WORTHWHILE - 1) is short
 
 
-@given(st.text(max_size=60), st.booleans())
-def test_no_field_raises(field: str, is_long: bool) -> None:
-    assert takes_gzip(field, is_long=is_long) in {True, False}
+@given(st.text(max_size=60))
+def test_no_field_raises(field: str) -> None:
+    assert Wish.of(field).if_long >= Wish.of(field).if_short
 
 
-def test_equal_bodies_are_equal_bytes_under_one_tag_and_no_other_coding_has_it() -> None:
+def test_equal_bodies_are_equal_bytes() -> None:
     body = b"x" * WORTHWHILE
-    first, second = (encode(body, "tag", "gzip") for _ in range(2))
-    assert first == second
-    assert gzip.decompress(first.body) == body
-    assert encode(body, "tag", None).etag == "tag" != first.etag
-    assert not encode(body[1:], "tag", "gzip").is_gzip
+    assert compressed(body) == compressed(body)
+    assert gzip.decompress(compressed(body)) == body
 
 
 @pytest.fixture

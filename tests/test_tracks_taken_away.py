@@ -68,11 +68,17 @@ async def test_it_is_paused_and_sought_and_reported_on_over_a_socket(
         frame = await phone.ask("updateStreaming", **report)
         assert (frame["event"], frame["data"]["trackId"]) == ("trackState", "song")
         assert frame["data"]["duration"] == 60
-        frame = await phone.ask("pauseTrack", trackId="song")
-        assert (frame["event"], frame["data"]["isPlaying"]) == ("trackPaused", False)
         frame = await phone.ask("playTrack", trackId="song", currentTime=30.0)
         assert (frame["event"], frame["data"]["currentTime"]) == ("trackPlaying", 30.0)
         assert "track" not in frame["data"]
+        frame = await phone.ask("pauseTrack", trackId="song")
+        assert (frame["event"], frame["data"]["isPlaying"]) == ("trackPaused", False)
+        frame = await phone.ask("playTrack", trackId="song")
+        assert frame["data"]["code"] == "track_not_found"
+        frame = await phone.ask("getCurrentState")
+        assert (frame["data"]["trackId"], frame["data"]["isPlaying"]) == ("song", False)
+        report = {"trackId": "song", "currentTime": 30.0, "isPlaying": False}
+        assert (await phone.ask("updateStreaming", **report))["event"] == "trackState"
         async with client.get(address) as answer:
             assert answer.status == 404
         assert (await phone.ask("playTrack", trackId="other"))["event"] == "trackPlaying"
@@ -86,11 +92,14 @@ async def test_it_is_paused_and_sought_over_rest(
     client = await serve()
     assert (await _hers(client, "/tracks/play/song", token(), {"currentTime": 10.0}))[0] == 200
     await take_away(client)
-    status, state = await _hers(client, "/tracks/pause/song", token(), {})
+    for is_playing in (True, False):
+        sought = {"currentTime": 40.0, "isPlaying": is_playing}
+        status, state = await _hers(client, "/tracks/update-state/song", token(), sought)
+        assert (status, state["currentTime"], state["duration"]) == (200, 40.0, 60)
+    status, state = await _hers(client, "/tracks/pause/song", token(), {"currentTime": 20.0})
     assert (status, state["trackId"], state["isPlaying"]) == (200, "song", False)
-    sought = {"currentTime": 40.0, "isPlaying": True}
-    status, state = await _hers(client, "/tracks/update-state/song", token(), sought)
-    assert (status, state["currentTime"], state["duration"]) == (200, 40.0, 60)
+    for path, body in (("play", {}), ("update-state", {"currentTime": 1, "isPlaying": True})):
+        assert (await _hers(client, f"/tracks/{path}/song", token(), body))[0] == 404
     assert (await _hers(client, "/tracks/current-state", token()))[1]["trackId"] == "song"
     assert (await _hers(client, "/tracks/song", token()))[0] == 404
     assert (await _hers(client, "/tracks/play/other", token(), {}))[0] == 200

@@ -18,7 +18,7 @@ from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
 from audiostream.__main__ import main
 from audiostream.errors import SettingsError
-from audiostream.listeners import listen
+from audiostream.listening_sockets import listen
 
 from .conftest import SECRET, Launch, ServerProcess
 from .peer import connect
@@ -71,20 +71,20 @@ class TestTcp:
     @needs_ipv6
     @pytest.mark.parametrize("host", ["::", "::0"])
     def test_all_addresses_of_ipv6_are_those_of_ipv4_too(self, host: str) -> None:
-        with listen([host], 0) as listeners:
-            [port] = {each.getsockname()[1] for each in listeners.tcp}
+        with listen([host], 0) as sockets:
+            [port] = {each.getsockname()[1] for each in sockets.tcp}
             for address in ("127.0.0.1", "::1"):
                 knock(address, port)
-            assert listeners.shown() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
+            assert sockets.shown() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
 
     @needs_ipv6
     def test_an_ipv4_client_is_one_there_as_well(self) -> None:
-        with listen(["::"], 0) as listeners:
-            port = listeners.tcp[0].getsockname()[1]
+        with listen(["::"], 0) as sockets:
+            port = sockets.tcp[0].getsockname()[1]
             peers = set()
             for host in ("127.0.0.1", "::1"):
                 with socket.create_connection((host, port)):
-                    for each in listeners.tcp:
+                    for each in sockets.tcp:
                         each.settimeout(0.5)
                         try:
                             accepted, peer = each.accept()
@@ -103,24 +103,24 @@ class TestTcp:
             return real(family, *args, **more)
 
         monkeypatch.setattr(socket, "socket", without)
-        with listen(["::"], 0) as listeners:
-            [only] = listeners.tcp
-            assert listeners.shown().endswith("(all IPv4 addresses)")
+        with listen(["::"], 0) as sockets:
+            [only] = sockets.tcp
+            assert sockets.shown().endswith("(all IPv4 addresses)")
             assert only.family is socket.AF_INET
         with pytest.raises(SettingsError, match=r"cannot listen at \[::1\]:0: Address family not"):
             listen(["::1"], 0).__enter__()
 
     @needs_ipv6
     def test_several_addresses_have_one_port_and_are_shown_as_urls(self) -> None:
-        with listen(["127.0.0.1", "::1", "127.0.0.1"], 0) as listeners:
-            [port] = {each.getsockname()[1] for each in listeners.tcp}
-            assert listeners.shown() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
+        with listen(["127.0.0.1", "::1", "127.0.0.1"], 0) as sockets:
+            [port] = {each.getsockname()[1] for each in sockets.tcp}
+            assert sockets.shown() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
 
     def test_what_all_addresses_include_is_not_listened_at_again(self) -> None:
-        with listen(["127.0.0.1", "0.0.0.0", "localhost"], 0) as listeners:
-            everywhere = [e for e in listeners.tcp if e.family is socket.AF_INET]
+        with listen(["127.0.0.1", "0.0.0.0", "localhost"], 0) as sockets:
+            everywhere = [e for e in sockets.tcp if e.family is socket.AF_INET]
             assert [each.getsockname()[0] for each in everywhere] == ["0.0.0.0"]
-            assert listeners.shown().startswith("http://localhost:")
+            assert sockets.shown().startswith("http://localhost:")
 
     def test_one_that_is_taken_leaves_none_open(self) -> None:
         with socket.socket() as taken:
@@ -144,11 +144,11 @@ class TestTcp:
 @needs_unix
 class TestUnix:
     def test_the_socket_is_for_the_user_and_the_group_and_gone_at_the_end(self, place: str) -> None:
-        with listen([f"unix:{place}"], 3000) as listeners:
+        with listen([f"unix:{place}"], 3000) as sockets:
             status = os.stat(place)
             assert stat.S_ISSOCK(status.st_mode)
             assert stat.S_IMODE(status.st_mode) == 0o660
-            assert listeners.shown() == f"unix:{place}"
+            assert sockets.shown() == f"unix:{place}"
         assert not os.path.lexists(place)
 
     def test_one_that_was_left_behind_is_replaced(self, place: str) -> None:

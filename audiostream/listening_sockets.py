@@ -28,6 +28,13 @@ SOCKET_MODE: Final = 0o660
 """Of a unix socket: for the server's user and group. A proxy has to be in that group."""
 ATTEMPTS: Final = 20
 """How many free ports are tried, where one is needed that is free at several addresses."""
+KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first question, seconds between two, unanswered ones at the end.
+
+A peer that vanished is found in two minutes; by the kernel's own values it would take over two
+hours. A minute is less than what home routers remember a silent connection for, so that a paused
+player keeps its own, and more than enough for a phone to sleep.
+"""
 LOOK_TIMEOUT: Final = 1.0
 """Seconds that a server at a unix socket has to take a connection, before it counts as alive."""
 
@@ -55,7 +62,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
+class ListeningSockets:
     """Sockets that listen."""
 
     tcp: tuple[socket.socket, ...] = ()
@@ -77,7 +84,7 @@ class Listeners:
 
 
 @contextmanager
-def listen(hosts: Sequence[str], port: int) -> Iterator[Listeners]:
+def listen(hosts: Sequence[str], port: int) -> Iterator[ListeningSockets]:
     """Sockets that listen at all ``hosts``, closed and their files removed at the end. Blocks.
 
     A host is a name or an address, for which ``port`` counts, or ``unix:`` with a path. Raises
@@ -91,7 +98,7 @@ def listen(hosts: Sequence[str], port: int) -> Iterator[Listeners]:
         tcp = _listen_tcp(_without_covered(groups), port)
         for each in tcp:
             stack.callback(each.close)
-        yield Listeners(
+        yield ListeningSockets(
             tuple(tcp),
             tuple(stack.enter_context(_unix_socket(path)) for path in dict.fromkeys(unix)),
         )
@@ -181,11 +188,20 @@ def _tcp_socket(address: Address, port: int) -> socket.socket:
         if address.family is socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address.with_port(port))
+        _look_for_dead_peers(opened)
         opened.listen(BACKLOG)
     except OSError:
         opened.close()
         raise
     return opened
+
+
+def _look_for_dead_peers(listener: socket.socket) -> None:
+    """Have the kernel ask those who say nothing whether they live; connections inherit it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        with suppress(AttributeError, OSError):  # not every system has all of them
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 @contextmanager

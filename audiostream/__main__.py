@@ -14,10 +14,11 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from aiohttp import web
@@ -37,6 +38,13 @@ LINGERING_TIME = 1.0
 """Seconds that a refused request's body is still read, so that its client sees the refusal."""
 BACKLOG = 128
 """Connections that may wait to be accepted."""
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence before the first question, seconds between two, unanswered ones at the end.
+
+A peer that vanished is found in two minutes; by the kernel's own values it would take over two
+hours. A minute is less than what home routers remember a silent connection for, so that a paused
+player keeps its own, and more than enough for a phone to sleep.
+"""
 _OPTIONS = {
     "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
     "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
@@ -162,6 +170,16 @@ def _serve(options: argparse.Namespace) -> None:
 
 async def _run(app: web.Application, settings: Settings) -> None:
     """Serve until a signal says stop. Raises ``OSError`` where the port cannot be had."""
+    stop = asyncio.Event()
+    async with listening(app, settings) as server:
+        _stop_at_signals(stop)
+        _announce(server)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def listening(app: web.Application, settings: Settings) -> AsyncIterator[asyncio.Server]:
+    """Serve ``app`` inside. Raises ``OSError`` where the port cannot be had."""
     runner = web.AppRunner(
         app,
         access_log=access_logger if settings.access_log else None,
@@ -171,18 +189,28 @@ async def _run(app: web.Application, settings: Settings) -> None:
         lingering_time=LINGERING_TIME,
     )
     await runner.setup()
-    stop, desk, behind = asyncio.Event(), Desk(app), cast(web.Server, runner.server)
+    desk, behind = Desk(app), cast(web.Server, runner.server)
     try:
         server = await asyncio.get_running_loop().create_server(
             lambda: Shortcut(desk, behind()), settings.host, settings.port, backlog=BACKLOG
         )
-        _stop_at_signals(stop)
-        _announce(server)
-        await stop.wait()
-        server.close()
+        for each in server.sockets:
+            _look_for_dead_peers(each)
+        try:
+            yield server
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
         desk.close()
+
+
+def _look_for_dead_peers(listener: socket.socket) -> None:
+    """Have the kernel ask those who say nothing whether they live; connections inherit it."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        with suppress(AttributeError, OSError):  # not every system has all of them
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:

@@ -19,14 +19,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp_cors
 from aiohttp import web
 
-from . import covers, gateway, rest, streaming
+from . import covers, gateway, pages, rest, streaming
 from .allowance import Allowances
+from .answers import ANSWERS, PATIENCE, Answers, send_in_pieces
 from .arrivals import Arrivals
 from .clocks import StepDetector, wall_clock
 from .cookies import SessionCookie
@@ -50,6 +50,7 @@ from .keys import (
 from .library import Library, ScanProgress
 from .registry import Registry
 from .settings import Settings
+from .shipments import Listeners
 from .sockets import Turn
 from .store import ScanCache, Store
 from .tokens import Tokens
@@ -57,18 +58,10 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from .socketio_gateway import Endpoint
 
-WEB = Path(__file__).parent / "web"
 FILE_THREADS = 8
 """Threads that wait for the disk, apart from those that anything else waits on."""
 PROGRESS_EVERY = 1.0
 """Seconds between two lines of a scan's progress."""
-CSP = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'self'; object-src 'none'"
-)
-# Systems differ on the first (RFC 9239), and take the second for a video or a translation.
-_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".ts": "text/plain; charset=utf-8"}
-
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +74,7 @@ def create_app(
     ``LibraryError`` when the media folder cannot be read.
     """
     app = web.Application(
-        middlewares=[rest.errors_as_json], client_max_size=settings.limits.max_body
+        middlewares=[send_in_pieces, rest.errors_as_json], client_max_size=settings.limits.max_body
     )
     clock = time.monotonic
     library, tokens = Library(settings.media), tokens_of(settings)
@@ -101,7 +94,9 @@ def create_app(
     app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()
     app[RESCAN] = asyncio.Event()
+    app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()
+    app[streaming.LISTENERS] = Listeners(app[STREAMS], settings.limits.stall_timeout)
     app[WAITING] = Counter()
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
@@ -145,8 +140,8 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
     app.router.add_get("/ws", gateway.websocket)
     app.router.add_get("/", _page_or_websocket, name="index")
-    for page in WEB.iterdir():
-        app.router.add_get(f"/{page.name}", _page)
+    for path in pages.PATHS:
+        app.router.add_get(path, pages.page)
 
 
 def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
@@ -172,7 +167,7 @@ def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
         },
     )
     for route in list(app.router.routes()):
-        if route.handler not in {gateway.websocket, _page_or_websocket, _page}:
+        if route.handler not in {gateway.websocket, _page_or_websocket, pages.page}:
             cors.add(route)
 
 
@@ -215,27 +210,12 @@ class LateEndpoint:
 async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await gateway.websocket(request)
-    return _file(WEB / "index.html")
-
-
-async def _page(request: web.Request) -> web.StreamResponse:
-    return _file(WEB / request.path.rpartition("/")[2])
-
-
-def _file(path: Path) -> web.FileResponse:
-    headers = {
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": CSP,
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if path.suffix in _MEDIA_TYPES:
-        headers["Content-Type"] = _MEDIA_TYPES[path.suffix]
-    return web.FileResponse(path, headers=headers)
+    return await pages.page(request)
 
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
+    app[ANSWERS].close()
     app[streaming.DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
@@ -247,6 +227,7 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
         newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
         app[TOKENS].revoked = revoked
         gateway.close_revoked(app, newly)
+        app[streaming.LISTENERS].cut_all_of(newly)
 
     keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
     app[KEEPER] = keeper

@@ -100,6 +100,9 @@ class Track:
     album: str | None = None
     duration: float | None = None
     owner_id: str | None = None
+    album_artist: str | None = None
+    disc: int | None = None
+    track_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,9 @@ def parse_track(data: Any, address: Address) -> Track:
             album=data.get("album"),
             duration=data.get("duration"),
             owner_id=data.get("ownerId"),
+            album_artist=data.get("albumArtist"),
+            disc=data.get("disc"),
+            track_number=data.get("trackNumber"),
         )
     except (AttributeError, KeyError, TypeError):
         raise InvalidMessage("the server sent what is not a track") from None
@@ -212,6 +218,25 @@ def parse_error(data: Mapping[str, Any]) -> AudiostreamError:
     if code == Conflict.code:
         return Conflict(message, state if isinstance(state, dict) else {})
     return _ERRORS.get(str(code), AudiostreamError)(message)
+
+
+def _is_untouched(state: State, known: State) -> bool:
+    """Whether nobody has changed the playback since it was ``known``.
+
+    A restart of the server makes a new rev of the state that it restores, and a server that keeps
+    nothing has none to restore.
+    """
+    is_same = state.rev == known.rev or state.updated_at == known.updated_at
+    return state.track_id is None or is_same
+
+
+def _is_outcome(state: State, known: State, event: str, data: Mapping[str, Any]) -> bool:
+    """Whether the playback is as a command wants it whose answer was lost, and changed once."""
+    return (
+        state.rev == known.rev + 1
+        and state.track_id == data["trackId"]
+        and state.is_playing == (event == "playTrack")
+    )
 
 
 @asynccontextmanager
@@ -251,11 +276,12 @@ async def connect(
 class Player:
     """One device. ``async for event in player`` hears all that happens, its own acts too.
 
-    A command that finds no connection, or loses it, is sent again at the next one, until its
-    timeout; so it may act twice, and one that raised ``TimeoutError`` may have acted. Besides
-    that, commands raise ``Unauthorized`` once the token was refused, which ends the player,
-    ``ConnectionError`` after its end, and ``TrackNotFound``, ``Conflict``, ``RateLimited``,
-    ``InvalidMessage`` as the server says. ``last`` is the last state heard, None before.
+    A command that finds no connection, or loses it, is sent at the next one, until its timeout,
+    unless the playback was changed meanwhile: then it raises ``Conflict``. One that raised
+    ``TimeoutError`` may have acted. Besides that, commands raise ``Unauthorized`` once the token
+    was refused, which ends the player, ``ConnectionError`` after its end, and ``TrackNotFound``,
+    ``Conflict``, ``RateLimited``, ``InvalidMessage`` as the server says. ``last`` is the last state
+    heard, None before.
     """
 
     def __init__(
@@ -383,12 +409,25 @@ class Player:
             raise TimeoutError(text) from None
 
     async def _command(self, event: str, data: Mapping[str, Any]) -> State:
+        known, socket, was_sent = self.last, self._socket, False
         async with self._patience():
             while True:
                 await self._is_ready.wait()
                 self._check()
                 try:
-                    return parse_state((await self._exchange(event, data))["data"])
+                    if event == "getCurrentState" or known is None or self._socket is socket:
+                        was_sent = True
+                        return parse_state((await self._exchange(event, data))["data"])
+                    found = (await self._exchange("getCurrentState", {}))["data"]
+                    state = parse_state(found)
+                    if was_sent and _is_outcome(state, known, event, data):
+                        return state
+                    if not _is_untouched(state, known):
+                        raise Conflict(
+                            "the playback was changed while there was no connection", found
+                        )
+                    known, was_sent, guarded = state, True, {**data, "ifRev": state.rev}
+                    return parse_state((await self._exchange(event, guarded))["data"])
                 except (ConnectionError, ClientError) as error:
                     self._check()
                     self._trouble = str(error)

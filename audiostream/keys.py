@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 
 from aiohttp import web
@@ -29,7 +29,7 @@ CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
 WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")
 """Epoch seconds: for what is shown, and compared with tokens, tickets, cookies and HTTP dates."""
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
-STREAMS: web.AppKey[Counter[str]] = web.AppKey("audiostream_streams")
+STREAMS: web.AppKey[Counter[Hashable]] = web.AppKey("audiostream_streams")
 WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
 FILES = web.AppKey("audiostream_files", Executor)
 SESSION_COOKIE = web.AppKey("audiostream_session_cookie", SessionCookie)

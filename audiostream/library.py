@@ -2,7 +2,7 @@
 
 Here: scanning, ids, titles, who may play what, and that a track's path never leaves the folder.
 Not here: sending a file (``streaming``), tickets (``tokens``), keeping what a scan found
-(``store``), threads: ``scan`` blocks, and the
+(``store``), what is inside a file (``tag_reader``), threads: ``scan`` blocks, and the
 caller gives it a thread of its own.
 
 Readers on other threads see one whole catalogue or the next, never half of one. What cannot be
@@ -20,8 +20,9 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
+from functools import partial
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -31,17 +32,18 @@ from typing import Any, TypeAlias
 from . import manifest as manifests
 from .errors import LibraryError, TrackNotFound
 from .folders import USERS, Place, is_hidden, no_library, place_of
-from .manifest import CONTROLS as _CONTROLS
+from .formats import AUDIO_TYPES, OTHER_AUDIO, suffix_of
 from .manifest import MANIFEST, Entry, Manifest
-from .manifest import duration as _duration
 from .search import fold as _fold
 from .search import parse_query, searchable
+from .tag_reader import TagReader
+from .tags import CONTROLS as _CONTROLS
+from .tags import MAX_NUMBER, Tags, cleaned
 
-AUDIO_SUFFIXES = frozenset(
-    {".aac", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".webm"}
-)
 PUBLISH_EVERY = 1.0
-"""Seconds between two partial catalogues of a first scan."""
+"""Seconds between two partial catalogues of a scan."""
+PUBLISH_TIME = 0.1
+"""Seconds that making such a catalogue may take; if it takes longer, they are made less often."""
 SORTED_AT_ONCE = 2000
 """Tracks that are sorted in one call."""
 SETTLED_EVERY = 5000
@@ -49,11 +51,14 @@ SETTLED_EVERY = 5000
 MAX_REPORTED = 50
 """Lines of the log that one scan may spend on what it left out."""
 
-Row: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
-"""A file as it can be kept: path in the folder, mtime in nanoseconds, size, and its tags."""
-_NEVER = -1
-"""The mtime of a file that said nothing of itself: perhaps it could not be read, so ask again."""
+Row: TypeAlias = tuple[
+    str, str, str | None, str | None, str | None, float | None, str | None, int | None, int | None
+]
+"""A file as it can be kept: its path in the folder, its identity, and the fields of its tags."""
+_UNREAD = ""
+"""The identity of a file whose tags are not those of its present content, or of none."""
 _TRACK_IDS = uuid.UUID("6f1f2c1e-52a4-5c4b-9a55-6a3f1f0f7d11")
+_SUFFIXES = AUDIO_TYPES.keys() | OTHER_AUDIO
 _SORT_KEY = itemgetter(2)
 _NUMBER = re.compile("[0-9]+")
 
@@ -74,6 +79,9 @@ class Track:
     album: str | None = None
     duration: float | None = None
     owner_id: str | None = None
+    album_artist: str | None = None
+    disc: int | None = None
+    track_number: int | None = None
 
     def playable_by(self, user_id: str | None) -> bool:
         """Whether ``user_id`` may play it; None is nobody in particular."""
@@ -97,16 +105,6 @@ class ScanReport:
     removed: int
     left_out: tuple[str, ...]
     elapsed: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """What a file says of itself."""
-
-    title: str | None = None
-    artist: str | None = None
-    album: str | None = None
-    duration: float | None = None
 
 
 Listed: TypeAlias = tuple[Track, str, str]
@@ -148,8 +146,9 @@ class Library:
         self._root = media.resolve()
         self._catalogue = Catalogue()
         self._named: list[Any] | None = None
-        self._tags: dict[Path, tuple[int, int, Tags]] = {}
+        self._tags: _Known = {}
         self._scanning = threading.Lock()
+        self._publish_at = 0.0
         self._new = 0
 
     def find(self, track_id: str, user_id: str | None) -> Track:
@@ -165,7 +164,7 @@ class Library:
         return len(self._catalogue.ordered)
 
     def tracks_for(self, user_id: str | None, query: str = "") -> list[Track]:
-        """What a user may play, by artist, album and title.
+        """What a user may play, by album artist, album, disc, track number and title.
 
         Every word of ``query`` must occur in one of these; case, accents and signs do not matter.
         Raises ``InvalidMessage`` for a query that is too long.
@@ -205,8 +204,8 @@ class Library:
     def rows(self) -> list[Row]:
         """What the last scan found, for ``restore``."""
         return [
-            (name, mtime_ns if tags != Tags() else _NEVER, size, *_fields(tags))
-            for path, (mtime_ns, size, tags) in self._tags.items()
+            (name, identity, *astuple(tags))
+            for path, (identity, tags) in self._tags.items()
             if not _CONTROLS.search(name := self._name(path))
         ]
 
@@ -217,9 +216,11 @@ class Library:
     ) -> ScanReport:
         """Read the folder anew and publish what is there. Blocks; call it in a worker thread.
 
-        A first scan publishes what it has about every second, a later one only its end.
-        ``on_progress`` is called for every track found. Once ``stop`` is set, it ends soon, and
-        what was published before stays.
+        All files are found first, and listed by name or with the tags they had; then the tags of
+        those that have changed are read. What is there is published about every second, by a first
+        scan from the beginning, by a later one once all files are found. ``on_progress`` is called
+        for every track found. Once ``stop`` is set, it ends soon, and what was published before
+        stays.
         """
         with self._scanning:
             return self._scan(on_progress, stop or threading.Event())
@@ -227,30 +228,35 @@ class Library:
     def _scan(
         self, on_progress: Callable[[ScanProgress], None] | None, stop: threading.Event
     ) -> ScanReport:
-        began = published = time.monotonic()
+        began = time.monotonic()
+        self._publish_at = began + PUBLISH_EVERY
         before = self._catalogue.by_id
         left_out: list[str] = []
-        tags: dict[Path, tuple[int, int, Tags]] = {}
+        files: _Known = {}
         tracks: dict[str, Track] = {}
-        for track in self._found(tags, left_out, stop):
+        unread: dict[Path, tuple[Track, str]] = {}
+        for track, status in self._found(left_out, stop):
             if stop.is_set():
                 break
             if track.id in tracks:
                 left_out.append(f"{self._name(track.path)}: its id is taken by another track")
                 continue
-            known = before.get(track.id)
-            tracks[track.id] = known if known is not None and known == track else track
-            if known is None:
+            identity, (known, tags) = _identity(status), self._tags.get(track.path, _NOTHING)
+            if known != identity:
+                unread[track.path] = track, identity
+                known = _UNREAD
+            files[track.path] = known, tags
+            tracks[track.id] = _unless_same(_completed(track, tags), before.get(track.id))
+            if track.id not in before:
                 self._settle()
-            now = time.monotonic()
             if on_progress is not None:
-                on_progress(ScanProgress(len(tracks), now - began))
-            if not self.ready and now - published >= PUBLISH_EVERY:
-                self._publish(dict(tracks))
-                published = time.monotonic()
+                on_progress(ScanProgress(len(tracks), time.monotonic() - began))
+            if not self.ready:
+                self._publish_soon(tracks)
+        self._read_tags(unread, files, tracks, stop)
         if stop.is_set():
             return ScanReport(len(before), 0, 0, tuple(left_out), time.monotonic() - began)
-        self._tags = tags
+        self._tags = files
         self._publish(tracks)
         self.ready = True
         _report(left_out)
@@ -260,21 +266,67 @@ class Library:
         return ScanReport(len(tracks), added, removed, tuple(left_out), elapsed)
 
     def _found(
-        self,
-        tags: dict[Path, tuple[int, int, Tags]],
-        left_out: list[str],
-        stop: threading.Event,
-    ) -> Iterator[Track]:
+        self, left_out: list[str], stop: threading.Event
+    ) -> Iterator[tuple[Track, os.stat_result]]:
         """Every track: those that ``tracks.json`` names first, so that owners are known."""
-        manifest = self._read_manifest(stop)
+        manifest, unserved = self._read_manifest(stop), list[str]()
         left_out.extend(manifest.left_out)
         for entry in manifest.entries:
-            yield _completed(_named(entry), self._tags_of(entry.path, tags))
+            with suppress(OSError):  # it vanished between the manifest and the look at it
+                if self._can_be_read(entry.path, left_out):
+                    yield _named(entry), entry.path.stat()
         for path, status in _audio_files(self._root, left_out, stop):
-            if path not in manifest.claimed:
-                track = self._track_of(path, manifest, left_out)
-                if track is not None:
-                    yield _completed(track, self._tags_of(track.path, tags, status))
+            if path in manifest.claimed:
+                continue
+            if suffix_of(path.name) in OTHER_AUDIO:
+                unserved.append(
+                    f"{self._name(path)!a}: {suffix_of(path.name)} files are not served; convert it"
+                )
+                continue
+            track = self._track_of(path, manifest, left_out)
+            if track is not None and self._can_be_read(path, left_out):
+                yield track, status
+        left_out.extend(unserved)  # last: they are many in some folders, and the log is bounded
+
+    def _read_tags(
+        self,
+        unread: Mapping[Path, tuple[Track, str]],
+        files: _Known,
+        tracks: dict[str, Track],
+        stop: threading.Event,
+    ) -> None:
+        """Complete the tracks of ``unread``, and note in ``files`` what was read."""
+        if not self.ready and not stop.is_set():
+            self._publish(dict(tracks))
+        with TagReader(stop, lambda: self._publish_soon(tracks)) as reader:
+            for path, tags in reader.read(list(unread)):
+                if tags is not None:
+                    track, identity = unread[path]
+                    files[path] = identity, tags
+                    completed = _completed(track, tags)
+                    tracks[track.id] = _unless_same(completed, self._catalogue.by_id.get(track.id))
+                self._publish_soon(tracks)
+
+    def _can_be_read(self, path: Path, left_out: list[str]) -> bool:
+        """Whether this process may read a file; otherwise a line says why."""
+        if _access(path):
+            return True
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            left_out.append(f"{self._name(path)!a}: it cannot be read ({error.strerror})")
+            return False
+        return True
+
+    def _publish_soon(self, tracks: dict[str, Track]) -> None:
+        """Publish a part of a scan, unless that was done a moment ago."""
+        began = time.monotonic()
+        if began >= self._publish_at:
+            self._publish(dict(tracks))
+            took = time.monotonic() - began
+            self._publish_at = began + took + PUBLISH_EVERY * max(1.0, took / PUBLISH_TIME)
 
     def _publish(self, tracks: dict[str, Track]) -> None:
         if tracks != self._catalogue.by_id:
@@ -332,55 +384,45 @@ class Library:
             owner_id=next(iter(place.owners), None),
         )
 
-    def _tags_of(
-        self,
-        path: Path,
-        tags: dict[Path, tuple[int, int, Tags]],
-        status: os.stat_result | None = None,
-    ) -> Tags:
-        """A file's tags, read again only if it changed since the last scan."""
-        try:
-            status = status or path.stat()
-        except OSError:
-            return Tags()
-        known = tags.get(path) or self._tags.get(path)
-        if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
-            known = (status.st_mtime_ns, status.st_size, _read_tags(path))
-        tags[path] = known
-        return known[2]
-
     def _known_tags(self, path: Path) -> Tags:
-        known = self._tags.get(path)
-        return Tags() if known is None else known[2]
+        return self._tags.get(path, _NOTHING)[1]
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
 
-def _fields(tags: Tags) -> tuple[str | None, str | None, str | None, float | None]:
-    return tags.title, tags.artist, tags.album, tags.duration
+_Known: TypeAlias = dict[Path, tuple[str, Tags]]
+"""The identity of each file when its tags were read, and these."""
+_NOTHING = _UNREAD, Tags()
 
 
-def _known(row: Row) -> tuple[int, int, Tags]:
+def _identity(status: os.stat_result) -> str:
+    """What tells one content of a file from another, also where a program restores its mtime.
+
+    A text: some of these numbers do not fit into the integers of SQLite.
+    """
+    return f"{status.st_mtime_ns:x}.{status.st_ctime_ns:x}.{status.st_size:x}.{status.st_ino:x}"
+
+
+_access = partial(os.access, mode=os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+"""Whether a file may be read by the user that the server runs as."""
+
+
+def _known(row: Row) -> tuple[str, Tags]:
     """A row as a scan would have made it. Raises ``ValueError`` for any other."""
-    name, mtime_ns, size, title, artist, album, duration = row
-    texts = (title, artist, album)
+    name, identity, title, artist, album, duration, album_artist, disc, track_number = row
+    tags = Tags(title, artist, album, duration, album_artist, disc, track_number)
     if not (
         isinstance(name, str)
         and os.path.normpath(name) == name
         and not name.startswith("/")
         and ".." not in name.split("/")
         and not _CONTROLS.search(name)
-        and isinstance(mtime_ns, int)
-        and isinstance(size, int)
-        and all(
-            text is None or (isinstance(text, str) and _cleaned(text) == text) for text in texts
-        )
-        and (duration is None or (isinstance(duration, float) and _duration(duration) == duration))
+        and isinstance(identity, str)
+        and tags.is_sound()
     ):
         raise ValueError("no scan has found this")
-    tags = Tags(title, artist, album, duration)
-    return mtime_ns, size, tags
+    return identity, tags
 
 
 def _audio_files(
@@ -407,7 +449,7 @@ def _audio_files(
                         skipped.setdefault(what, []).append(entry.path)
                         continue
                     folders.append(Path(entry.path))
-                elif Path(entry.name).suffix.lower() not in AUDIO_SUFFIXES and not (
+                elif suffix_of(entry.name) not in _SUFFIXES and not (
                     entry.is_symlink() and entry.is_dir()
                 ):
                     continue
@@ -468,6 +510,11 @@ def _named(entry: Entry) -> Track:
     )
 
 
+def _unless_same(track: Track, known: Track | None) -> Track:
+    """``known`` where the two are equal: a catalogue keeps the place of an object it knows."""
+    return known if known is not None and known == track else track
+
+
 def _completed(track: Track, tags: Tags) -> Track:
     """The track with what its file says filled in where nobody has said it before."""
     return Track(
@@ -478,43 +525,14 @@ def _completed(track: Track, tags: Tags) -> Track:
         album=track.album or tags.album,
         duration=track.duration or tags.duration,
         owner_id=track.owner_id,
+        album_artist=track.album_artist or tags.album_artist,
+        disc=track.disc or tags.disc,
+        track_number=track.track_number or tags.track_number,
     )
 
 
 def _title(path: Path) -> str:
-    return _cleaned(path.stem.replace("_", " ")) or ascii(path.name)
-
-
-def _read_tags(path: Path) -> Tags:
-    """What the file says of itself; nothing where it cannot be read or ``[tags]`` is missing."""
-    reader = _tag_reader()
-    if reader is None:
-        return Tags()
-    try:
-        found = reader.get(path)
-    except Exception as error:  # whatever is wrong with one file, the others go on
-        _log.debug("no tags in %a: %r", path.name, error)
-        return Tags()
-    return Tags(
-        title=_cleaned(found.title),
-        artist=_cleaned(found.artist),
-        album=_cleaned(found.album),
-        duration=_duration(found.duration),
-    )
-
-
-@cache
-def _tag_reader() -> Any:
-    try:
-        from tinytag import TinyTag
-    except ImportError:
-        _log.warning("tags and durations are off: install audiostream[tags] to read them")
-        return None
-    return TinyTag
-
-
-def _cleaned(text: str | None) -> str | None:
-    return " ".join(_CONTROLS.sub(" ", text or "").split())[:1024] or None
+    return cleaned(path.stem.replace("_", " ")) or ascii(path.name)
 
 
 def _words(track: Track) -> str:
@@ -523,8 +541,11 @@ def _words(track: Track) -> str:
 
 def _order(track: Track) -> str:
     """What lists are sorted by; one string, as the event loop waits while they are compared."""
-    names = (track.artist or "", track.album or "", track.title, track.id)
-    return "\n".join(_NUMBER.sub(_sortable, _fold(name)) for name in names)
+    names = (track.album_artist or track.artist or "", track.album or "", track.title, track.id)
+    artist, album, title, last = (_NUMBER.sub(_sortable, _fold(name)) for name in names)
+    # Discs are counted from 1, and what has no number comes after what has one.
+    numbers = f"{track.disc or 1:06}.{track.track_number or MAX_NUMBER + 1:07}"
+    return "\n".join((artist, album, numbers, title, last))
 
 
 def _sortable(number: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ from .messages import (
     FrameId,
     GetCurrentState,
     GetDevices,
+    PauseTrack,
     PlayTrack,
     Report,
     StateText,
@@ -238,7 +239,7 @@ class Room:
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=self._catalogue.duration(self.user_id, command.track_id),
+            duration=self._listed_duration(command),
             left_at=self._left_at(command),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
@@ -301,6 +302,18 @@ class Room:
         self.state = state
         for left in playback.left(before, state, now):
             self._remember(replace(left, at=wall_time))
+
+    def _listed_duration(self, command: Change) -> float | None:
+        """The listed duration of a command's track in seconds. Raises ``TrackNotFound``.
+
+        The current track can be paused after it has left the library: else it would play on.
+        """
+        try:
+            return self._catalogue.duration(self.user_id, command.track_id)
+        except TrackNotFound:
+            if not isinstance(command, PauseTrack) or command.track_id != self.state.track_id:
+                raise
+            return self.state.duration
 
     def _goes_on_in_album(self, track_id: str) -> bool:
         """Whether ``track_id`` is another track of the current one's album, at another rate."""
@@ -417,6 +430,7 @@ class Room:
 
     def _describe(self, device: Device, now: float) -> dict[str, Any]:
         doing, position = device.listener.doing, None
+        reported = device.listener.reported
         if doing is not None:
             position = doing.position_at(now)
             if doing.track_id == self.state.track_id:
@@ -428,6 +442,7 @@ class Room:
             "trackId": doing and doing.track_id,
             "currentTime": None if position is None else round(position, 3),
             "isPlaying": doing is not None and doing.is_playing,
+            "reportAge": None if reported is None else round(now - reported.at, 3),
         }
 
     def _payload(self, event: str, now: float, told: Sighting | None = None) -> str:

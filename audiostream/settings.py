@@ -37,7 +37,7 @@ class Limits:
     streams_per_user: int = 16
     header_timeout: int = 20
     body_timeout: int = 10
-    stall_timeout: int = 60
+    stall_timeout: int = 900
 
     @classmethod
     def load(cls, given: Mapping[str, str]) -> Limits:

@@ -84,16 +84,18 @@ _SCANNED = """
 CREATE TABLE IF NOT EXISTS scanned (
     folder TEXT NOT NULL,
     path TEXT NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    size INTEGER NOT NULL,
+    identity TEXT NOT NULL,
     title TEXT,
     artist TEXT,
     album TEXT,
     duration REAL,
+    album_artist TEXT,
+    disc INTEGER,
+    track_number INTEGER,
     PRIMARY KEY (folder, path)
 ) WITHOUT ROWID;
 """
-"""What came with schema 2."""
+"""What came with schema 2. A table with other columns is a cache in disorder, and is replaced."""
 _TRACK_HISTORY = """
 CREATE TABLE track_history (
     user_id TEXT NOT NULL,
@@ -114,8 +116,11 @@ ALTER TABLE playback ADD COLUMN is_abandoned INTEGER NOT NULL DEFAULT 0;
 ``reached_at``: when the playback was at its position, in epoch seconds.
 """
 
-ScanRow: TypeAlias = tuple[str, int, int, str | None, str | None, str | None, float | None]
-"""A file's path, mtime in nanoseconds, size; its tags: title, artist, album, duration."""
+ScanRow: TypeAlias = tuple[
+    str, str, str | None, str | None, str | None, float | None, str | None, int | None, int | None
+]
+"""A file's path and identity; its tags: title, artist, album, duration, album artist, disc, track
+number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,8 +396,8 @@ class ScanCache:
         try:
             with closing(_connect(self._path)) as db:
                 rows = db.execute(
-                    "SELECT path, mtime_ns, size, title, artist, album, duration"
-                    " FROM scanned WHERE folder = ? ORDER BY path",
+                    "SELECT path, identity, title, artist, album, duration,"
+                    " album_artist, disc, track_number FROM scanned WHERE folder = ? ORDER BY path",
                     (self._folder,),
                 ).fetchall()
         except (OSError, sqlite3.Error):
@@ -423,7 +428,7 @@ class ScanCache:
                 ((self._folder, path) for path in gone),
             )
             db.executemany(
-                "INSERT OR REPLACE INTO scanned VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO scanned VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 ((self._folder, *row) for row in fresh),
             )
         self._saved = now

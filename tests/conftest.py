@@ -13,9 +13,10 @@ import threading
 import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -26,6 +27,9 @@ from audiostream.app import tokens_of
 from audiostream.keys import LIBRARY
 
 from .proxy import Mode, Proxy
+
+if TYPE_CHECKING:
+    from .live import Live
 
 SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
@@ -119,6 +123,16 @@ async def proxy_to() -> AsyncIterator[ProxyTo]:
     yield start
     for proxy in proxies:
         await proxy.close()
+
+
+@pytest.fixture
+def live(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Live]]:
+    """The real runner in this process: ``async with live(**changed_settings) as server``."""
+    from dataclasses import replace
+
+    from .live import run_live
+
+    return lambda **changes: run_live(replace(settings, **changes))
 
 
 @dataclass

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiostream import library as library_module
-from audiostream import manifest as manifest_module
 from audiostream.errors import LibraryError, TrackNotFound
 from audiostream.library import Library, ScanProgress, Track
+from audiostream.tag_reader import TagReader
+from audiostream.tags import Tags
 
 from .conftest import write_wav
 
@@ -55,6 +58,19 @@ def tagged(path: Path, **tags: str) -> None:
         frames += name.encode() + len(body).to_bytes(4, "big") + b"\0\0" + body
     size = bytes((len(frames) >> shift) & 0x7F for shift in (21, 14, 7, 0))
     path.write_bytes(b"ID3\x03\0\0" + size + frames)
+
+
+def noted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files whose tags are read from here on, in order."""
+    names: list[str] = []
+    reading = TagReader.read
+
+    def noted(reader: TagReader, paths: Sequence[Path]) -> Iterator[tuple[Path, Tags | None]]:
+        names.extend(path.name for path in paths)
+        return reading(reader, paths)
+
+    monkeypatch.setattr(TagReader, "read", noted)
+    return names
 
 
 class TestWhatBecomesATrack:
@@ -172,23 +188,6 @@ class TestTags:
             tagged(folder / name, TIT2="Same", TPE1="Ada")
         assert titles(scanned(folder)) == ["Same", "Same"]
 
-    @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, 0.0, None, 10**400])
-    def test_a_duration_that_is_none_is_unknown(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None
-    ) -> None:
-        class Reader:
-            title = artist = album = None
-            duration = seconds
-
-            @classmethod
-            def get(cls, path: Path) -> type[Reader]:
-                return cls
-
-        monkeypatch.setattr(library_module, "_tag_reader", lambda: Reader)
-        put(folder, "a.wav")
-        [track] = scanned(folder).tracks_for(None)
-        assert track.duration is None
-
     def test_a_broken_file_is_still_a_track(self, folder: Path) -> None:
         (folder / "broken.flac").write_bytes(b"fLaC" + b"\xff" * 50)
         (folder / "empty.mp3").write_bytes(b"")
@@ -198,12 +197,8 @@ class TestTags:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         put(folder, "a.wav", "b.wav")
-        monkeypatch.setitem(__import__("sys").modules, "tinytag", None)
-        library_module._tag_reader.cache_clear()
-        try:
-            library = scanned(folder)
-        finally:
-            library_module._tag_reader.cache_clear()
+        monkeypatch.setitem(sys.modules, "tinytag", None)
+        library = scanned(folder)
         assert [track.duration for track in library.tracks_for(None)] == [None, None]
         assert caplog.text.count("audiostream[tags]") == 1
 
@@ -212,14 +207,7 @@ class TestTags:
     ) -> None:
         put(folder, "a.wav", "b.wav")
         library = scanned(folder)
-        read: list[str] = []
-        reading = library_module._read_tags
-
-        def noted(path: Path) -> library_module.Tags:
-            read.append(path.name)
-            return reading(path)
-
-        monkeypatch.setattr(library_module, "_read_tags", noted)
+        read = noted_reads(monkeypatch)
         write_wav(folder / "b.wav", 2.0)
         library.scan()
         assert read == ["b.wav"]
@@ -563,7 +551,47 @@ class TestPublishing:
         assert seen == [(1, 0, False), (2, 1, False), (3, 2, False)]
         assert library.ready
 
-    def test_a_rescan_shows_only_its_end(
+    def test_a_first_scan_lists_all_files_before_it_reads_what_is_in_them(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
+        tagged(folder / "a.mp3", TIT2="Tagged")
+        put(folder, "b.wav")
+        library, seen = Library(folder), []
+        reading = TagReader.read
+
+        def noted(reader: TagReader, paths: Sequence[Path]) -> Iterator[tuple[Path, Tags | None]]:
+            seen.append(titles(library))
+            return reading(reader, paths)
+
+        monkeypatch.setattr(TagReader, "read", noted)
+        library.scan()
+        assert seen == [["a", "b"]]
+        assert titles(library) == ["b", "Tagged"]
+
+    def test_a_changed_file_keeps_its_title_until_the_new_one_is_read(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        tagged(folder / "a.mp3", TIT2="Old")
+        put(folder, *(f"{number}.wav" for number in range(9)))
+        library = scanned(folder)
+        tagged(folder / "a.mp3", TIT2="New")
+        put(folder, "z.wav")
+        seen = set()
+        reading = TagReader.read
+
+        def noted(reader: TagReader, paths: Sequence[Path]) -> Iterator[tuple[Path, Tags | None]]:
+            for path, tags in reading(reader, paths):
+                seen.update(titles(library))
+                yield path, tags
+
+        monkeypatch.setattr(TagReader, "read", noted)
+        library.scan()
+        assert "a" not in seen
+        assert "New" in titles(library)
+
+    def test_a_rescan_lists_nothing_before_all_files_are_found(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
@@ -575,7 +603,10 @@ class TestPublishing:
         assert seen == [1, 1, 1]
         assert len(titles(library)) == 3
 
-    def test_the_version_counts_changes(self, folder: Path) -> None:
+    def test_the_version_counts_changes(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
         put(folder, "a.wav")
         library = scanned(folder)
         version = library.version
@@ -625,36 +656,23 @@ class TestPublishing:
         report = library.scan(lambda progress: (folder / "b.wav").unlink())
         assert (titles(library), report.left_out) == (["a"], ())
 
-    def test_a_file_that_vanishes_before_its_status_is_read(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        put(folder, "a.wav")
-        manifest(folder, {"id": "a", "audioUrl": "a.wav"})
-        parse = manifest_module.parse
-
-        def vanishing(*arguments: Any) -> manifest_module.Manifest:
-            found = parse(*arguments)
-            (folder / "a.wav").unlink()
-            return found
-
-        monkeypatch.setattr(manifest_module, "parse", vanishing)
-        assert scanned(folder).find("a", None).duration is None
-
-    def test_a_file_that_vanishes_meanwhile_is_no_error(
+    def test_an_entry_whose_file_vanishes_meanwhile_is_no_error(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         put(folder, "a.wav", "b.wav")
-        manifest(folder, {"id": "a", "audioUrl": "a.wav", "title": "A"})
+        manifest(folder, {"id": "a", "audioUrl": "a.wav"}, {"id": "b", "audioUrl": "b.wav"})
         library = Library(folder)
-        monkeypatch.setattr(
-            library,
-            "_tags_of",
-            lambda path, tags, status=None: path.unlink() or library_module.Tags(),
-        )
+        report = library.scan(lambda progress: (folder / "b.wav").unlink(missing_ok=True))
+        assert (titles(library), report.left_out) == (["a"], ())
+
+    def test_a_file_that_vanishes_before_its_tags_are_read_is_gone_at_the_next_scan(
+        self, folder: Path
+    ) -> None:
+        put(folder, "a.wav", "b.wav")
+        library = Library(folder)
+        library.scan(lambda progress: (folder / "a.wav").unlink(missing_ok=True))
         library.scan()
-        monkeypatch.undo()
-        library.scan()
-        assert titles(library) == []
+        assert titles(library) == ["b"]
 
     def test_a_long_list_of_what_is_left_out_is_cut_in_the_log(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -672,16 +690,7 @@ class TestARestart:
 
     @pytest.fixture
     def read(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """The names of the files whose tags were read, in order."""
-        names: list[str] = []
-        reading = library_module._read_tags
-
-        def noted(path: Path) -> Any:
-            names.append(path.name)
-            return reading(path)
-
-        monkeypatch.setattr(library_module, "_read_tags", noted)
-        return names
+        return noted_reads(monkeypatch)
 
     def restarted(self, folder: Path, before: Library) -> Library:
         library = Library(folder)
@@ -714,14 +723,33 @@ class TestARestart:
         assert (report.tracks, report.added, report.removed) == (4, 1, 1)
         assert titles(library) == ["longer", "new", "same", "touched"]
 
-    def test_a_file_that_said_nothing_is_asked_again(self, folder: Path, read: list[str]) -> None:
+    def test_a_file_that_said_nothing_is_not_asked_again_until_it_changes(
+        self, folder: Path, read: list[str]
+    ) -> None:
         (folder / "broken.mp3").write_bytes(b"no audio")
         before = scanned(folder)
-        read.clear()
+        assert read == ["broken.mp3"]
+        before.scan()
         library = self.restarted(folder, before)
         assert titles(library) == ["broken"]
         library.scan()
         assert read == ["broken.mp3"]
+        tagged(folder / "broken.mp3", TIT2="Mended")
+        library.scan()
+        assert read == ["broken.mp3", "broken.mp3"]
+        assert titles(library) == ["Mended"]
+
+    def test_a_file_that_nobody_could_read_is_asked_when_the_extra_is_there(
+        self, folder: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(folder, "a.wav")
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "tinytag", None)
+            before = scanned(folder)
+        library = self.restarted(folder, before)
+        assert library.tracks_for(None)[0].duration is None
+        library.scan()
+        assert library.tracks_for(None)[0].duration == pytest.approx(0.1)
 
     def test_the_restored_list_stays_whole_during_the_scan(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -746,17 +774,20 @@ class TestARestart:
     @pytest.mark.parametrize(
         "row",
         [
-            ("../out.wav", 1, 1, None, None, None, 1.0),
-            ("/etc/passwd", 1, 1, None, None, None, 1.0),
-            ("a/./b.wav", 1, 1, None, None, None, 1.0),
-            ("a\n.wav", 1, 1, None, None, None, 1.0),
-            (b"a.wav", 1, 1, None, None, None, 1.0),
-            ("a.wav", "x", 1, None, None, None, 1.0),
-            ("a.wav", 1, None, None, None, None, 1.0),
-            ("a.wav", 1, 1, 5, None, None, 1.0),
-            ("a.wav", 1, 1, "a\nb", None, None, 1.0),
-            ("a.wav", 1, 1, None, None, None, -1.0),
-            ("a.wav", 1, 1, None, None, None, "1"),
+            ("../out.wav", "1", None, None, None, 1.0, None, None, None),
+            ("/etc/passwd", "1", None, None, None, 1.0, None, None, None),
+            ("a/./b.wav", "1", None, None, None, 1.0, None, None, None),
+            ("a\n.wav", "1", None, None, None, 1.0, None, None, None),
+            (b"a.wav", "1", None, None, None, 1.0, None, None, None),
+            ("a.wav", 1, None, None, None, 1.0, None, None, None),
+            ("a.wav", None, None, None, None, 1.0, None, None, None),
+            ("a.wav", "1", 5, None, None, 1.0, None, None, None),
+            ("a.wav", "1", "a\nb", None, None, 1.0, None, None, None),
+            ("a.wav", "1", None, None, None, -1.0, None, None, None),
+            ("a.wav", "1", None, None, None, "1", None, None, None),
+            ("a.wav", "1", None, None, None, 1.0, 7, None, None),
+            ("a.wav", "1", None, None, None, 1.0, None, "1", None),
+            ("a.wav", "1", None, None, None, 1.0, None, None, 10**9),
             ("a.wav",),
         ],
     )
@@ -773,7 +804,7 @@ class TestARestart:
     def test_what_is_known_already_stays(self, folder: Path) -> None:
         put(folder, "a.wav")
         library = scanned(folder)
-        library.restore([("b.wav", 1, 1, None, None, None, 1.0)])
+        library.restore([("b.wav", "1", None, None, None, 1.0, None, None, None)])
         assert titles(library) == ["a"]
         empty = Library(folder)
         empty.restore([])

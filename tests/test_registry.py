@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.errors import InvalidMessage
+from audiostream.errors import InvalidMessage, TrackNotFound
 from audiostream.messages import Frame, GetCurrentState, PlayTrack, Report
 from audiostream.playback import MAX_REMINDERS
 from audiostream.registry import Registry
@@ -216,6 +216,19 @@ class TestRule16SilenceRepeats:
         assert scene.heard("kiosk") == [("trackPlaying", 2.0)]
 
 
+def test_the_current_track_can_be_paused_after_it_has_left_the_library() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone", at=5.0)
+    del scene.shelf.durations["song"]
+    scene.clear()
+    scene.pause("phone")
+    assert not scene.room.state.is_playing
+    assert scene.heard("phone") == [("trackPaused", 5.0)]
+    with pytest.raises(TrackNotFound):
+        scene.play("phone", at=5.0)
+
+
 def test_rooms_at_rest_cost_the_housekeeping_nothing() -> None:
     looked_at: list[float] = []
 
@@ -282,6 +295,17 @@ class TestDevices:
         scene.report("kiosk", 10.0, playing=False)  # its browser does not let it play
         ask(scene, "phone")
         assert doings(scene, "phone")[-1]["kiosk"] == (False, "song", 10.0, False)
+
+    def test_it_says_how_long_ago_a_device_has_reported(self) -> None:
+        scene = Scene()
+        scene.connect("phone", "kiosk")
+        scene.play("phone", at=10.0)
+        scene.report("kiosk", 10.0)
+        scene.wait(1.5)
+        ask(scene, "phone")
+        [(_, data, _)] = [frame for frame in scene.frames("phone") if frame[0] == "devices"]
+        ages = {each["deviceId"]: each["reportAge"] for each in data["devices"]}
+        assert ages == {"phone": None, "kiosk": 1.5}
 
     def test_a_position_does_not_pass_the_end(self) -> None:
         scene = Scene()

@@ -164,10 +164,10 @@ async def test_a_long_list_that_is_written_meanwhile_gives_no_tickets(
     catalogue = server.client.app[rest.CATALOGUE]
     describe, writing, revoked = catalogue.describe_for_list, threading.Event(), threading.Event()
 
-    def slowly(user_id: str, track_id: str) -> Any:
+    def slowly(user_id: str, track_id: str, now: float) -> Any:
         writing.set()
         assert revoked.wait(10)
-        return describe(user_id, track_id)
+        return describe(user_id, track_id, now)
 
     monkeypatch.setattr(catalogue, "describe_for_list", slowly)
 

@@ -414,8 +414,8 @@ def test_after_the_clock_was_set_back_what_is_left_last_is_still_the_last(store:
 
 
 ROWS: list[ScanRow] = [
-    ("a/one.mp3", 10**18, 5, "One", None, "Album", 1.5),
-    ("two.wav", -1, 6, None, None, None, None),
+    ("a/one.mp3", "d2.5.7", "One", None, "Album", 1.5, "Artist", 1, 12),
+    ("two.wav", "", None, None, None, None, None, None, None),
 ]
 
 
@@ -438,7 +438,7 @@ class TestWhatAScanFound:
     def test_the_next_scan_takes_its_place(self, path: Path, folder: Path) -> None:
         cache = ScanCache(path, folder)
         assert cache.load() == []
-        changed: ScanRow = ("a/one.mp3", 10**18, 7, "One", None, None, 2.0)
+        changed: ScanRow = ("a/one.mp3", "d2.7.7", "One", None, None, 2.0, None, None, 3)
         for rows in (ROWS, [changed], [changed], [*ROWS[1:], changed], []):
             cache.save(rows)
             assert ScanCache(path, folder).load() == sorted(rows)
@@ -462,7 +462,7 @@ class TestWhatAScanFound:
         "damage",
         [
             "DROP TABLE scanned",
-            "ALTER TABLE scanned DROP COLUMN size",
+            "ALTER TABLE scanned DROP COLUMN identity",
             "UPDATE scanned SET title = CAST(x'ff' AS TEXT)",
         ],
     )
@@ -482,7 +482,7 @@ class TestWhatAScanFound:
     def test_one_that_is_distrusted_is_written_anew(self, path: Path, folder: Path) -> None:
         self.kept(path, folder)
         with closing(sqlite3.connect(path)) as db, db:
-            db.execute("UPDATE scanned SET mtime_ns = 'yesterday'")
+            db.execute("UPDATE scanned SET duration = 'yesterday'")
         cache = ScanCache(path, folder)
         cache.load()
         cache.distrust()

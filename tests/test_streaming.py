@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -14,9 +15,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from types import SimpleNamespace
+from typing import Any, ParamSpec, TypeVar, cast
 
 import aiohttp
 import pytest
@@ -29,8 +32,8 @@ from multidict import CIMultiDict
 
 from audiostream import streaming
 from audiostream.descriptors import Descriptors
+from audiostream.formats import AUDIO_TYPES
 from audiostream.streaming import (
-    AUDIO_TYPES,
     AudioFileResponse,
     Decision,
     NotModified,
@@ -290,8 +293,27 @@ def test_validators_follow_content_and_never_name_the_future(tmp_path: Path) -> 
     assert first.etag.startswith('"')
     os.utime(path, ns=(0, LONG_AGO * 10**9 + 999_999_998))
     assert Validators.of(path.stat(), MUCH_LATER).etag != first.etag
+    before = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(0, before.st_mtime_ns))
+    assert Validators.of(path.stat(), MUCH_LATER).etag != Validators.of(before, MUCH_LATER).etag
     assert Validators.of(path.stat(), LONG_AGO - 1.5).last_modified == (
         "Tue, 14 Nov 2023 22:13:18 GMT"
+    )
+
+
+@pytest.mark.parametrize("seconds", [-(2**62), -(10**11), -62_135_596_801, -1, 0, 10**11, 2**62])
+def test_a_file_of_any_date_has_validators(seconds: int) -> None:
+    status = SimpleNamespace(
+        st_mtime_ns=seconds * 10**9, st_ctime_ns=1, st_size=5, st_ino=2**64 - 1
+    )
+    validators = Validators.of(cast(os.stat_result, status), MUCH_LATER)
+    assert re.fullmatch('"[-0-9a-f]+"', validators.etag)
+    assert len(validators.last_modified) == len("Thu, 01 Jan 1970 00:00:00 GMT")
+    assert validators.last_modified.endswith(" GMT")
+    assert parsedate_to_datetime(validators.last_modified).timestamp() == validators.mtime
+    assert (
+        decide("GET", {"If-None-Match": validators.etag}, validators, 5, MUCH_LATER).status == 304
     )
 
 

@@ -20,6 +20,10 @@
 const ROOT = new URL(".", document.baseURI);
 const STREAMS = "api/tracks/stream/";
 const COVERS = "api/tracks/cover/";
+/** Milliseconds in which the server answers, if it can be reached. */
+const ANSWER_TIME = 5_000;
+const TOO_MANY = 429;
+const SERVER_ERROR = 500;
 
 /** A request that brought nothing. `status` is 0 where the server did not answer at all. */
 export class RequestFailed extends Error {
@@ -67,7 +71,8 @@ export class Catalogue {
    * @returns {Promise<Track>}
    */
   async track(id) {
-    return this.#get(new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT));
+    const url = new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT);
+    return this.#get(url, AbortSignal.timeout(ANSWER_TIME));
   }
 
   /**
@@ -104,6 +109,17 @@ export function socketAddress() {
 export function streamAddress({ streamUrl }) {
   const known = streamUrl.lastIndexOf(STREAMS);
   return new URL(known < 0 ? streamUrl : streamUrl.slice(known), ROOT).href;
+}
+
+/**
+ * Whether the server has said its last word about a track's audio, be it that there is none.
+ * @param {Track} track
+ * @returns {Promise<boolean>} false where it cannot be reached, or cannot serve it now
+ */
+export async function isServed(track) {
+  const request = { method: "HEAD", signal: AbortSignal.timeout(ANSWER_TIME) };
+  const response = await fetch(streamAddress(track), request).catch(() => null);
+  return response !== null && response.status < SERVER_ERROR && response.status !== TOO_MANY;
 }
 
 /**

@@ -11,6 +11,9 @@ export interface Track {
   title: string;
   artist?: string;
   album?: string;
+  albumArtist?: string;
+  disc?: number;
+  trackNumber?: number;
   duration?: number;
   ownerId?: string;
   /** A path with a ticket: good for `<audio>` without any other proof. */
@@ -80,6 +83,8 @@ export interface Devices {
     trackId: string | null;
     currentTime: number;
     isPlaying: boolean;
+    /** Seconds since its last report, null if it has not reported since it was told the state. */
+    reportAge: number | null;
   }[];
 }
 

@@ -15,6 +15,8 @@ import { counted, find } from "./page.js";
  * @property {boolean} isActive whether it leads
  * @property {string | null} trackId
  * @property {boolean} isPlaying
+ * @property {number | null} reportAge seconds since it last reported, null if it has not since it
+ *     was told the state
  */
 
 /**

@@ -124,6 +124,7 @@ function enter(token) {
   const playback = new Playback(audio, connection, catalogue, deviceId(), {
     onChanged: update,
     onProblem: notify,
+    onRecovered: withdraw,
     onRequestFailed: requestFailed,
   });
   session = { connection, playback };
@@ -228,6 +229,12 @@ function notify(words) {
   const notice = find("notice");
   notice.hidden = false;
   /** @type {HTMLElement} */ (notice.firstElementChild).textContent = words;
+}
+
+/** @param {string} words what a person need not know any more, if it is still shown */
+function withdraw(words) {
+  const notice = find("notice");
+  if (notice.firstElementChild?.textContent === words) notice.hidden = true;
 }
 
 /** @param {string} problem why there is no signing in, empty for no problem */

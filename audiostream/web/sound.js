@@ -2,15 +2,15 @@
 /**
  * What this tab lets be heard: an audio element that follows a target.
  *
- * Here: loading, seeking, playing, pausing, a browser that refuses sound, an address that has
- * expired, and telling a person's hand on the hardware from our own. Not here: why the target is
- * what it is, and the server (playback.js).
+ * Here: loading, seeking, playing, pausing, a browser that refuses sound, a stream that breaks, a
+ * file that cannot be played, and telling a person's hand on the hardware from our own. Not here:
+ * why the target is what it is, and the server (playback.js).
  *
  *     follow ── another track ──► src ── loadedmetadata ──► seek if far ──► play or pause
  *            └─ the same track ───────────────────────────► seek if far ──► play or pause
  */
 
-import { streamAddress } from "./catalogue.js";
+import { isServed, streamAddress } from "./catalogue.js";
 
 /** Seconds that the element may be away from its target before it is moved. */
 const NEAR = 0.3;
@@ -18,6 +18,20 @@ const NEAR = 0.3;
 const VERY_END = 0.05;
 /** Milliseconds between two reports: at most four a second. */
 const REPORT_EVERY = 250;
+/** Seconds of sound after which a stream that broke counts as repaired. */
+const REPAIRED_AFTER = 1;
+/** Times that a stream is loaded in vain before it is given up, where the server serves it. */
+const MOST_LOADS = 3;
+/** The same where the server answers, but does not serve it. */
+const MOST_UNSERVED_LOADS = 5;
+/** Milliseconds before a stream that is not served is loaded again. */
+const RELOAD_DELAY = 600;
+/** Milliseconds between two attempts to reach the server. */
+const REACH_EVERY = 2_000;
+/** Seconds by which the position jumps to the duration where the audio ended before it. */
+const JUMP = 3;
+
+const NETWORK_ERROR = 2;
 
 /** @typedef {import("./catalogue.js").Track} Track */
 
@@ -37,11 +51,12 @@ const REPORT_EVERY = 250;
  * @property {(position: number) => void} onReport the audio plays and is at `position`
  * @property {(position: number) => void} onPlayed somebody started the element itself
  * @property {(position: number) => void} onPaused somebody paused the element itself
- * @property {() => void} onEnded
+ * @property {(position: number) => void} onEnded the audio is over, which was heard until `position`
  * @property {() => void} onChanged position, duration or `isBlocked` may have changed
- * @property {(id: string) => Promise<Track | null>} renew the track with a fresh ticket, null if
- *     there is none; a person has then been told why
- * @property {() => void} onUnplayable a fresh address does not play either
+ * @property {(id: string) => Promise<Track | null | undefined>} renew the track with a fresh
+ *     ticket, null if there is no such track, undefined where the server cannot be reached
+ * @property {(position: number) => void} onUnplayable the server is there, and nothing more can be
+ *     played from `position` on
  */
 
 export class Sound {
@@ -55,7 +70,16 @@ export class Sound {
   #target = { position: 0, at: 0, isPlaying: false, rate: 1, waits: false };
   #hasMetadata = false;
   #hasFailed = false;
-  #isRenewed = false;
+  /** Loads in a row that brought no sound. */
+  #attempts = 0;
+  /** Grows with every load: what was awaited for an older one does not count any more. */
+  #turn = 0;
+  /** Where the current load began, in seconds. */
+  #from = 0;
+  /** Where sound was last seen, in seconds. */
+  #heardUntil = 0;
+  /** @type {number | undefined} */
+  #retry;
   #reportedAt = 0;
   #listening = new AbortController();
 
@@ -72,13 +96,13 @@ export class Sound {
     audio.addEventListener("seeked", () => hooks.onChanged(), { signal });
     audio.addEventListener("play", () => this.#started(), { signal });
     audio.addEventListener("pause", () => this.#stopped(), { signal });
-    audio.addEventListener("ended", () => hooks.onEnded(), { signal });
+    audio.addEventListener("ended", () => this.#over(), { signal });
     audio.addEventListener("error", () => this.#recover(), { signal });
   }
 
   /** Whether the element is where a position can be read off it. */
   get isReady() {
-    return this.#hasMetadata && !this.isBlocked;
+    return this.#hasMetadata && !this.#hasFailed && !this.isBlocked;
   }
 
   get isSounding() {
@@ -101,14 +125,15 @@ export class Sound {
    * Make this track heard, or silent, at the target.
    * @param {Track} track
    * @param {Target} target
+   * @param {boolean} isRetried whether a track that could not be played is tried once more
    */
-  follow(track, target) {
+  follow(track, target, isRetried) {
     this.#target = target;
     if (!target.isPlaying) this.#setBlocked(false);
-    if (track.id !== this.#trackId || this.#hasFailed) {
-      this.#isRenewed = false;
+    if (track.id !== this.#trackId || (isRetried && (this.#hasFailed || this.#retry))) {
+      this.#attempts = 0;
       this.#load(track);
-    } else if (this.#hasMetadata) {
+    } else if (this.#hasMetadata && !this.#hasFailed) {
       this.#settle(expected(target));
     }
   }
@@ -121,6 +146,8 @@ export class Sound {
 
   /** Fall silent and let go of the element. */
   stop() {
+    this.#turn++;
+    clearTimeout(this.#retry);
     this.#listening.abort();
     this.#audio.pause();
     this.#audio.removeAttribute("src");
@@ -129,10 +156,17 @@ export class Sound {
 
   /** @param {Track} track */
   #load(track) {
+    this.#turn++;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const address = new URL(streamAddress(track));
+    // Chromium answers an address that it knows from memory, also where it could not play that.
+    if (track.id === this.#trackId) address.searchParams.set("load", String(this.#turn));
     this.#trackId = track.id;
     this.#hasMetadata = false;
     this.#hasFailed = false;
-    this.#audio.src = streamAddress(track);
+    this.#from = this.#heardUntil = this.#target.position;
+    this.#audio.src = address.href;
     // Some browsers let an element play only if asked while a touch is being handled.
     if (this.#target.isPlaying) this.#play();
   }
@@ -150,8 +184,18 @@ export class Sound {
     const position = Math.min(wanted, end);
     audio.playbackRate = this.#target.rate;
     if (Math.abs(audio.currentTime - position) > NEAR) audio.currentTime = position;
+    this.#from = this.#heardUntil = position;
     if (!this.#target.isPlaying) audio.pause();
     else if (audio.currentTime < end - VERY_END) this.#play();
+    else if (audio.paused) this.#beOver();
+  }
+
+  /** An element that does not play at its end never says that it is there. */
+  #beOver() {
+    const turn = this.#turn;
+    setTimeout(() => {
+      if (turn === this.#turn && this.#target.isPlaying && this.#audio.paused) this.#over();
+    });
   }
 
   #play() {
@@ -174,7 +218,10 @@ export class Sound {
   #report() {
     this.#hooks.onChanged();
     const now = performance.now();
-    if (!this.isSounding || this.#audio.seeking || now - this.#reportedAt < REPORT_EVERY) return;
+    if (!this.isSounding || this.#audio.seeking) return;
+    this.#heardUntil = this.position;
+    if (this.position > this.#from + REPAIRED_AFTER) this.#attempts = 0;
+    if (now - this.#reportedAt < REPORT_EVERY) return;
     this.#reportedAt = now;
     this.#hooks.onReport(this.position);
   }
@@ -190,23 +237,45 @@ export class Sound {
     if (!isOurs && !ended && !error && this.isReady) this.#hooks.onPaused(this.position);
   }
 
-  /** The ticket in the address may have expired: try a fresh one, once. */
+  /** A browser that finds no more audio in a file moves its position to the duration first. */
+  #over() {
+    const { position } = this;
+    const isEarly = position - this.#heardUntil > JUMP * this.#target.rate;
+    this.#hooks.onEnded(isEarly ? this.#heardUntil : position);
+  }
+
+  /**
+   * The ticket in the address may have expired, the network may have broken, the file may be none.
+   * Only what the server answers tells these apart: a browser has the same error for all of them.
+   */
   async #recover() {
     const id = this.#trackId;
     if (!id || this.#hasFailed) return;
-    if (this.#isRenewed) return this.#fail();
-    this.#isRenewed = true;
+    const isBroken = this.#audio.error?.code === NETWORK_ERROR;
+    this.#attempts += 1;
     if (this.#hasMetadata) this.#target = { ...this.#target, position: this.position, waits: true };
     this.#hasMetadata = false;
+    const turn = this.#turn;
     const track = await this.#hooks.renew(id);
-    if (id !== this.#trackId) return;
-    if (track) this.#load(track);
-    else this.#hasFailed = true;
+    if (turn !== this.#turn) return;
+    if (track === null) return this.#fail();
+    if (track === undefined) return this.#recoverLater();
+    if (this.#attempts === 1) return this.#load(track);
+    const isFetched = !isBroken && (await isServed(track));
+    if (turn !== this.#turn) return;
+    if (this.#attempts >= (isFetched ? MOST_LOADS : MOST_UNSERVED_LOADS)) this.#fail();
+    else this.#retry = setTimeout(() => this.#load(track), isFetched ? 0 : RELOAD_DELAY);
+  }
+
+  /** An outage says nothing about the file. */
+  #recoverLater() {
+    this.#attempts -= 1;
+    this.#retry = setTimeout(() => this.#recover(), REACH_EVERY);
   }
 
   #fail() {
     this.#hasFailed = true;
-    this.#hooks.onUnplayable();
+    this.#hooks.onUnplayable(this.#target.position);
   }
 }
 

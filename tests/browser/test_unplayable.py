@@ -1,0 +1,392 @@
+"""Files that cannot be played do not silence the player page: it goes on, or says why not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+
+from ..conftest import Launch, ServerProcess, write_wav
+from .conftest import SAMPLES
+
+Token = Callable[..., str]
+PROMISED = 5.0
+"""Seconds within which the next track sounds: what the product promises."""
+SLACK = 5.0
+"""Seconds more for a busy machine."""
+WHAT_SOUNDS = """(() => {
+  const { currentTime: position, paused, duration, error, src } = document.getElementById("audio");
+  const [title, notice] = ["now-title", "notice"].map((id) => document.getElementById(id));
+  return {
+    title: title.textContent, notice: notice.hidden ? "" : notice.textContent.trim(),
+    position, paused, duration, error: error?.message, src,
+  };
+})()"""
+STREAMS = "**/api/tracks/stream/**"
+USER = "demo"
+
+
+def html(path: Path) -> None:
+    path.with_suffix(".mp3").write_text("<!doctype html><p>Sign in to download</p>" * 200)
+
+
+def nothing(path: Path) -> None:
+    """A FLAC file whose header promises music, and which has none."""
+    promise = (SAMPLES / "paper-carousel.flac").read_bytes()[8:42]
+    path.with_suffix(".flac").write_bytes(b"fLaC\x80\0\0\x22" + promise + bytes(200_000))
+
+
+def empty(path: Path) -> None:
+    path.with_suffix(".mp3").write_bytes(b"")
+
+
+def noise(path: Path) -> None:
+    path.with_suffix(".ogg").write_bytes(bytes(range(256)) * 400)
+
+
+def broken_inside(path: Path) -> None:
+    """An MP4 file with two seconds of music, and then none."""
+    whole = (SAMPLES / "wooden-rain.m4a").read_bytes().replace(b"udta", b"free")  # no tags
+    kept = len(whole) // 10
+    path.with_suffix(".m4a").write_bytes(whole[:kept] + bytes(len(whole) - kept))
+
+
+def cut_short(path: Path) -> None:
+    """A WAV file that was listed with 60 s, of which 2 s have come."""
+    path = path.with_suffix(".wav")
+    write_wav(path, 60.0)
+    path.write_bytes(path.read_bytes()[: 44 + 2 * 16_000])
+
+
+def no_sound(path: Path) -> None:
+    path = path.with_suffix(".wav")
+    write_wav(path, 0.0)
+    path.write_bytes(path.read_bytes() + bytes(60))
+
+
+def good(path: Path) -> None:
+    write_wav(path.with_suffix(".wav"), 60.0)
+
+
+Make = Callable[[Path], None]
+BROKEN: list[Make] = [html, nothing, empty, noise, broken_inside, cut_short, no_sound]
+
+
+@dataclass
+class House:
+    """A server whose library is as a test wants it, and pages of its user."""
+
+    launch: Launch
+    token: str
+    browser: Browser
+    media: Path
+    server: ServerProcess | None = None
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def serve(self, *makes: Make) -> None:
+        """Tracks that are 'a', 'b', 'c' and so on by title and id: in this order they play."""
+        self.media.mkdir()
+        for name, make in zip(ascii_lowercase, makes, strict=False):
+            make(self.media / name)
+        self.list_tracks()
+        self.server = self.launch("--media", str(self.media))
+        self.server.wait_for_log(f"the library has {len(makes)} track")
+
+    def list_tracks(self) -> None:
+        files = sorted(self.media.glob("[a-z].*"))
+        entries = [{"id": file.stem, "audioUrl": file.name, "title": file.stem} for file in files]
+        (self.media / "tracks.json").write_text(json.dumps(entries))
+
+    @property
+    def url(self) -> str:
+        assert self.server is not None
+        return self.server.url
+
+    async def page(self, query: str = "", width: int = 1200, height: int = 800) -> Page:
+        """A page that is connected and shows the library."""
+        context = await self.browser.new_context(viewport={"width": width, "height": height})
+        self.contexts.append(context)
+        page = await context.new_page()
+        await page.goto(f"{self.url}/{query}#token={self.token}")
+        await expect(page.get_by_text("Connected")).to_be_attached()
+        await expect(page.locator("#tracks li").first).to_be_attached()
+        return page
+
+    def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/api/tracks{path}",
+            method=method,
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def state(self) -> Any:
+        return self.ask("/current-state")
+
+    def play(self, track: str) -> None:
+        self.ask(f"/play/{track}", "POST", {})
+
+
+@pytest.fixture
+async def house(launch: Launch, token: Token, browser: Browser, tmp_path: Path) -> House:
+    return House(launch, token(USER), browser, tmp_path / "library")
+
+
+async def choose(page: Page, title: str) -> None:
+    await page.locator("#tracks li").get_by_text(title, exact=True).click()
+
+
+async def sounds(page: Page, title: str, patience: float = PROMISED + SLACK) -> None:
+    """Wait until the page plays that track, and its audio advances."""
+    deadline = time.monotonic() + patience
+    before: dict[str, Any] = {}
+    now: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        before, now = now, await page.evaluate(WHAT_SOUNDS)
+        is_same = before.get("title") == now["title"] == title
+        if is_same and not now["paused"] and now["position"] > before["position"] > 0:
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail(f"{title!r} does not sound: {now}")
+
+
+async def is_paused(house: House, patience: float = PROMISED + SLACK) -> Any:
+    """The state, once it is paused."""
+    async with asyncio.timeout(patience):
+        while (state := await asyncio.to_thread(house.state))["isPlaying"]:
+            await asyncio.sleep(0.1)
+    return state
+
+
+@pytest.mark.parametrize("make", BROKEN)
+async def test_after_an_unplayable_file_the_next_track_sounds_within_five_seconds(
+    house: House, make: Make
+) -> None:
+    house.serve(make, good)
+    page = await house.page()
+    heard = 2.0 if make in (broken_inside, cut_short) else 0.0
+    await choose(page, "a")
+    started = time.monotonic()
+    await sounds(page, "b", heard + PROMISED + SLACK)
+    assert time.monotonic() - started < heard + PROMISED + SLACK
+    state = house.state()
+    assert (state["trackId"], state["isPlaying"]) == ("b", True)
+
+
+@pytest.mark.parametrize("make", BROKEN)
+async def test_where_nothing_follows_an_unplayable_file_the_state_is_paused_and_the_page_says_why(
+    house: House, make: Make
+) -> None:
+    house.serve(make)
+    page = await house.page()
+    await choose(page, "a")
+    await is_paused(house)
+    notice = page.locator("#notice")
+    await expect(notice).to_contain_text("“a”")
+    await expect(notice).to_contain_text("playback is paused")
+    await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
+async def test_after_a_file_that_is_gone_the_next_track_sounds(house: House) -> None:
+    house.serve(good, good)
+    page = await house.page()
+    (house.media / "a.wav").unlink()
+    await choose(page, "a")
+    await sounds(page, "b")
+    await expect(page.locator("#notice")).to_contain_text("“a” cannot be played. Skipped.")
+
+
+async def test_a_track_that_has_left_the_library_is_skipped_when_its_turn_comes(
+    house: House,
+) -> None:
+    house.serve(good, good, good)
+    page = await house.page()
+    await choose(page, "a")
+    await sounds(page, "a")
+    (house.media / "b.wav").unlink()
+    house.list_tracks()
+    assert house.server is not None
+    house.server.process.send_signal(signal.SIGHUP)
+    await house.server.logs("the library has 2 tracks")
+    await page.get_by_role("button", name="Next track").click()
+    await sounds(page, "c")
+
+
+async def test_a_current_track_that_has_left_the_library_is_paused_by_a_page_that_is_opened(
+    house: House,
+) -> None:
+    house.serve(good, good)
+    house.play("b")
+    (house.media / "b.wav").unlink()
+    house.list_tracks()
+    assert house.server is not None
+    house.server.process.send_signal(signal.SIGHUP)
+    await house.server.logs("the library has 1 track")
+    page = await house.page()
+    state = await is_paused(house)
+    assert state["trackId"] == "b"
+    await expect(page.locator("#notice")).to_contain_text("playback is paused")
+
+
+async def test_a_kiosk_goes_on_after_what_another_program_started_on_it(house: House) -> None:
+    house.serve(html, good)
+    page = await house.page("?kiosk=1", 1024, 600)
+    await asyncio.to_thread(house.play, "a")
+    await sounds(page, "b")
+
+
+async def test_a_leader_that_only_commands_leaves_going_on_to_the_page(house: House) -> None:
+    house.serve(html, good)
+    page = await house.page("?kiosk=1", 1024, 600)
+    headers = {"Authorization": f"Bearer {house.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(f"{house.url}/ws") as remote,
+    ):
+        await remote.send_json({"event": "playTrack", "data": {"trackId": "a"}})
+        await sounds(page, "b")
+
+
+async def test_several_unplayable_files_in_a_row_are_all_skipped(house: House) -> None:
+    house.serve(html, noise, empty, nothing, good)
+    page = await house.page()
+    await choose(page, "a")
+    await sounds(page, "e")
+    await expect(page.locator("#notice")).to_contain_text("Skipped.")
+
+
+async def test_where_all_files_are_unplayable_it_comes_to_rest_and_says_so(house: House) -> None:
+    house.serve(*[html] * 4)
+    page = await house.page()
+    await choose(page, "a")
+    state = await is_paused(house, 4 * (PROMISED + SLACK))
+    assert state["trackId"] == "d"
+    await expect(page.locator("#notice")).to_contain_text("4 tracks in a row cannot be played.")
+    await asyncio.sleep(2.0)
+    assert house.state()["rev"] == state["rev"]
+
+
+async def test_a_library_of_nothing_else_is_not_run_through_to_its_end(house: House) -> None:
+    house.serve(*[html] * 26)
+    page = await house.page()
+    await choose(page, "a")
+    await expect(page.locator("#notice")).to_contain_text("20 tracks in a row", timeout=60_000)
+    state = await is_paused(house)
+    assert state["trackId"] == "t"
+
+
+async def test_an_unplayable_file_that_is_chosen_again_once_mended_plays(house: House) -> None:
+    house.serve(html)
+    page = await house.page()
+    await choose(page, "a")
+    await is_paused(house)
+    shutil.copy(SAMPLES / "first-light.mp3", house.media / "a.mp3")
+    await page.get_by_role("button", name="Play", exact=True).click()
+    await sounds(page, "a")
+
+
+async def test_two_tabs_skip_an_unplayable_file_once(house: House) -> None:
+    house.serve(html, good, good)
+    pages = [await house.page(), await house.page()]
+    before = house.state()["rev"]
+    await choose(pages[0], "a")
+    for page in pages:
+        await sounds(page, "b")
+    await asyncio.sleep(3.0)
+    state = house.state()
+    assert (state["trackId"], state["isPlaying"]) == ("b", True)
+    assert state["rev"] == before + 2  # the play, and one skip
+
+
+async def test_a_tab_that_alone_cannot_play_a_track_leaves_it_to_the_others(house: House) -> None:
+    house.serve(good, good)
+    playing, deaf = await house.page(), await house.page()
+    await deaf.context.route(STREAMS, lambda route: route.abort())
+    await choose(playing, "a")
+    await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere", timeout=15_000)
+    await asyncio.sleep(2.0)
+    await sounds(playing, "a")
+    assert house.state()["trackId"] == "a"
+
+
+@pytest.mark.parametrize("failure", ["refused", "error"])
+async def test_a_stream_that_keeps_failing_while_the_server_answers_is_skipped(
+    house: House, failure: str
+) -> None:
+    house.serve(good, good)
+    page = await house.page()
+    broken = "a"
+
+    async def fail(route: Route) -> None:
+        if f"/stream/{broken}" not in route.request.url:
+            await route.continue_()
+        elif failure == "refused":
+            await route.abort()
+        else:
+            await route.fulfill(status=502)
+
+    await page.context.route(STREAMS, fail)
+    await choose(page, "a")
+    await sounds(page, "b")
+
+
+async def test_a_stream_that_fails_once_is_loaded_again(house: House) -> None:
+    house.serve(good, good)
+    page = await house.page()
+    failures = 2
+
+    async def fail(route: Route) -> None:
+        nonlocal failures
+        failures -= 1
+        await (route.continue_() if failures < 0 else route.abort())
+
+    await page.context.route(STREAMS, fail)
+    await choose(page, "a")
+    await sounds(page, "a")
+
+
+async def test_a_network_outage_is_not_taken_for_an_unplayable_file(house: House) -> None:
+    house.serve(good, good)
+    page = await house.page()
+    is_out = True
+
+    async def out(route: Route) -> None:
+        await (route.abort("internetdisconnected") if is_out else route.continue_())
+
+    await page.context.route("**/api/**", out)
+    await choose(page, "a")
+    await asyncio.sleep(PROMISED + 2.0)
+    assert house.state()["trackId"] == "a"
+    await expect(page.locator("#now-title")).to_have_text("a")
+    is_out = False
+    await sounds(page, "a")
+
+
+async def test_a_server_that_goes_as_a_track_begins_does_not_make_it_unplayable(
+    house: House,
+) -> None:
+    house.serve(good, good)
+    page = await house.page()
+    assert house.server is not None
+    port = house.server.port
+    house.server.process.kill()
+    house.server.process.wait()
+    await choose(page, "a")
+    await asyncio.sleep(PROMISED)
+    await expect(page.locator("#now-title")).to_have_text("a")
+    house.server = house.launch("--media", str(house.media), "--port", str(port))
+    await sounds(page, "a", 40.0)

@@ -194,6 +194,10 @@ class Room:
         """
         self._carry_out(report, device)
 
+    def has_read(self, device: Device) -> None:
+        """A device has not read until now what it was told last (rule 22)."""
+        device.listener = playback.read(device.listener, self._clock())
+
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
     ) -> dict[str, Any]:

@@ -42,8 +42,12 @@ from .errors import (
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or what gives a fresh one; a plain function must not block."""
 
-HEARTBEAT = 15.0
-"""Seconds between pings; a line that does not answer for half of it is given up."""
+HEARTBEAT = 5.0
+"""Seconds of silence before a ping; a line that does not answer for half of it is given up.
+
+It costs some 100 bytes with their headers each time. More than 5 s aiohttp rounds up to whole
+seconds.
+"""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds: the bounds of what is waited before the next try, before jitter."""
 STEADY = 10.0
@@ -277,7 +281,8 @@ class Player:
     """One device. ``async for event in player`` hears all that happens, its own acts too.
 
     A command that finds no connection, or loses it, is sent at the next one, until its timeout,
-    unless the playback was changed meanwhile: then it raises ``Conflict``. One that raised
+    unless the playback was changed meanwhile: then it raises ``Conflict``. It takes effect once,
+    also where its first copy arrives late. One that raised
     ``TimeoutError`` may have acted. Besides that, commands raise ``Unauthorized`` once the token
     was refused, which ends the player, ``ConnectionError`` after its end, and ``TrackNotFound``,
     ``Conflict``, ``RateLimited``, ``InvalidMessage`` as the server says. ``last`` is the last state
@@ -320,7 +325,7 @@ class Player:
         starts at 0, or with ``resume`` where it was left.
         """
         data = {"trackId": track_id, "currentTime": position, "resume": resume}
-        return await self._command("playTrack", data)
+        return await self._command("playTrack", {**data, "commandId": secrets.token_hex(8)})
 
     async def pause(self, track_id: str | None = None, position: float | None = None) -> State:
         """Pause the current track, or ``track_id`` if that is the current one, else ``Conflict``.
@@ -332,7 +337,8 @@ class Player:
             if state.track_id is None:
                 return state
             track_id = state.track_id
-        return await self._command("pauseTrack", {"trackId": track_id, "currentTime": position})
+        data = {"trackId": track_id, "currentTime": position}
+        return await self._command("pauseTrack", {**data, "commandId": secrets.token_hex(8)})
 
     async def report(
         self, track_id: str, position: float, *, is_playing: bool, playback_rate: float = 1.0

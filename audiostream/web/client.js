@@ -16,9 +16,10 @@
  * and can be seen, 20 for a hidden one.
  *
  * A command takes effect once. One whose answer was lost with its line is sent again, with the same
- * `commandId`, by which the server knows it if TCP delivers the first copy too, and with the `ifRev`
- * that it was meant for: where somebody has acted meanwhile, `conflict`. A restart makes a new rev
- * of the same state; `updatedAt` shows it.
+ * `commandId`, by which the server knows it if TCP delivers the first copy too. Every copy has the
+ * `ifRev` that it was meant for, so that one that arrives late does not undo what was done since:
+ * that is a `conflict`. One that is refused while it is FRESH has lost a race, and goes without. A
+ * restart makes a new rev of the same state; `updatedAt` shows it.
  *
  * The types that callers see are in client.d.ts.
  */
@@ -30,6 +31,8 @@ const IDLE_SILENCE = 25_000;
 const USE_TIME = 10_000;
 /** Milliseconds in which it answers; one that does not is dead. */
 const ANSWER_TIME = 4_500;
+/** Milliseconds in which a command that is refused was not held up on its way. */
+const FRESH = 2_000;
 /** Milliseconds until the server has greeted; then another attempt has better chances. */
 const GREETING_TIME = 10_000;
 
@@ -49,7 +52,7 @@ const COMMANDS = new Set(["playTrack", "pauseTrack"]);
 /** @typedef {(error: Error | null, data?: any) => void} Settle */
 /** @typedef {{ volatile?: boolean, timeout?: number, errorFirst?: boolean }} Flags */
 /** @typedef {{ rev?: number, updatedAt?: number }} Known of the state */
-/** @typedef {{ frame: Frame } & Known} Sent a command, and the state that it was meant for */
+/** @typedef {{ frame: Frame, at: number } & Known} Sent a command, and the state it was meant for */
 /** @typedef {"closed" | "opening" | "open" | "waiting"} Status */
 
 class Emitter {
@@ -256,27 +259,39 @@ export class Socket extends Emitter {
   _opened(id) {
     this.id = id;
     this.connected = true;
-    for (const sent of this.#unanswered.values()) this.#sendAgain(sent, sent.rev);
+    for (const sent of this.#unanswered.values()) this.#sendCommand(sent);
     for (const frame of this.sendBuffer.splice(0)) this.#send(frame);
     this._tell("connect");
   }
 
   /** @param {Frame} frame */
   #send(frame) {
+    if (!COMMANDS.has(frame.event) || frame.id === undefined) return this.io._send(frame);
     const { rev, updatedAt } = this.#known;
-    const isCommand = COMMANDS.has(frame.event) && frame.id !== undefined;
     // Each one before it, once it has taken effect, will have made a new rev.
     const meantFor = rev === undefined ? rev : rev + this.#unanswered.size;
-    if (isCommand) this.#unanswered.set(frame.id, { frame, rev: meantFor, updatedAt });
-    this.io._send(frame);
+    this.#sendCommand({ frame, rev: meantFor, updatedAt, at: performance.now() });
+  }
+
+  /** @param {Sent} sent */
+  #sendCommand(sent) {
+    const { event, data, id } = sent.frame;
+    this.#unanswered.set(id, sent);
+    this.io._send({ event, data: { ifRev: sent.rev, ...data }, id });
   }
 
   /**
+   * Send a command again that was refused, though nobody has acted since it was given.
    * @param {Sent} sent
-   * @param {number | undefined} ifRev
+   * @param {Record<string, any>} refusal
    */
-  #sendAgain({ frame: { event, data, id } }, ifRev) {
-    this.io._send({ event, data: { ifRev, ...data }, id });
+  #insists(sent, { code, state }) {
+    const isOurs = sent.rev !== undefined && sent.frame.data.ifRev === undefined;
+    if (code !== "conflict" || !isOurs || sent.rev === state.rev) return false;
+    if (sent.updatedAt === state.updatedAt) this.#sendCommand({ ...sent, rev: state.rev });
+    else if (performance.now() - sent.at < FRESH) this.#sendCommand({ ...sent, rev: undefined });
+    else return false;
+    return true;
   }
 
   /** @param {Frame} frame */
@@ -285,12 +300,7 @@ export class Socket extends Emitter {
     this.#unanswered.delete(id);
     const state = data?.state ?? data;
     if (state?.rev !== undefined) this.#known = state;
-    const isConflict = event === "error" && data.code === "conflict";
-    if (sent && isConflict && sent.updatedAt === state.updatedAt && sent.rev !== state.rev) {
-      this.#unanswered.set(id, { ...sent, rev: state.rev });
-      this.#sendAgain(sent, state.rev); // the server was restarted
-      return;
-    }
+    if (sent && event === "error" && this.#insists(sent, data)) return;
     for (const listener of this.#anyListeners) listener.call(this, event, data);
     this._tell(event, data);
     this.#expected.get(id)?.(null, event === "error" ? { error: data } : data);

@@ -205,6 +205,21 @@ async def choose_on_a_held_line(phone: Listener) -> None:
         assert state["currentTime"] == pytest.approx(here, abs=JUMP)
 
 
+async def act_late_on_a_held_line(phone: Listener) -> None:
+    """A person acts here, then one elsewhere: the later act holds, though it arrives first."""
+    held = asyncio.create_task(hold(phone, 7.0))
+    await asyncio.sleep(0.5)
+    await phone.tab.evaluate("playTrack('other', 30) && null")
+    await asyncio.sleep(2.0)
+    rev = (await phone.rest("POST", "pause/song"))["rev"]
+    await held
+    await wait_for(phone.tab, "audio.paused && socket.connected")
+    await asyncio.sleep(3.0)
+    state = await phone.state()
+    assert (state["trackId"], state["isPlaying"], state["rev"]) == ("song", False, rev)
+    assert await phone.tab.evaluate("audio.paused")
+
+
 async def follow_a_pause_behind_a_held_line(phone: Listener) -> None:
     held = asyncio.create_task(hold(phone, 12.0))
     await asyncio.sleep(2.0)
@@ -227,6 +242,7 @@ async def test_what_is_done_while_a_line_is_held_is_done_once_and_not_undone(
             "a pause, the line lasts": partial(pause_on_a_held_line, outage=2.5),
             "a pause, the line is given up": partial(pause_on_a_held_line, outage=7.0),
             "a track is chosen": choose_on_a_held_line,
+            "a track is chosen, then a pause elsewhere": act_late_on_a_held_line,
             "a pause elsewhere": follow_a_pause_behind_a_held_line,
         },
     )

@@ -358,6 +358,33 @@ async def test_commands_wait_for_the_line_and_reports_do_not(bench: Page) -> Non
     assert sent == "track_not_found"
 
 
+async def test_of_two_that_act_at_once_both_take_effect(
+    bench: Page, server: ServerProcess, token: Token
+) -> None:
+    track = await Site(server, pages.CLIENT, None, None, token).track(bench, "demo")  # type: ignore[arg-type]
+    found = await run(
+        bench,
+        """async (trackId) => {
+          const [one, other] = [io({ auth: { token } }), io({ auth: { token } })];
+          const rounds = [];
+          await one.emitWithAck("playTrack", { trackId });
+          const { rev } = await other.emitWithAck("getCurrentState");
+          for (let round = 0; round < 8; round++) {
+            const [a, b] = await Promise.all([
+              one.emitWithAck("playTrack", { trackId }),
+              other.emitWithAck("pauseTrack", { trackId }),
+            ]);
+            rounds.push(a.error ?? b.error ?? null);
+          }
+          const refused = await one.emitWithAck("playTrack", { trackId, ifRev: rev });
+          const end = await one.emitWithAck("getCurrentState");
+          return [rounds.filter((error) => error), end.rev - rev, refused.error.code];
+        }""",
+        track,
+    )
+    assert found == [[], 16, "conflict"]
+
+
 async def test_a_refused_token_is_an_error_and_the_end(bench: Page) -> None:
     found = await run(
         bench,

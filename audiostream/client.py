@@ -50,6 +50,8 @@ seconds.
 """
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds: the bounds of what is waited before the next try, before jitter."""
+FRESH = 2.0
+"""Seconds in which a command that is refused was not held up on its way."""
 STEADY = 10.0
 """Seconds that a connection must last for the next one to be tried soon."""
 MAX_EVENTS = 256
@@ -421,9 +423,12 @@ class Player:
                 await self._is_ready.wait()
                 self._check()
                 try:
-                    if event == "getCurrentState" or known is None or self._socket is socket:
+                    if event == "getCurrentState" or known is None:
                         was_sent = True
                         return parse_state((await self._exchange(event, data))["data"])
+                    if self._socket is socket:
+                        was_sent = True
+                        return await self._insist(event, data, known)
                     found = (await self._exchange("getCurrentState", {}))["data"]
                     state = parse_state(found)
                     if was_sent and _is_outcome(state, known, event, data):
@@ -437,6 +442,20 @@ class Player:
                 except (ConnectionError, ClientError) as error:
                     self._check()
                     self._trouble = str(error)
+
+    async def _insist(self, event: str, data: Mapping[str, Any], known: State) -> State:
+        """Send a command that must not undo, if it arrives late, what was done since.
+
+        One that is refused at once was not late, but has lost a race.
+        """
+        began = time.monotonic()
+        try:
+            answer = await self._exchange(event, {**data, "ifRev": known.rev})
+        except Conflict:
+            if time.monotonic() - began > FRESH:
+                raise
+            answer = await self._exchange(event, data)
+        return parse_state(answer["data"])
 
     async def _exchange(self, event: str, data: Mapping[str, Any]) -> Frame:
         """Send a frame and wait for its answer. Raises ``ConnectionError``, also halfway."""

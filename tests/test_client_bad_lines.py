@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from audiostream.client import Player, connect
+from audiostream.errors import Conflict
 
 from .conftest import PATIENCE, Launch, ProxyTo, ServerProcess, until
 from .proxy import Mode
@@ -70,3 +71,31 @@ async def test_a_held_line_is_noticed_and_a_command_given_meanwhile_takes_effect
         assert heard == ["trackPlaying"]
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_command_that_arrives_late_does_not_undo_what_was_done_since(
+    server: ServerProcess, proxy_to: ProxyTo, token: Token
+) -> None:
+    line = await proxy_to(server.port)
+    async with connect(line.url, token()) as kiosk, connect(server.url, token()) as kitchen:
+        await kiosk.play("song", 5.0)
+        await line.switch(Mode.HOLD)
+        playing = asyncio.create_task(kiosk.play("other", 9.0))
+        await asyncio.sleep(2.5)
+        rev = (await kitchen.pause("song")).rev
+        await line.switch(Mode.PASS)
+        with pytest.raises(Conflict):
+            await playing
+        state = await kitchen.state()
+        assert (state.track_id, state.is_playing, state.rev) == ("song", False, rev)
+
+
+async def test_of_two_that_act_at_once_both_take_effect(
+    server: ServerProcess, token: Token
+) -> None:
+    async with connect(server.url, token()) as kiosk, connect(server.url, token()) as kitchen:
+        rev = (await kiosk.play("song", 5.0)).rev
+        await kitchen.state()
+        for _ in range(5):
+            await asyncio.gather(kiosk.play("song"), kitchen.pause("song"))
+        assert (await kitchen.state()).rev == rev + 10

@@ -52,7 +52,9 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """The answer to a ping."""
+    """The answer to a ping of the same payload."""
+
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _control(opcode: int, payload: bytes) -> Message:
     if opcode == _PING:
         return Ping(payload)
     if opcode == _PONG:
-        return Pong()
+        return Pong(payload)
     if not payload:
         return Close(None)
     code = int.from_bytes(payload[:2])
@@ -177,6 +179,11 @@ def _control(opcode: int, payload: bytes) -> Message:
 def text_frame(text: str) -> bytes:
     """A whole text message."""
     return _frame_of(_TEXT, text.encode())
+
+
+def ping_frame(payload: bytes) -> bytes:
+    """A question whether the other side is there."""
+    return _frame_of(_PING, payload)
 
 
 def pong_frame(payload: bytes) -> bytes:

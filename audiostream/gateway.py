@@ -27,6 +27,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -45,7 +46,8 @@ from .errors import (
 )
 from .frames import TOO_LONG, Closing
 from .keys import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
-from .messages import Familiar, Frame, Labels
+from .lateness import SILENCE, LateReports
+from .messages import Familiar, Frame, Labels, Report
 from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
 from .settings import Limits
@@ -56,6 +58,8 @@ AUTH_TIMEOUT = 10.0
 """Seconds a socket has to authenticate."""
 AUTH_ATTEMPTS = 5
 """First frames of one socket, as long as only their labels are refused."""
+PONG_TIMEOUT = 2.0
+"""Seconds that a report waits for a pong; some clients do not answer pings."""
 EXPIRY_NOTICE = 60.0
 """Seconds between ``tokenExpiring`` and the token's end."""
 
@@ -67,6 +71,7 @@ ARRIVALS = web.AppKey("audiostream_arrivals", Arrivals)
 TURN = web.AppKey("audiostream_turn", Turn)
 
 REPORT = "updateStreaming"
+COMMANDS = frozenset({"playTrack", "pauseTrack"})
 
 _UNREAD, _REPORT = Frame("", {}), Frame(REPORT, {})
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -277,8 +282,10 @@ class Connection:
         "_device",
         "_expiry",
         "_familiar",
+        "_heard_at",
         "_identity",
         "_keeper",
+        "_late",
         "_library_watch",
         "_limits",
         "_loop",
@@ -312,6 +319,8 @@ class Connection:
         self._identity: Identity
         self._room: Room
         self._device: Device
+        self._late: LateReports
+        self._heard_at = self._loop.time()
 
     async def serve(self, token: str | None, labels: Labels) -> None:
         """Let the device in, and wait for its end. ``token`` is what the handshake had, None if
@@ -406,16 +415,25 @@ class Connection:
             labels.device_id or secrets.token_hex(8),
             labels.device_name,
         )
+        self._late = LateReports(room, self._device, self._ask)
+
+    def _ask(self, answered: Callable[[], None]) -> None:
+        self._socket.ask(answered, PONG_TIMEOUT)
 
     def _handle(self, text: str) -> None:
-        frame = _UNREAD
+        frame, now = _UNREAD, self._socket.heard_at
+        if now - self._heard_at > SILENCE:
+            self._late.after_silence()
+        self._heard_at = now
         try:
             report = self._familiar.report(text)
             frame = self._read(text) if report is None else _REPORT
-            self._pace.check(frame.event, self._socket.heard_at)
+            self._pace.check(frame.event, now)
             if report is None and frame.event == REPORT and frame.id is None:
                 report = messages.report(frame.data)
                 self._familiar.learn_report(text, report)
+            if frame.event == REPORT and self._late.wait(partial(self._hear_late, frame, report)):
+                return
             if report is not None:
                 self._room.hear(report, self._device)
             elif frame.event == "auth":
@@ -423,12 +441,25 @@ class Connection:
             elif frame.event == "watchLibrary":
                 self._library_watch.add(self._socket.outbox, frame.id)
             else:
+                if frame.event in COMMANDS:
+                    self._late.overrule()
                 self._room.receive(frame, self._device)
+            self._late.handled()
         except PositionNeeded as needed:
             self._socket.hold()
             self._recalling = asyncio.create_task(self._recall(needed.track_id, frame))
         except Closing:
             raise
+        except Exception as error:
+            self._fail(error, frame)
+
+    def _hear_late(self, frame: Frame, report: Report | None) -> None:
+        """Apply a report that has waited."""
+        try:
+            if report is not None:
+                self._room.hear(report, self._device)
+            else:
+                self._room.receive(frame, self._device)
         except Exception as error:
             self._fail(error, frame)
 

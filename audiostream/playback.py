@@ -60,6 +60,11 @@ Rules 1 to 6 and 17 are tried in this order; the others stand beside them:
     track replaced it, and where it was before a jump of more than ``FAR_JUMP``. ``resume`` goes
     there.
 21. The rate stays at the next track of the same album; any other track starts at 1.0.
+22. What an outage held up is old. The reports that follow a silence of a device wait until it has
+    answered a ping; then the last one is applied (``lateness``). If the device was told something
+    during the silence, rule 3 begins only now, when it has read that. Else the positions of an
+    outage, which arrive all at once at its end, are taken for a player that stalls, and a pause
+    is undone that the player did not know of.
 """
 
 from __future__ import annotations
@@ -369,20 +374,33 @@ def tell(listener: Listener, former: Sighting | None, told: Sighting | None) -> 
     )
 
 
+def read(listener: Listener, now: float) -> Listener:
+    """What the rules know of a device that has read only ``now`` what it was told (rule 22)."""
+    told = listener.told
+    if told is None:
+        return listener
+    now_told = replace(told, at=now)
+    recent = tuple(now_told if seen is told else seen for seen in listener.recent)
+    return replace(listener, told=now_told, recent=recent)
+
+
 def overdue(listener: Listener, now: float) -> Report | None:
     """What an ignored device that has fallen silent is taken to say (rule 16), else None.
 
     The caller applies it as if the device had sent it, tells the device what came of it, and then
-    notes ``reminded``.
+    notes ``reminded``. A device that said that it plays, was told to pause, and is silent since
+    has paused: players that play report.
     """
-    last = listener.reported
+    last, told = listener.reported, listener.told
     if last is None or not may_be_overdue(listener):
         return None
     silent_for = now - last.at
     if silent_for < SETTLE_TIME:
         return None
-    went_on = silent_for * last.playback_rate if last.is_playing else 0.0
-    return Report(last.track_id, last.position + went_on, last.is_playing, last.playback_rate)
+    has_followed = told is not None and not told.is_playing
+    is_playing = last.is_playing and not has_followed
+    went_on = silent_for * last.playback_rate if is_playing else 0.0
+    return Report(last.track_id, last.position + went_on, is_playing, last.playback_rate)
 
 
 def may_be_overdue(listener: Listener) -> bool:

@@ -22,6 +22,7 @@ from .messages import (
     FrameId,
     GetCurrentState,
     GetDevices,
+    PauseTrack,
     PlayTrack,
     Report,
     StateText,
@@ -50,6 +51,8 @@ POSITIONS_IN_MEMORY = 256
 """Tracks of which a room remembers where they were left, apart from those not saved yet."""
 UNSAVED_KEPT = 256
 """Positions that wait to be saved; where the state file fails for long, the oldest are lost."""
+COMMANDS_REMEMBERED = 64
+"""Commands of a room that are known again if they are sent once more."""
 _NEWCOMER, _UNTOUCHED = Listener(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
 
@@ -119,6 +122,7 @@ class Room:
         self.devices: dict[int, Device] = {}
         self.positions: dict[str, float | None] = {}
         self.left: list[Left] = []
+        self._performed: dict[str, None] = {}
         self._is_restored = False
         self._catalogue = catalogue
         self._clock = clock
@@ -193,6 +197,10 @@ class Room:
         """
         self._carry_out(report, device)
 
+    def has_read(self, device: Device) -> None:
+        """A device has not read until now what it was told last (rule 22)."""
+        device.listener = playback.read(device.listener, self._clock())
+
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
     ) -> dict[str, Any]:
@@ -231,6 +239,8 @@ class Room:
             if device is not None:  # rule 12
                 self._tell((device,), "trackState", self.state, now, device, frame_id)
             return now
+        if not isinstance(command, Report) and self._was_performed(command, device, now, frame_id):
+            return now
         before = self.state
         duration, is_listed = self._listed(command.track_id, device)
         outcome = playback.apply(
@@ -250,6 +260,7 @@ class Room:
             raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
+            self._note_performed(command)
         if device is not None:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
@@ -259,6 +270,28 @@ class Room:
             self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
         return now
+
+    def _was_performed(
+        self, command: Change, device: Device | None, now: float, frame_id: FrameId | None
+    ) -> bool:
+        """Whether this command was sent before, by a connection that broke, and took effect.
+
+        Then it does nothing, and its sender is told what came of it, which it may have missed.
+        """
+        command_id = _command_id(command)
+        if command_id is None or command_id not in self._performed:
+            return False
+        if device is not None:
+            event = "trackPlaying" if self.state.is_playing else "trackPaused"
+            self._tell((device,), event, self.state, now, device, frame_id)
+        return True
+
+    def _note_performed(self, command: Change) -> None:
+        command_id = _command_id(command)
+        if command_id is not None:
+            self._performed[command_id] = None
+            if len(self._performed) > COMMANDS_REMEMBERED:
+                del self._performed[next(iter(self._performed))]
 
     def settle(self) -> None:
         """Let time do what it does alone: rules 11 and 16. Call about once a second."""
@@ -482,6 +515,10 @@ def _starts(command: Change, before: State, after: State) -> bool:
     if before.track_id != after.track_id:
         return True
     return after.is_playing and not before.is_playing and not isinstance(command, Report)
+
+
+def _command_id(command: Change) -> str | None:
+    return command.command_id if isinstance(command, PlayTrack | PauseTrack) else None
 
 
 class Registry:

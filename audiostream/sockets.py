@@ -28,9 +28,10 @@ from .frames import (
     Close,
     Closing,
     FrameReader,
-    Message,
     Ping,
+    Pong,
     close_frame,
+    ping_frame,
     pong_frame,
     text_frame,
 )
@@ -166,6 +167,9 @@ class DeviceSocket:
     """
 
     __slots__ = (
+        "_answer",
+        "_answered",
+        "_asked",
         "_is_closing",
         "_is_gone",
         "_is_paused",
@@ -196,6 +200,9 @@ class DeviceSocket:
         self.heard_at = self._loop.time()
         self._timer = self._loop.call_later(HEARTBEAT, self._beat)
         self.outbox = Outbox(transport, turn)
+        self._asked = 0
+        self._answered: Callable[[], None] | None = None
+        self._answer: asyncio.TimerHandle | None = None
         self._waiting: tuple[asyncio.Future[None], ...] = ()
 
     def take_over(self, arrivals: Arrivals) -> None:
@@ -259,6 +266,17 @@ class DeviceSocket:
         self._receive, self._leave = receive, leave
         self._go_on()
 
+    def ask(self, answered: Callable[[], None], timeout: float) -> None:
+        """Call ``answered`` once the device has read all that was offered, by a ping behind it.
+
+        Also after ``timeout`` seconds without a pong, but not once texts have come to their end.
+        One question at a time.
+        """
+        self._asked += 1
+        self._answered = answered
+        self._answer = self._loop.call_later(timeout, self._hear_answer)
+        self.outbox.send(ping_frame(str(self._asked).encode()))
+
     def hold(self) -> None:
         """Let texts wait from now on, until ``listen`` is called again."""
         self._receive = None
@@ -308,13 +326,29 @@ class DeviceSocket:
         except Closing as closing:
             self.close(closing.code, str(closing))
 
-    def _obey(self, message: Message) -> None:
+    def _obey(self, message: Ping | Pong | Close) -> None:
         if isinstance(message, Ping):
             self.outbox.send(pong_frame(message.payload))
-        elif isinstance(message, Close):
+        elif isinstance(message, Pong):
+            if message.payload == str(self._asked).encode():
+                self._hear_answer()
+        else:
             raise Closing(message.code or NORMAL, "")
 
+    def _hear_answer(self) -> None:
+        answered = self._answered
+        self._forget_question()
+        if answered is not None:
+            answered()
+
+    def _forget_question(self) -> None:
+        self._answered = None
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
+
     def _stop_listening(self) -> None:
+        self._forget_question()
         leave, self._receive, self._leave = self._leave, None, None
         if leave is not None:
             leave()

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import wave
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,8 @@ from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.keys import LIBRARY
 
+from .proxy import Mode, Proxy
+
 if TYPE_CHECKING:
     from .live import Live
 
@@ -35,6 +37,7 @@ PATIENCE = 10.0
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
+ProxyTo = Callable[[int], Awaitable[Proxy]]
 
 
 async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -104,6 +107,22 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
         return client
 
     return start
+
+
+@pytest.fixture
+async def proxy_to() -> AsyncIterator[ProxyTo]:
+    """Proxies with a switch, which pass at first: ``await proxy_to(port)``."""
+    proxies: list[Proxy] = []
+
+    async def start(port: int) -> Proxy:
+        proxy = Proxy(port)
+        proxies.append(proxy)
+        await proxy.switch(Mode.PASS)
+        return proxy
+
+    yield start
+    for proxy in proxies:
+        await proxy.close()
 
 
 @pytest.fixture

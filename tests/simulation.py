@@ -14,10 +14,12 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any
 
 from audiostream.errors import Conflict
+from audiostream.lateness import SILENCE, LateReports
 from audiostream.messages import Command, GetCurrentState, PauseTrack, PlayTrack, Report
 from audiostream.playback import State
 from audiostream.registry import Device, Registry, Room
@@ -126,13 +128,43 @@ class Line:
 
     world: World
     busy_until: float = 0.0
+    held_until: float = 0.0
     cut: bool = False
 
     def send(self, deliver: Callable[[], None]) -> None:
         network, now = self.world.network, self.world.clock.now
         delay = self.world.random.uniform(network.fastest, network.slowest)
-        self.busy_until = max(self.busy_until, now + delay)
+        self.busy_until = max(self.busy_until, now + delay, self.held_until)
         self.world.after(self.busy_until - now, lambda: None if self.cut else deliver())
+
+
+class Door:
+    """The server's end of one connection: what arrives is handled as the gateway does."""
+
+    def __init__(
+        self, world: World, device: Device, ping: Callable[[Callable[[], None]], None]
+    ) -> None:
+        self._world = world
+        self._device = device
+        self._late = LateReports(world.room, device, ping)
+        self._heard_at = world.clock.now
+
+    def arrive(self, command: Command) -> None:
+        now = self._world.clock.now
+        if now - self._heard_at > SILENCE:
+            self._late.after_silence()
+        self._heard_at = now
+        if isinstance(command, Report) and self._late.wait(partial(self._perform, command)):
+            return
+        if not isinstance(command, Report | GetCurrentState):
+            self._late.overrule()
+        self._perform(command)
+        self._late.handled()
+
+    def _perform(self, command: Command) -> None:
+        if self._device.ref.key in self._world.room.devices:
+            with suppress(Conflict):  # pausing a track that is no longer current
+                self._world.room.perform(command, self._device)
 
 
 @dataclass(eq=False)
@@ -169,9 +201,39 @@ class Player:
 
     def connect(self) -> None:
         """Open a socket and ask for the state, as the specification's client would."""
-        self.up, self.down = Line(self.world), Line(self.world)
-        self.device = self.world.registry.connect(USER, self, self.name)
+        self._open()
         self.send(GetCurrentState())
+
+    def _open(self, held_until: float = 0.0) -> None:
+        self.up = Line(self.world, held_until=held_until)
+        self.down = Line(self.world, held_until=held_until)
+        self.device = self.world.registry.connect(USER, self, self.name)
+        self.door = Door(self.world, self.device, self._ping)
+
+    def _ping(self, answered: Callable[[], None]) -> None:
+        """The ping goes behind all that was told, the pong behind all that was said."""
+        up, device = self.up, self.device
+        self.down.send(lambda: up.send(answered) if device is self.device else None)
+
+    def hold(self, seconds: float) -> None:
+        """The network delivers nothing, and then all at once; nobody gives the connection up."""
+        self.up.held_until = self.down.held_until = self.world.clock.now + seconds
+
+    def lose_held_connection(self, given_up_after: float, seconds: float) -> None:
+        """The same, but the client gives up, and comes back when the network does.
+
+        What it sent until then is delivered late, and only then the server sees the end.
+        """
+        self.hold(seconds)
+        lost, up, down = self.device, self.up, self.down
+        assert lost is not None
+
+        def give_up() -> None:
+            self.device, down.cut = None, True
+            up.send(lambda: self.world.registry.disconnect(USER, lost))
+
+        self.world.after(given_up_after, give_up)
+        self.world.after(seconds + self.world.random.uniform(0.1, 1.0), self._open)
 
     def lose_connection(self, noticed_after: float) -> Callable[[], None]:
         """Cut the network without a word; the server notices later. Answers how to come back.
@@ -184,8 +246,7 @@ class Player:
         self.world.after(noticed_after, lambda: self.world.registry.disconnect(USER, lost))
 
         def come_back() -> None:
-            self.up, self.down = Line(self.world), Line(self.world)
-            self.device = self.world.registry.connect(USER, self, self.name)
+            self._open()
 
         return come_back
 
@@ -203,13 +264,9 @@ class Player:
         self.down.send(lambda: self._hear(frame))
 
     def send(self, command: Command) -> None:
-        device = self.device
-        if device is not None and not self.up.cut:
-            self.up.send(lambda: self._arrive(command, device))
-
-    def _arrive(self, command: Command, device: Device) -> None:
-        with suppress(Conflict):  # pausing a track that is no longer current
-            self.world.room.perform(command, device)
+        door = self.door
+        if self.device is not None and not self.up.cut:
+            self.up.send(lambda: door.arrive(command))
 
     def _hear(self, frame: dict[str, Any]) -> None:
         state = frame["data"]

@@ -58,8 +58,8 @@ class TestMessages:
             assert read_frames(goodbye(code, "so long")) == ([Close(code)], None)
         assert read_frames(frame(b"", CLOSE)) == ([Close(None)], None)
 
-    def test_a_pong_is_only_a_pong(self) -> None:
-        assert read_frames(frame("whatever", PONG)) == ([Pong()], None)
+    def test_a_pong_has_the_payload_of_its_ping(self) -> None:
+        assert read_frames(frame("whatever", PONG)) == ([Pong(b"whatever")], None)
 
     def test_a_length_may_come_in_pieces(self) -> None:
         reader, data = FrameReader(MAX_MESSAGE), frame("x" * 1000)
@@ -149,7 +149,7 @@ class TestAnyBytes:
     def test_what_we_write_is_read_by_aiohttp(self, text: str, payload: bytes, reason: str) -> None:
         data = text_frame(text) + PING_FRAME + pong_frame(payload) + close_frame(4401, reason)
         read = asyncio.run(read_by_aiohttp(data, 2**20))
-        assert read == ([text, Ping(b""), Pong(), Close(4401)], None)
+        assert read == ([text, Ping(b""), Pong(payload), Close(4401)], None)
 
 
 class NoProtocol:
@@ -171,7 +171,7 @@ async def read_by_aiohttp(data: bytes, max_message: int = MAX_MESSAGE) -> Readin
             case WSMsgType.PING:
                 messages.append(Ping(read.data))
             case WSMsgType.PONG:
-                messages.append(Pong())
+                messages.append(Pong(read.data))
             case WSMsgType.CLOSE:
                 messages.append(Close(read.data or None))
             case _:

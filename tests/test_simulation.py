@@ -90,6 +90,37 @@ def test_a_client_that_comes_back_after_a_minute_moves_nobody(kind: str) -> None
         assert world.disagreement(APART) is None, f"{kind} players, seed {seed}"
 
 
+@pytest.mark.parametrize("kind", [ECHOING, CHATTY, OBEDIENT])
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["a line that lasts", "one given up"])
+def test_an_outage_throws_nobody_back_and_undoes_no_pause(kind: str, is_given_up: bool) -> None:
+    for seed in range(SEEDS):
+        world = World(seed, QUIET, players=2, chatty=kind == CHATTY, obedient=kind == OBEDIENT)
+        held, other = world.players
+        world.start()
+        held.press_play()
+        world.run(SETTLED_AFTER)
+        case, is_paused = f"{kind} players, seed {seed}", world.random.random() < 0.5
+        outage = world.random.uniform(3.0, 28.0)
+        rev, began, position = world.room.state.rev, world.clock.now, held.position
+        if is_given_up:
+            held.lose_held_connection(given_up_after=min(outage, 9.0), seconds=outage)
+        else:
+            held.hold(outage)
+        world.run(outage * world.random.uniform(0.1, 0.9))
+        world.forget()
+        if is_paused:
+            other.press_pause()
+        world.run(began + outage + SETTLED_AFTER - world.clock.now)
+        if is_paused:
+            assert not world.room.state.is_playing, case
+        else:
+            expected = position + world.clock.now - began
+            assert world.room.state.rev == rev, case
+            assert abs(held.position - expected) < DRIFT, case
+            assert held.told == [], case
+        assert world.disagreement(APART) is None, case
+
+
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
 def test_on_a_quiet_network_one_act_is_told_at_most_four_times(act: object) -> None:
     for seed in range(30):

@@ -1,4 +1,4 @@
-"""Headless Chromium on the real server process, playing the sample music; and npm's packages."""
+"""Headless browsers on the real server process, playing the sample music; and npm's packages."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from ..conftest import Launch, ServerProcess
+from .bidi import firefox
+from .engines import Chromium, Engine, Firefox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "sample_media"
 NPM_INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--silent")
+ENGINES = (Chromium.name, Firefox.name)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,8 +36,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium. Skips the test without one, except in CI."""
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to install Chromium"
         pytest.skip("Chromium is not installed")
@@ -41,6 +46,39 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def started(name: str, profile: Path) -> AsyncIterator[Engine]:
+    """A browser by its name; ``profile`` is a folder that it makes, if it needs one."""
+    if name == Firefox.name:
+        async with firefox(program("firefox-esr"), profile) as bidi:
+            yield Firefox(bidi)
+    else:
+        async with chromium() as browser:
+            yield Chromium(browser)
+
+
+@pytest.fixture(params=ENGINES)
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    """Each browser in turn."""
+    async with started(request.param, tmp_path / "profile") as engine:
+        yield engine
+
+
+@pytest.fixture
+async def engines(tmp_path: Path) -> AsyncIterator[list[Engine]]:
+    """All browsers at once, for tests that have to wait long."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(started(name, tmp_path / "profile")) for name in ENGINES
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Headless Chromium on the real server process, playing the sample music; and npm's packages."""
+"""Headless browsers on the real server process, playing the sample music; and npm's packages."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from ..conftest import Launch, ServerProcess
+from .bidi import firefox
+from .engines import Chromium, Engine, Firefox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
@@ -32,8 +35,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium. Skips the test without one, except in CI."""
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to install Chromium"
         pytest.skip("Chromium is not installed")
@@ -41,6 +45,23 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=["chromium", "firefox"])
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    """Each browser in turn."""
+    if request.param == "firefox":
+        async with firefox(program("firefox-esr"), tmp_path / "profile") as bidi:
+            yield Firefox(bidi)
+    else:
+        async with chromium() as browser:
+            yield Chromium(browser)
 
 
 @pytest.fixture(scope="session")

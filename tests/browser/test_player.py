@@ -230,6 +230,9 @@ async def test_the_keyboard_is_enough(signed_in: Page) -> None:
     await becomes(signed_in, f"{POSITION} > {before} + 4")
     await signed_in.keyboard.press("Space")
     await becomes(signed_in, PAUSED)
+    await signed_in.get_by_label("Search title, artist, album").fill("")
+    await expect(signed_in.locator("#tracks li")).to_have_count(6)
+    await signed_in.evaluate("document.activeElement.blur()")
     await signed_in.keyboard.press("Shift+ArrowRight")
     await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
 

@@ -1,0 +1,175 @@
+"""Firefox, driven by the protocol that it speaks by itself: WebDriver BiDi.
+
+Here: starting it with a profile of its own, and the few commands that tests need
+(https://www.w3.org/TR/webdriver-bidi/). Not here: what is expected of pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+START_TIMEOUT = 60.0
+"""Seconds until Firefox says where it listens."""
+ANSWER_TIMEOUT = 120.0
+"""Seconds for one command; what it waits for in the page has a shorter limit of its own."""
+END_TIMEOUT = 10.0
+"""Seconds for Firefox to end by itself."""
+
+PREFERENCES: Mapping[str, bool | int | str] = {
+    "media.autoplay.default": 0,
+    "media.autoplay.blocking_policy": 0,
+    "media.volume_scale": "0.0",
+    "network.dns.disabled": True,  # this machine is called by its address, and nothing else is
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "app.normandy.enabled": False,
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "services.settings.server": "data:,",
+    "toolkit.telemetry.enabled": False,
+}
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+class BidiError(Exception):
+    """Raised where a command is refused, or a script throws."""
+
+
+class Bidi:
+    """A session: commands with their answers, and events."""
+
+    def __init__(self, socket: ClientWebSocketResponse) -> None:
+        self.listeners: list[Listener] = []
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def run(self) -> None:
+        """Read until the socket ends."""
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            said = json.loads(message.data)
+            if said["type"] == "event":
+                for listener in tuple(self.listeners):
+                    listener(said["method"], said["params"])
+            elif (answer := self._answers.pop(said["id"], None)) and not answer.done():
+                answer.set_result(said)
+
+    async def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """What a command answers. Raises ``BidiError``."""
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            said = await answer
+        if said["type"] == "error":
+            raise BidiError(f"{method}: {said['error']}: {said['message']}")
+        result: dict[str, Any] = said["result"]
+        return result
+
+    async def evaluate(self, context: str, expression: str) -> Any:
+        """The value of an expression in a page, a promise's when it is kept."""
+        done = await self.call(
+            "script.evaluate",
+            expression=f"(async () => JSON.stringify(await ({expression})))()",
+            target={"context": context},
+            awaitPromise=True,
+        )
+        if done["type"] == "exception":
+            raise BidiError(done["exceptionDetails"]["text"])
+        value = done["result"].get("value")
+        return None if value is None else json.loads(value)
+
+    async def screenshot(self, context: str) -> bytes:
+        """A PNG of what can be seen."""
+        shot = await self.call("browsingContext.captureScreenshot", context=context)
+        return base64.b64decode(shot["data"])
+
+    async def click(self, context: str, selector: str) -> None:
+        """Press the main button of a mouse in the middle of an element."""
+        found = await self.call(
+            "browsingContext.locateNodes",
+            context=context,
+            locator={"type": "css", "value": selector},
+            maxNodeCount=1,
+        )
+        if not found["nodes"]:
+            raise BidiError(f"there is no {selector}")
+        origin = {"type": "element", "element": {"sharedId": found["nodes"][0]["sharedId"]}}
+        actions = [
+            {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        await self._perform(context, "pointer", actions)
+
+    async def press(self, context: str, key: str) -> None:
+        """Press a key, named as WebDriver's code point or as the character that it makes."""
+        actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+        await self._perform(context, "key", actions)
+
+    async def _perform(self, context: str, kind: str, actions: list[dict[str, Any]]) -> None:
+        source = {"type": kind, "id": kind, "actions": actions}
+        await self.call("input.performActions", context=context, actions=[source])
+
+
+@asynccontextmanager
+async def firefox(program: str, profile: Path) -> AsyncIterator[Bidi]:
+    """A headless Firefox with a new profile, until the block ends."""
+    _make(profile)
+    process = await asyncio.create_subprocess_exec(
+        *(program, "--headless", "--no-remote", "--remote-debugging-port=0"),
+        *("--profile", str(profile)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            address = await _address(process.stderr)
+        drain = asyncio.create_task(process.stderr.read())
+        async with ClientSession() as session, session.ws_connect(f"{address}/session") as socket:
+            bidi = Bidi(socket)
+            reading = asyncio.create_task(bidi.run())
+            await bidi.call("session.new", capabilities={})
+            await bidi.call("session.subscribe", events=["log.entryAdded"])
+            yield bidi
+            with suppress(BidiError, TimeoutError):
+                await bidi.call("browser.close")
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        async with asyncio.timeout(END_TIMEOUT):
+            await process.wait()
+            await drain
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _make(profile: Path) -> None:
+    profile.mkdir(parents=True)
+    lines = (f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PREFERENCES.items())
+    (profile / "user.js").write_text("".join(lines))
+
+
+async def _address(said: asyncio.StreamReader) -> str:
+    """Where Firefox listens, from what it says."""
+    async for line in said:
+        found = re.search(rb"BiDi listening on (ws://\S+)", line)
+        if found:
+            return found[1].decode()
+    raise BidiError("Firefox ended before it listened")

@@ -197,7 +197,7 @@ function hear(event, data, id) {
     session?.connection.tell("getDevices", { watch: true });
     session?.connection.tell("watchLibrary");
   }
-  if (event === "libraryUpdated") return trackList.updated(data.version, data.isScanning);
+  if (event === "libraryUpdated") return trackList.updated(/** @type {any} */ (data));
   if (event === "devices") showDevices(data.devices);
   if (event === "error" && data.event === "getDevices") return showDevices(null);
   if (event === "tokenExpiring") notify(EXPIRING);

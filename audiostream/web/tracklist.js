@@ -49,8 +49,11 @@ export class TrackList {
   #isStale = true;
   /** Whether it has changed since the latest request. */
   #hasChanged = false;
+  /** What is shown, and what the server has told since it was asked for. */
   /** @type {import("./catalogue.js").Found | null} */
   #found = null;
+  /** @type {{ version: string, isScanning: boolean } | null} */
+  #told = null;
   #rows;
   #search = find("search", HTMLInputElement);
 
@@ -101,20 +104,19 @@ export class TrackList {
     this.#request.abort();
     this.#request = new AbortController();
     const { signal } = this.#request;
-    const isStale = this.#isStale;
-    this.#isStale = false;
     this.#asked = performance.now();
     this.#isLoading = true;
+    this.#hasChanged = false;
+    this.#told = null;
     try {
-      await this.#load(this.#search.value.trim(), isStale, signal);
+      await this.#load(this.#search.value.trim(), signal);
     } catch (error) {
-      this.#isStale ||= isStale;
       if (error instanceof RequestFailed) this.#failed(error);
       else if (/** @type {Error} */ (error).name !== "AbortError") throw error;
     }
     if (signal.aborted) return;
     this.#isLoading = false;
-    if (this.#hasChanged) this.refresh();
+    if (this.#hasChanged || this.#isOld()) this.refresh();
   }
 
   /**
@@ -130,11 +132,11 @@ export class TrackList {
 
   /**
    * The server tells which library it has.
-   * @param {string} version
-   * @param {boolean} isScanning
+   * @param {{ version: string, isScanning: boolean }} told
    */
-  updated(version, isScanning) {
-    if (version !== this.#found?.version || isScanning !== this.#found.isScanning) this.refresh();
+  updated(told) {
+    this.#told = told;
+    if (!this.#isLoading && this.#isOld()) this.refresh();
   }
 
   /** Say that the tracks could not be read at all. */
@@ -154,16 +156,24 @@ export class TrackList {
 
   /**
    * @param {string} query
-   * @param {boolean} isStale whether the whole library is wanted too
    * @param {AbortSignal} signal
    */
-  async #load(query, isStale, signal) {
+  async #load(query, signal) {
     const catalogue = this.#catalogue;
     if (!catalogue) return;
     const found = await catalogue.list(query, signal);
     this.#show(found, query);
-    if (!query) this.#hooks.onLibrary(found.tracks);
-    else if (isStale) this.#hooks.onLibrary((await catalogue.list("", signal)).tracks);
+    if (query && !this.#isStale) return;
+    const all = query ? await catalogue.list("", signal) : found;
+    this.#isStale = this.#hasChanged;
+    this.#hooks.onLibrary(all.tracks);
+  }
+
+  /** Whether the server has told of another library than the one that is shown. */
+  #isOld() {
+    const [told, found] = [this.#told, this.#found];
+    if (!told || !found) return false;
+    return told.version !== found.version || told.isScanning !== found.isScanning;
   }
 
   /** @param {number} delay milliseconds */

@@ -200,6 +200,7 @@ function hear(event, data, id) {
   if (event === "libraryUpdated") return trackList.updated(/** @type {any} */ (data));
   if (event === "devices") showDevices(data.devices);
   if (event === "error" && data.event === "getDevices") return showDevices(null);
+  if (event === "error" && data.event === "watchLibrary") return; // it tells of no changes
   if (event === "tokenExpiring") notify(EXPIRING);
   session?.playback.hear(event, data, id);
 }

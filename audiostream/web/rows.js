@@ -107,8 +107,12 @@ export class Rows {
   #render() {
     const list = this.#list;
     const count = this.tracks.length;
+    list.hidden = !count;
     const { columns, height, gap } = this.#layout();
-    if (!height) return this.#pad(0, 0);
+    if (!height) {
+      this.#pad(0, 0);
+      return this.#nameActive();
+    }
     const lines = Math.ceil(count / columns);
     const spare = Math.max(1, Math.floor(SPARE / columns));
     const { top } = list.getBoundingClientRect();

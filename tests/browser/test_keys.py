@@ -8,7 +8,7 @@ import pytest
 
 from ..conftest import ServerProcess
 from .engines import Engine, Tab, wait_for
-from .sound_device import sound_device as sound_device  # noqa: PLC0414
+from .sound_device import sound_device as sound_device
 
 pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]

@@ -72,7 +72,8 @@ async def test_a_page_that_is_opened_during_the_first_scan_says_so_and_fills_by_
     await tab.evaluate(
         "(window.said = new Set(), new MutationObserver(() => {"
         "  said.add(empty.hidden ? count.textContent : empty.querySelector('h2').textContent);"
-        "}).observe(document.body, { subtree: true, childList: true, characterData: true })) ?? null"
+        "}).observe(document.body, { subtree: true, childList: true, characterData: true }))"
+        " ?? null"
     )
     await tab.evaluate(f"(location.hash = 'token={token('demo')}') && null")
     await wait_for(tab, "count.textContent === '20,000 tracks' && empty.hidden", 120.0)

@@ -10,7 +10,7 @@ import pytest
 
 from ..conftest import Launch, ServerProcess, write_wav
 from .engines import Engine, Tab, wait_for
-from .sound_device import sound_device as sound_device  # noqa: PLC0414
+from .sound_device import sound_device as sound_device
 from .viewports import DESKTOP, KIOSK, LANDSCAPE_PHONES, LOW_WINDOWS, PHONE, resize
 
 pytestmark = pytest.mark.usefixtures("sound_device")

@@ -21,6 +21,4 @@ async def resize(tab: Tab, size: tuple[int, int]) -> None:
         await tab._page.set_viewport_size({"width": width, "height": height})
     elif isinstance(tab, FirefoxTab):
         viewport = {"width": width, "height": height}
-        await tab._bidi.call(
-            "browsingContext.setViewport", context=tab._context, viewport=viewport
-        )
+        await tab._bidi.call("browsingContext.setViewport", context=tab._context, viewport=viewport)

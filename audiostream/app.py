@@ -19,14 +19,14 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp_cors
 from aiohttp import web
 
-from . import covers, gateway, rest, streaming
+from . import covers, gateway, pages, rest, streaming
 from .allowance import Allowances
+from .answers import ANSWERS, PATIENCE, Answers, send_in_pieces
 from .arrivals import Arrivals
 from .clocks import StepDetector, wall_clock
 from .cookies import SessionCookie
@@ -38,6 +38,7 @@ from .keys import (
     FILES,
     KEEPER,
     LIBRARY,
+    LIBRARY_WATCH,
     REGISTRY,
     RESCAN,
     SESSION_COOKIE,
@@ -48,8 +49,11 @@ from .keys import (
     WALL_CLOCK,
 )
 from .library import Library, ScanProgress
+from .library_watch import LibraryWatch
+from .proxies import PROXIES, Proxies, note_client
 from .registry import Registry
 from .settings import Settings
+from .shipments import Listeners
 from .sockets import Turn
 from .store import ScanCache, Store
 from .tokens import Tokens
@@ -57,18 +61,10 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from .socketio_gateway import Endpoint
 
-WEB = Path(__file__).parent / "web"
 FILE_THREADS = 8
 """Threads that wait for the disk, apart from those that anything else waits on."""
 PROGRESS_EVERY = 1.0
 """Seconds between two lines of a scan's progress."""
-CSP = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'self'; object-src 'none'"
-)
-# Systems differ on the first (RFC 9239), and take the second for a video or a translation.
-_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".ts": "text/plain; charset=utf-8"}
-
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +77,8 @@ def create_app(
     ``LibraryError`` when the media folder cannot be read.
     """
     app = web.Application(
-        middlewares=[rest.errors_as_json], client_max_size=settings.limits.max_body
+        middlewares=[note_client, send_in_pieces, rest.errors_as_json],
+        client_max_size=settings.limits.max_body,
     )
     clock = time.monotonic
     library, tokens = Library(settings.media), tokens_of(settings)
@@ -90,7 +87,9 @@ def create_app(
     app[CLOCK] = clock
     app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
+    app[LIBRARY_WATCH] = LibraryWatch(library)
     app[TOKENS] = tokens
+    app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
@@ -101,7 +100,9 @@ def create_app(
     app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()
     app[RESCAN] = asyncio.Event()
+    app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()
+    app[streaming.LISTENERS] = Listeners(app[STREAMS], settings.limits.stall_timeout)
     app[WAITING] = Counter()
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
@@ -145,8 +146,8 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
     app.router.add_get("/ws", gateway.websocket)
     app.router.add_get("/", _page_or_websocket, name="index")
-    for page in WEB.iterdir():
-        app.router.add_get(f"/{page.name}", _page)
+    for path in pages.PATHS:
+        app.router.add_get(path, pages.page)
 
 
 def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
@@ -165,14 +166,21 @@ def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
                     "If-Range",
                     "Range",
                 ),
-                expose_headers=("Accept-Ranges", "Content-Range", "ETag", "X-Total-Count"),
+                expose_headers=(
+                    "Accept-Ranges",
+                    "Content-Range",
+                    "ETag",
+                    "X-Library-Scanning",
+                    "X-Library-Version",
+                    "X-Total-Count",
+                ),
                 max_age=600,
             )
             for origin in origins
         },
     )
     for route in list(app.router.routes()):
-        if route.handler not in {gateway.websocket, _page_or_websocket, _page}:
+        if route.handler not in {gateway.websocket, _page_or_websocket, pages.page}:
             cors.add(route)
 
 
@@ -215,27 +223,12 @@ class LateEndpoint:
 async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return await gateway.websocket(request)
-    return _file(WEB / "index.html")
-
-
-async def _page(request: web.Request) -> web.StreamResponse:
-    return _file(WEB / request.path.rpartition("/")[2])
-
-
-def _file(path: Path) -> web.FileResponse:
-    headers = {
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": CSP,
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if path.suffix in _MEDIA_TYPES:
-        headers["Content-Type"] = _MEDIA_TYPES[path.suffix]
-    return web.FileResponse(path, headers=headers)
+    return await pages.page(request)
 
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
+    app[ANSWERS].close()
     app[streaming.DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
@@ -247,6 +240,7 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
         newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
         app[TOKENS].revoked = revoked
         gateway.close_revoked(app, newly)
+        app[streaming.LISTENERS].cut_all_of(newly)
 
     keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
     app[KEEPER] = keeper
@@ -267,6 +261,7 @@ async def _settling(app: web.Application) -> AsyncIterator[None]:
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
                 app[REGISTRY].settle()
+                await app[LIBRARY_WATCH].tell()  # of what a first scan has published so far
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 
@@ -283,7 +278,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         while True:
             app[RESCAN].clear()
             try:
-                found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                with app[LIBRARY_WATCH].scan():
+                    found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                await app[LIBRARY_WATCH].tell()
                 if found:  # an empty folder is a disk that is not mounted
                     await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:

@@ -335,9 +335,17 @@ class Player:
         return await self._command("pauseTrack", {"trackId": track_id, "currentTime": position})
 
     async def report(
-        self, track_id: str, position: float, *, is_playing: bool, playback_rate: float = 1.0
+        self,
+        track_id: str,
+        position: float,
+        *,
+        is_playing: bool,
+        playback_rate: float = 1.0,
+        duration: float | None = None,
     ) -> State | None:
         """Say where this player is, in seconds; answers what the server makes of it.
+
+        ``duration`` in seconds, where the player knows it for certain: it replaces the listed one.
 
         None, and nothing is sent, while there is no connection: old news is no news.
         """
@@ -346,6 +354,7 @@ class Player:
             "currentTime": position,
             "isPlaying": is_playing,
             "playbackRate": playback_rate,
+            "duration": duration,
         }
         self._check()
         with suppress(ConnectionError, ClientError):

@@ -10,19 +10,23 @@ not believed: the bytes decide the type, and whatever is wrong with them ends in
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import logging
 import math
 import os
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Hashable
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from .keys import FILES, LIBRARY, WALL_CLOCK
+from .answers import ANSWERS, Body, answer, count_for
+from .keys import FILES, LIBRARY
 from .library import Track
-from .streaming import NotModified, Validators, decide, listener_of, open_regular
+from .streaming import listener_of, open_regular
+
+if TYPE_CHECKING:
+    from tinytag import Images
 
 LOG = logging.getLogger(__name__)
 
@@ -36,10 +40,10 @@ MAX_AGE: Final = 3600
 _HEADERS: Final = {
     "Cache-Control": f"private, max-age={MAX_AGE}",
     # A browser that signs in as somebody else has to ask again.
-    "Vary": "Origin, Authorization, Cookie",
+    "Vary": "Origin, Authorization",
     "X-Content-Type-Options": "nosniff",
 }
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_POLICY: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 # Degrees of OKLCH that stay clear, not muddy, when a gradient darkens them; cover.js has the same.
 _HUES: Final = (10, 35, 60, 170, 190, 215, 240, 262, 288, 315, 345)
@@ -57,51 +61,46 @@ d="{bars}"/>
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The bytes of a picture and their media type."""
-
-    data: bytes
-    media_type: str
-
-
 async def cover(request: web.Request) -> web.Response:
     """``GET``, ``HEAD /tracks/cover/{id}``: the picture in the file, or the default.
 
-    For those who may hear the track. Raises ``Unauthorized`` and, in the same words for unknown
-    and for others' tracks, ``TrackNotFound``.
+    For those who may hear the track, by Bearer header or ticket: the session cookie opens streams
+    alone, and a page that shows a picture has the ticket of its track. Raises ``Unauthorized``
+    and, in the same words for unknown and for others' tracks, ``TrackNotFound``.
     """
     track_id = request.match_info["id"]
-    track = request.app[LIBRARY].find(track_id, listener_of(request, track_id))
-    found, etag = await asyncio.get_running_loop().run_in_executor(
-        request.app[FILES], _picture_of, track
-    )
-    headers = {**_HEADERS, "ETag": etag}
-    # The picture has no date of its own: only its entity tag is compared.
-    known = ", ".join(request.headers.getall("If-None-Match", ()))
-    fields = {"If-None-Match": known} if known else {}
-    now = request.app[WALL_CLOCK]()
-    decision = decide("HEAD", fields, Validators(etag, 0), len(found.data), now)
-    if isinstance(decision, NotModified):
-        return web.Response(status=decision.status, headers=headers)
-    if found.media_type == "image/svg+xml":
-        headers["Content-Security-Policy"] = _POLICY
-    return web.Response(body=found.data, content_type=found.media_type, headers=headers)
+    user_id = listener_of(request, track_id, takes_cookie=False)
+    track = request.app[LIBRARY].find(track_id, user_id)
+    count_for(request, user_id)
+    loop = asyncio.get_running_loop()
+    version = await loop.run_in_executor(request.app[FILES], _version_of, track)
+    key = (track.id, track.album, track.artist, track.title, version)
+    found = await request.app[ANSWERS].shared(request, "cover", key, partial(picture_of, track))
+    listener_of(request, track_id, takes_cookie=False)  # it may be revoked by now
+    return answer(request, found, _HEADERS)
 
 
-def _picture_of(track: Track) -> tuple[Picture, str]:
-    """A track's picture and its strong entity tag. Blocks; never raises."""
+def _version_of(track: Track) -> Hashable:
+    """What tells one version of a track's file from another, None where it cannot be read."""
+    try:
+        file, status = open_regular(os.fspath(track.path))
+    except OSError:
+        return None
+    file.close()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def picture_of(track: Track) -> Body:
+    """The picture in a track's file, or the default. Blocks; never raises."""
     found = embedded_picture(os.fspath(track.path))
-    if found is None:
-        found = default_picture(track.id, track.album or track.artist or track.title)
-    return found, f'"{hashlib.sha256(found.data).hexdigest()[:32]}"'
+    return found or default_picture(track.id, track.album or track.artist or track.title)
 
 
-def embedded_picture(path: str) -> Picture | None:
-    """The picture in an audio file; None where there is none that can be shown. Blocks.
+def embedded_picture(path: str) -> Body | None:
+    """The first picture in an audio file that can be shown, the front cover before others. Blocks.
 
-    None also without the ``[tags]`` extra, for a picture above ``MAX_PICTURE`` bytes, and for a
-    file that cannot be read or understood.
+    None where there is none, without the ``[tags]`` extra, and for a file that cannot be read or
+    understood. A picture above ``MAX_PICTURE`` bytes, or of another type, is passed over.
     """
     try:
         from tinytag import TinyTag
@@ -113,11 +112,18 @@ def embedded_picture(path: str) -> Picture | None:
     except Exception as error:  # whatever is wrong with a file, there is the default
         LOG.debug("no picture in %a: %r", os.path.basename(path), error)
         return None
-    data = b"" if images.any is None else images.any.data
-    media_type = media_type_of(data)
-    if media_type is None or len(data) > MAX_PICTURE:
-        return None
-    return Picture(data, media_type)
+    for data in _candidates(images):
+        media_type = media_type_of(data)
+        if media_type is not None and len(data) <= MAX_PICTURE:
+            return Body.of(data, media_type)
+    return None
+
+
+def _candidates(images: Images) -> list[bytes]:
+    """The bytes of all pictures, the front cover's first, then in the order of the file."""
+    by_kind = images.as_dict()
+    fronts = by_kind.pop("front_cover", [])
+    return [each.data for each in fronts + [each for kind in by_kind.values() for each in kind]]
 
 
 class BoundedReader(io.BufferedReader):
@@ -151,14 +157,14 @@ def media_type_of(data: bytes) -> str | None:
     return None
 
 
-def default_picture(track_id: str, name: str) -> Picture:
+def default_picture(track_id: str, name: str) -> Body:
     """An SVG: a hue for ``name``, which the tracks of an album share, a pattern for the id.
 
     Both are only counted, so nothing that a person wrote stands in it.
     """
     hue = _HUES[_hash(name) % len(_HUES)]
     bars = "".join(_bar(track_id, index) for index in range(_BARS))
-    return Picture(_SVG.format(hue=hue, end=hue - 32, bars=bars).encode(), "image/svg+xml")
+    return Body.of(_SVG.format(hue=hue, end=hue - 32, bars=bars).encode(), "image/svg+xml", _POLICY)
 
 
 def _bar(track_id: str, index: int) -> str:

@@ -1,7 +1,7 @@
 """Open files at rest: a few descriptors that wait, for a moment, for the next request.
 
-Here: how many wait and how long, and how one is known to be still the file at its path. Not here:
-opening, reading and sending (``streaming``).
+Here: how many wait and how long, how one is known to be still the file at its path, and how many
+more this process may have. Not here: opening, reading and sending (``streaming``).
 
 A descriptor has one owner at a time: the pool, or the response that took it from there; it may be
 lent to any number of others, who read at places of their own, and is closed when the last of these
@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +26,24 @@ TRUSTED_FOR = 0.5
 """Seconds that a descriptor may stand for the path that it was opened by."""
 MOST_AT_REST = 64
 """Descriptors that may wait at one time."""
+
+
+def free_descriptors() -> int:
+    """How many more files this process may open, or fewer; very many where nothing bounds it.
+
+    A new descriptor has the lowest free number (POSIX), so all below it are taken.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        lowest = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return 0
+    os.close(lowest)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most - lowest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +79,7 @@ class Descriptors:
         self,
         close: Callable[[io.FileIO], object],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = lambda: time.monotonic(),
         most: int = MOST_AT_REST,
     ) -> None:
         self._close = close

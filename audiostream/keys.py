@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from aiohttp import web
 from .cookies import SessionCookie
 from .keeper import Keeper
 from .library import Library
+from .library_watch import LibraryWatch
 from .registry import Registry
 from .settings import Settings
 from .tokens import Tokens
@@ -22,6 +23,7 @@ from .tokens import Tokens
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
+LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
@@ -29,7 +31,7 @@ CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
 WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")
 """Epoch seconds: for what is shown, and compared with tokens, tickets, cookies and HTTP dates."""
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
-STREAMS: web.AppKey[Counter[str]] = web.AppKey("audiostream_streams")
+STREAMS: web.AppKey[Counter[Hashable]] = web.AppKey("audiostream_streams")
 WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
 FILES = web.AppKey("audiostream_files", Executor)
 SESSION_COOKIE = web.AppKey("audiostream_session_cookie", SessionCookie)

@@ -12,10 +12,13 @@ import logging
 import math
 import re
 import time
+from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
+
+from .proxies import client_of
 
 EXHAUSTED_EVERY = 60.0
 """Seconds between two lines that say that no more files may be open."""
@@ -23,24 +26,64 @@ _EXHAUSTED = (
     "no more files may be open, so new connections wait; "
     "allow more (ulimit -n, or LimitNOFILE= in the systemd unit)"
 )
-_PROOFS = re.compile(
-    r"((?:token|ticket|audiostream_session(?:_[0-9a-f]{8}_[0-9]{1,5})?)=)[^\s&\"';]+|(bearer\s+)\S+"
-    r"|()eyJ[\w-]{4,}\.[\w-]+\.[\w-]*",
+_NAMED = re.compile(
+    r"((?:token|ticket|audiostream_session(?:_[0-9a-f]{8}_[0-9]{1,5})?)=)[^\s&\"';]+"
+    r"|(bearer\s++)\S+",
     re.IGNORECASE,
 )
+# All of a word from the first mark of a JWT on, at once: what is tried again at every mark that
+# stands in it takes time by the square of its length.
+_JWT = re.compile(r"eyJ[\w.%-]{4,}", re.IGNORECASE)
+# A JWT's signature has 43 characters or more: beside a mark, it may be of one that was cut in two.
+_SIGNATURE = re.compile(r"(?<![\w-])[\w-]{40,}+")
+_ENCODED_WORD = re.compile(r"(?<!\S)[^\s%]*+%\S*")
 
 _now = time.time
 _ACCESS = '%s "%s %s" %d %d bytes %.3f s'
-# Where none of these is, there is no proof: far cheaper to see, line by line, than by the pattern.
+# Where none of these is, there is no proof, unless it is encoded.
 _MARKS = ("eyj", "bearer", "token=", "ticket=", "audiostream_session")
+_HIDDEN = "[redacted]"
+_MOST_SUSPECT = 100
+"""Marks and percent signs in a text; of one with more the beginning alone is shown."""
+_BEGINNING = 256
+_LAYERS = 3
+"""How often percent-encoding is decoded to look behind it."""
 
 
 def redact(text: str) -> str:
-    """Text without the tokens, tickets and cookies in it."""
-    folded = text.casefold()
-    if not any(mark in folded for mark in _MARKS):
+    """Text without the tokens, tickets and cookies in it; in time linear in its length."""
+    if "%" not in text and not _marks(text):
         return text
-    return _PROOFS.sub(lambda found: f"{found[1] or found[2] or ''}[redacted]", text)
+    if max(text.count("%"), _marks(text)) > _MOST_SUSPECT:
+        text = f"{text[:_BEGINNING]} {_HIDDEN}"
+    if "%" in text and _marks(_decoded(text)) > _marks(text):
+        text = _ENCODED_WORD.sub(_without_encoded, text)
+    text = _NAMED.sub(rf"\1\2{_HIDDEN}", text)
+    if "eyj" not in text.casefold():
+        return text
+    return _SIGNATURE.sub(_HIDDEN, _JWT.sub(_without_jwt, text))
+
+
+def _marks(text: str) -> int:
+    folded = text.casefold()
+    return sum([folded.count(mark) for mark in _MARKS if mark in folded])
+
+
+def _decoded(text: str) -> str:
+    for _ in range(_LAYERS):
+        text = unquote(text)
+    return text
+
+
+def _without_encoded(word: re.Match[str]) -> str:
+    """A word, hidden where percent-encoding hides a mark in it."""
+    return _HIDDEN if _marks(_decoded(word[0])) > _marks(word[0]) else word[0]
+
+
+def _without_jwt(word: re.Match[str]) -> str:
+    """Hidden if it has the dots of a JWT, perhaps encoded, or one and the length of a part."""
+    dots = word[0].count(".") + word[0].count("%")
+    return _HIDDEN if dots > 1 or (dots and len(word[0]) >= 40) else word[0]
 
 
 class Tame:
@@ -106,11 +149,11 @@ class JsonFormatter(logging.Formatter):
             "time": round(record.created, 3),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return redact(json.dumps(entry))
+            entry["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(entry)
 
 
 class AccessLogger(AbstractAccessLogger):
@@ -123,7 +166,7 @@ class AccessLogger(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         path, length = request.rel_url.raw_path, response.body_length
-        self.note(request.remote, request.method, path, response.status, length, time)
+        self.note(client_of(request).address, request.method, path, response.status, length, time)
 
     def note(
         self, remote: str | None, method: str, path: str, status: int, length: int, time: float

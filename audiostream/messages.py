@@ -330,7 +330,7 @@ def command(event: str, data: JsonObject) -> Command:
             return _GET_CURRENT_STATE
     raise UnknownEvent(
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
-        "updateStreaming, getCurrentState, getDevices and auth"
+        "updateStreaming, getCurrentState, getDevices, watchLibrary and auth"
     )
 
 

@@ -22,7 +22,6 @@ from .messages import (
     FrameId,
     GetCurrentState,
     GetDevices,
-    PauseTrack,
     PlayTrack,
     Report,
     StateText,
@@ -233,19 +232,22 @@ class Room:
                 self._tell((device,), "trackState", self.state, now, device, frame_id)
             return now
         before = self.state
+        duration, is_listed = self._listed(command.track_id, device)
         outcome = playback.apply(
             before,
             command,
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=self._listed_duration(command),
+            duration=duration,
             left_at=self._left_at(command),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
             wall_time=self._wall_clock(),
         )
+        if not is_listed and _starts(command, before, outcome.state):
+            raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
         if device is not None:
@@ -294,6 +296,23 @@ class Room:
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
                 self.state = playback.with_listed(self.state, duration)
 
+    def _listed(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
+        """The listed duration of a command's track, and whether it is listed at all.
+
+        A rescan may have taken it from this user while it is played: then it may still be paused,
+        sought in and reported on, and what is known of its duration stays. So may, until it is
+        some time ago, what was played before it. Raises ``TrackNotFound`` for any other (rule 9).
+        """
+        try:
+            return self._catalogue.duration(self.user_id, track_id), True
+        except TrackNotFound:
+            if track_id == self.state.track_id:
+                return self.state.duration, False
+            recent = () if device is None else device.listener.recent
+            if any(seen.track_id == track_id for seen in recent):
+                return None, False
+            raise
+
     def _change(self, state: State, now: float) -> None:
         """Take the state that the rules answered, and date what they changed."""
         before, wall_time = self.state, self._wall_clock()
@@ -302,18 +321,6 @@ class Room:
         self.state = state
         for left in playback.left(before, state, now):
             self._remember(replace(left, at=wall_time))
-
-    def _listed_duration(self, command: Change) -> float | None:
-        """The listed duration of a command's track in seconds. Raises ``TrackNotFound``.
-
-        The current track can be paused after it has left the library: else it would play on.
-        """
-        try:
-            return self._catalogue.duration(self.user_id, command.track_id)
-        except TrackNotFound:
-            if not isinstance(command, PauseTrack) or command.track_id != self.state.track_id:
-                raise
-            return self.state.duration
 
     def _goes_on_in_album(self, track_id: str) -> bool:
         """Whether ``track_id`` is another track of the current one's album, at another rate."""
@@ -465,6 +472,16 @@ class Room:
         if described is not self._described:
             self._described, self._written = described, messages.to_text(described)
         return self._written
+
+
+def _starts(command: Change, before: State, after: State) -> bool:
+    """Whether a command makes its track the current one, or has it play where it was paused.
+
+    A player that plays, and reports so, has started by itself.
+    """
+    if before.track_id != after.track_id:
+        return True
+    return after.is_playing and not before.is_playing and not isinstance(command, Report)
 
 
 class Registry:

@@ -7,11 +7,11 @@ here: audio (``streaming``), sockets (``gateway``), what a command does (``playb
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -21,7 +21,8 @@ from aiohttp.typedefs import Handler
 
 from . import messages
 from .allowance import Allowances
-from .cookies import came_by_tls
+from .answers import ANSWERS, Body, answer, count_for
+from .codings import Wish, compressed, compressed_etag
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -32,18 +33,20 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
+from .keys import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState, StateView
+from .proxies import client_of
 from .registry import PositionNeeded
 from .tokens import Identity, Tokens, bearer_token
 
-LONG_LIST = 500
-"""Tracks in the library from which on lists are made by a worker thread: nobody waits for it."""
+LONG_LIST = 200
+"""Tracks in the library from which on lists are made by a worker thread, so that nobody waits for
+them, and one copy is sent to all who ask for the same: about 60 KB."""
 WRITTEN_AT_ONCE = 200
-"""Tracks of a list that are written in one call: about a millisecond in which no thread runs."""
-LONG_LISTS_AT_ONCE = 2
-"""Lists that worker threads make at once: the event loop may wait 5 ms for each such thread."""
+"""Tracks of a long list that are written before others have their turn: about a millisecond."""
+SHARED_FOR = 60
+"""Seconds within which a long list is the same for all who ask for it."""
 DESCRIPTIONS = 1024
 """How many descriptions of tracks are kept."""
 
@@ -84,7 +87,6 @@ class TrackCatalogue:
         self._app = app
         self._library = library
         self._tokens = tokens
-        self.writers = asyncio.Semaphore(LONG_LISTS_AT_ONCE)
         self._description = lru_cache(DESCRIPTIONS)(self._describe)
 
     @cached_property
@@ -115,10 +117,17 @@ class TrackCatalogue:
         revoked_at = self._tokens.revoked.get(user_id)
         return self._description(user_id, track_id, ticket_end, (version, revoked_at))
 
-    def describe_for_list(self, user_id: str, track_id: str) -> Mapping[str, Any]:
-        """The same, not kept: a long list would drive out what rooms ask for again and again."""
+    def edition(self, user_id: str) -> Hashable:
+        """What tells one list of a user's tracks from the next, but for the age of its tickets."""
+        return self._library.version, self._tokens.revoked.get(user_id)
+
+    def describe_for_list(self, user_id: str, track_id: str, now: float) -> Mapping[str, Any]:
+        """The same, not kept: a long list would drive out what rooms ask for again and again.
+
+        The ticket is as of ``now``, in epoch seconds.
+        """
         track = self._library.find(track_id, user_id)
-        ticket = self._tokens.ticket(user_id, track.id, track.duration, self._wall_clock())
+        ticket = self._tokens.ticket(user_id, track.id, track.duration, now)
         return self._written(track, ticket)
 
     def _describe(
@@ -171,26 +180,76 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _error_json(500, "internal", "this did not work; it is not your fault", headers={})
 
 
+@dataclass(frozen=True, slots=True)
+class AskedList:
+    """The part of a user's tracks that a request asks for."""
+
+    user_id: str
+    query: str
+    offset: int
+    limit: int | None
+    wish: Wish
+
+    @classmethod
+    def of(cls, request: web.Request) -> AskedList:
+        """Raises ``Unauthorized`` and ``InvalidMessage``."""
+        user_id, query = _identify(request).user_id, request.query
+        offset, limit = _count(request, "offset"), _count(request, "limit")
+        wish = Wish.of(",".join(request.headers.getall("Accept-Encoding", ())))
+        return cls(user_id, query.get("q", ""), offset or 0, limit, wish)
+
+    def body(self, app: web.Application, now: float) -> Body:
+        """The list in JSON, with tickets as of ``now``; the total in its headers.
+
+        Compressed where that is wished for. Either way it has the entity tags of both ways.
+        """
+        tracks = app[LIBRARY].tracks_for(self.user_id, self.query)
+        headers = {"X-Total-Count": str(len(tracks))}
+        end = len(tracks) if self.limit is None else self.offset + self.limit
+        parts = []
+        for start in range(self.offset, min(end, len(tracks)), WRITTEN_AT_ONCE):
+            described = []
+            for track in tracks[start : min(start + WRITTEN_AT_ONCE, end)]:
+                with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
+                    described.append(app[CATALOGUE].describe_for_list(self.user_id, track.id, now))
+            parts.append(_json_bytes(described)[1:-1])
+        body = _json_body(b'{"tracks":[%s]}' % b",".join(filter(None, parts)), headers)
+        etag = compressed_etag(body.etag)
+        if not self.wish.is_gzip(len(body.data)):
+            return replace(body, other_etags=(etag,))
+        data = compressed(body.data)
+        return replace(body, data=data, etag=etag, coding="gzip", other_etags=(body.etag,))
+
+
 async def list_tracks(request: web.Request) -> web.Response:
-    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag."""
-    user_id, query = _identify(request).user_id, request.query.get("q", "")
-    offset, limit = _count(request, "offset", 0), _count(request, "limit", None)
+    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag,
+    gzip.
+    """
     app = request.app
-    write = partial(_list, app[LIBRARY], app[CATALOGUE], user_id, query, offset, limit)
+    state = app[LIBRARY_WATCH].state
+    asked, now = AskedList.of(request), app[WALL_CLOCK]()
     if app[LIBRARY].size < LONG_LIST:
-        body, etag, total = write()
+        body = asked.body(app, now)
     else:
-        async with app[CATALOGUE].writers:
-            body, etag, total = await asyncio.to_thread(write)
+        # As of the end of that time: tickets are good for as long as is promised.
+        now = (now // SHARED_FOR + 1) * SHARED_FOR
+        key = (asked, now, app[CATALOGUE].edition(asked.user_id))
+        make = partial(asked.body, app, now)
+        body = await app[ANSWERS].shared(request, "list", key, make)
         _identify(request)  # no tickets for who was revoked meanwhile
-    return _personal(request, body, {"X-Total-Count": str(total)}, etag)
+    headers = {
+        "X-Library-Version": state.version,
+        "X-Library-Scanning": "true" if state.is_scanning else "false",
+        "Vary": "Authorization, Origin, Accept-Encoding",
+    }
+    return _personal(request, body, headers)
 
 
 async def get_track(request: web.Request) -> web.Response:
     """``GET /tracks/{id}``: one track."""
     user_id = _identify(request).user_id
     track = request.app[CATALOGUE].describe(user_id, request.match_info["id"])
-    return _personal(request, _json_bytes(track))
+    return _personal(request, _json_body(_json_bytes(track)))
 
 
 async def play(request: web.Request) -> web.Response:
@@ -211,7 +270,7 @@ async def update_state(request: web.Request) -> web.Response:
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
     view = await _view_after(request, _commander(request), GetCurrentState())
-    return _personal(request, _json_bytes(view.to_json()))
+    return _personal(request, _json_body(_json_bytes(view.to_json())))
 
 
 async def open_session(request: web.Request) -> web.Response:
@@ -224,7 +283,7 @@ async def open_session(request: web.Request) -> web.Response:
         value,
         max_age=life,
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )
@@ -238,7 +297,7 @@ async def close_session(request: web.Request) -> web.Response:
     response.del_cookie(
         cookie.name_for(request),
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )
@@ -255,7 +314,9 @@ def _identify(request: web.Request) -> Identity:
     token = bearer_token(request.headers.get("Authorization"))
     if token is None:
         raise Unauthorized("send the token as: Authorization: Bearer TOKEN")
-    return request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
+    identity = request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
+    count_for(request, identity.user_id)
+    return identity
 
 
 def _commander(request: web.Request) -> str:
@@ -272,7 +333,7 @@ async def _perform(
     user_id = _commander(request)
     command = to_command(await _body(request) | {"trackId": request.match_info["id"]})
     view = await _view_after(request, user_id, command)
-    return _personal(request, _json_bytes(view.to_json()))
+    return _personal(request, _json_body(_json_bytes(view.to_json())))
 
 
 async def _view_after(request: web.Request, user_id: str, command: Command) -> StateView:
@@ -304,71 +365,32 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
 
 
-def _count(request: web.Request, name: str, default: _D) -> int | _D:
+def _count(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
-        return default
+        return None
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise InvalidMessage(f'"{name}" must be a whole number, 0 or more')
     return int(text)
-
-
-def _list(
-    library: Library,
-    catalogue: TrackCatalogue,
-    user_id: str,
-    query: str,
-    offset: int,
-    limit: int | None,
-) -> tuple[bytes, str, int]:
-    """The JSON of a list, its ETag, and how many tracks there are without the limit."""
-    tracks = library.tracks_for(user_id, query)
-    end = len(tracks) if limit is None else min(offset + limit, len(tracks))
-    parts = []
-    for start in range(offset, end, WRITTEN_AT_ONCE):
-        described = []
-        for track in tracks[start : min(start + WRITTEN_AT_ONCE, end)]:
-            with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
-                described.append(catalogue.describe_for_list(user_id, track.id))
-        parts.append(_json_bytes(described)[1:-1])
-    body = b'{"tracks":[%s]}' % b",".join(filter(None, parts))
-    return body, _etag(body), len(tracks)
-
-
-def _etag(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _json_bytes(content: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _json_body(data: bytes, headers: Mapping[str, str] | None = None) -> Body:
+    return Body.of(data, "application/json; charset=utf-8", headers)
+
+
 def _personal(
-    request: web.Request,
-    body: bytes,
-    headers: Mapping[str, str] | None = None,
-    etag: str | None = None,
+    request: web.Request, body: Body, extra: Mapping[str, str] | None = None
 ) -> web.Response:
     """One user's answer: caches may keep it for that user, and must ask again (RFC 9111 §5.2.2)."""
-    response = web.Response(
-        body=body,
-        content_type="application/json",
-        charset="utf-8",
-        headers={
-            "Cache-Control": "private, no-cache",
-            "Vary": "Authorization, Origin",
-            **_NOSNIFF,
-            **(headers or {}),
-        },
-    )
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin", **_NOSNIFF}
+    headers |= extra or {}
     if request.method in {"GET", "HEAD"}:
-        etag = etag or _etag(body)
-        response.etag = etag
-        known = request.if_none_match or ()
-        if any(tag.value in {etag, "*"} for tag in known):
-            response.body = None
-            response.set_status(304)
-    return response
+        return answer(request, body, headers)
+    return web.Response(body=body.data, headers={"Content-Type": body.media_type, **headers})
 
 
 def _error_response(error: AudiostreamError) -> web.Response:

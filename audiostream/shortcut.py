@@ -20,19 +20,22 @@ that take their time (``shipments``), HTTP in general: that is aiohttp's.
 
 Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
 not a whole request without a body stays there: where the next request begins is then known to
-aiohttp alone. Both ways answer alike (``tests/test_shortcut.py`` compares them).
+aiohttp alone. Both ways answer alike (``tests/test_shortcut.py`` compares them), and who has said
+all that he will say is answered on both.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
@@ -44,19 +47,20 @@ from .descriptors import TRUSTED_FOR, OpenFile
 from .errors import AudiostreamError
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from .logs import AccessLogger
-from .shipments import Shipment, StallWatch, WriteWatch
+from .proxies import PROXIES, Client
+from .readahead import is_in_memory, read_ahead
+from .shipments import Listeners, Shipment, WriteWatch, disconnect
 from .streaming import (
     DESCRIPTORS,
+    LISTENERS,
     SMALL,
     Asked,
     Part,
     Validators,
     WholeFile,
     choose_part,
-    count_out,
     description,
     http_date,
-    is_in_memory,
     open_regular,
     positions,
     read_from_memory,
@@ -71,6 +75,10 @@ LONGEST_HEAD: Final = 4096
 """Bytes of a request that is looked at; longer ones are aiohttp's."""
 TRAY: Final = 64 * 1024
 """Bytes that are read at once."""
+MOST_FIELDS: Final = 128
+"""Fields that aiohttp takes in one request; more it refuses."""
+ANSWERED_LOOK: Final = 0.05
+"""Seconds between two looks whether a client that has said all has its answer."""
 RENEWED_AFTER: Final = TRUSTED_FOR / 2
 """Seconds after which a descriptor in use is replaced by a fresh one."""
 
@@ -79,12 +87,14 @@ RENEWED_AFTER: Final = TRUSTED_FOR / 2
 _REQUEST = re.compile(
     rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z0-9!#$%&'*+.^_`|~-]+:[\t -~]*\r\n)+)\r\n"
 )
-_FIELD = re.compile(rb"([^:\r\n]+):[\t ]*([^\r\n]*?)[\t ]*\r\n")
+_FIELD = re.compile(rb"([^:\r\n]+):([^\r\n]*)\r\n")
 _STREAM = re.compile(rb"(?:/api)?/tracks/stream/([A-Za-z0-9_-]+)(?:\?ticket=([A-Za-z0-9_.-]+))?")
 _COOKIES = re.compile(rb"[A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+(?:; [A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+)*")
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect", b"te"})
 """Fields of requests behind which something else than the next request may come."""
+_GOES_ON = (b"content-length", b"transfer-encoding", b"upgrade")
+"""What is said somewhere before anything that is neither a head nor an empty line."""
 _OTHERS = frozenset(
     {
         b"authorization",
@@ -99,7 +109,7 @@ _OTHERS = frozenset(
 
 # The value of a Range field as players write it, and where a request has it.
 _POSITIONS = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{0,18})")
-_RANGE = re.compile(rb"\r\nrange:[\t ]*([^\r\n]*?)[\t ]*\r\n", re.IGNORECASE)
+_RANGE = re.compile(rb"\r\nrange:[\t ]*+([^\t\r\n ]*+)[\t ]*+\r\n", re.IGNORECASE)
 _LONGEST_RANGE: Final = len(b"bytes=-") + 2 * 18
 
 # A file system that rules sendfile out. All other failures are of one client or one file.
@@ -119,7 +129,9 @@ def plain_request(data: bytes) -> tuple[bytes, Fields] | None:
     if found is None:
         return None
     lines = _FIELD.findall(found[2])
-    fields = {name.lower(): value for name, value in lines}
+    fields = {name.lower(): value.strip(b"\t ") for name, value in lines}
+    if len(lines) > MOST_FIELDS:
+        return None
     if len(fields) != len(lines) or b"host" not in fields or not _FRAMING.isdisjoint(fields):
         return None
     if fields.get(b"connection", b"keep-alive").lower() != b"keep-alive":
@@ -134,7 +146,16 @@ class Question:
     other positions. These are read without the rest: ``again``.
     """
 
-    __slots__ = ("_after", "_before", "if_range", "session", "target", "ticket", "track_id")
+    __slots__ = (
+        "_after",
+        "_before",
+        "client",
+        "if_range",
+        "session",
+        "target",
+        "ticket",
+        "track_id",
+    )
 
     def __init__(
         self,
@@ -144,7 +165,9 @@ class Question:
         ticket: str | None,
         session: str | None,
         if_range: str | None,
+        client: Client,
     ) -> None:
+        self.client = client
         self.target = target
         self.track_id = track_id
         self.ticket = ticket
@@ -159,17 +182,17 @@ class Question:
 
     @classmethod
     def read(
-        cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie
+        cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie, client: Client
     ) -> tuple[Question, Asked] | None:
         """What a plain request asks, None if it is for aiohttp."""
         stream = _STREAM.fullmatch(target)
         if stream is None or not _OTHERS.isdisjoint(fields):
             return None
-        ticket, session = _text(stream[2]), _session(fields, cookie)
+        ticket, session = _text(stream[2]), _session(fields, cookie, client)
         if ticket is None and session is None:
             return None
         if_range = _text(fields.get(b"if-range"))
-        question = cls(data, target, stream[1].decode(), ticket, session, if_range)
+        question = cls(data, target, stream[1].decode(), ticket, session, if_range, client)
         return question, read_range(_text(fields.get(b"range")))
 
     def again(self, data: bytes) -> Asked | None:
@@ -183,13 +206,12 @@ class Question:
         return int(first), int(last) if last else None
 
 
-def _session(fields: Fields, cookie: SessionCookie) -> str | None:
+def _session(fields: Fields, cookie: SessionCookie, client: Client) -> str | None:
     """The value of the session cookie, None where there is none or the Cookie field is unusual."""
     cookies = fields.get(b"cookie", b"")
     if _COOKIES.fullmatch(cookies) is None:
         return None
-    is_tls = fields.get(b"x-forwarded-proto", b"").lower() == b"https"
-    name = cookie.name(fields[b"host"].decode("latin-1"), is_tls=is_tls)
+    name = cookie.name(client.host, is_tls=client.is_tls)
     values = dict(pair.split("=") for pair in cookies.decode().split("; "))
     return values.get(name)
 
@@ -245,19 +267,20 @@ class Desk:
     """Answers requests at once or not at all. For one thread: that of the loop."""
 
     def __init__(self, app: web.Application) -> None:
-        self.stall_timeout = app[SETTINGS].limits.stall_timeout
-        self.streams = app[STREAMS]
+        self.listeners: Listeners = app[LISTENERS]
         self.tray = memoryview(bytearray(TRAY))
         self.descriptors = app[DESCRIPTORS]
         self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
         self.writable = WriteWatch()
         self.session_cookie = app[SESSION_COOKIE]
+        self.proxies = app[PROXIES]
+        self._streams = app[STREAMS]
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
         self._wall_clock = app[WALL_CLOCK]
         self._tokens = app[TOKENS]
         self._library = app[LIBRARY]
         self._files = app[FILES]
-        self._renewing: dict[str, asyncio.Task[None]] = {}
+        self._renewing: set[str] = set()
         # What to write on: again the same, as fresh memory costs more than filling it.
         self._sheet = memoryview(bytearray(LITTLE + LONGEST_HEAD))
 
@@ -270,7 +293,7 @@ class Desk:
             return None  # aiohttp's way copies where it has to
         try:
             user_id = self._listener(question)
-            if self.streams[user_id] >= self._streams_per_user:
+            if self._streams[user_id] >= self._streams_per_user:
                 return None
             path = self._library.find(question.track_id, user_id).path
         except AudiostreamError:
@@ -279,11 +302,28 @@ class Desk:
         if opened is None:
             return None
         if opened.opened_at < now - RENEWED_AFTER and opened.path not in self._renewing:
-            self._renewing[opened.path] = asyncio.create_task(self._renew(opened.path))
+            self._renew(opened.path)
         lines = heads(opened, int(time.time()))
         if question.if_range is not None and question.if_range != lines.etag:
             return None
         return self._part(user_id, opened, lines, asked)
+
+    def read_ahead(self, shipment: Shipment, then: Callable[[BaseException | None], None]) -> None:
+        """Have a thread read what a shipment waits for, and tell ``then`` how that ended."""
+        opened = shipment.opened
+        loop = asyncio.get_running_loop()
+        try:
+            job = loop.run_in_executor(self._files, read_ahead, opened.file, shipment.cold)
+        except RuntimeError as error:  # the executor has been shut down
+            then(error)
+            return
+        self.descriptors.lend(opened)  # also beyond the end of the connection
+
+        def done(job: asyncio.Future[None]) -> None:
+            self.descriptors.take_back(opened)
+            then(None if job.cancelled() else job.exception())
+
+        job.add_done_callback(done)
 
     def close(self) -> None:
         """When all connections have ended."""
@@ -315,17 +355,21 @@ class Desk:
             return None
         return Answer(user_id, decision.status, text, len(head), opened, body)
 
-    async def _renew(self, path: str) -> None:
+    def _renew(self, path: str) -> None:
         """Open a file again that is in use, before its descriptor is too old to be trusted."""
         now = time.monotonic()
-        try:
-            loop = asyncio.get_running_loop()
-            file, status = await loop.run_in_executor(self._files, open_regular, path)
-        except OSError:
-            return  # whoever asks next is told by aiohttp's way
-        finally:
-            del self._renewing[path]
-        self.descriptors.give(OpenFile(path, file, status, now))
+
+        def renewed(job: asyncio.Future[tuple[io.FileIO, os.stat_result]]) -> None:
+            self._renewing.remove(path)
+            if not job.cancelled() and job.exception() is None:
+                # Whoever asks next is told of a failure by aiohttp's way.
+                self.descriptors.give(OpenFile(path, *job.result(), now))
+
+        loop = asyncio.get_running_loop()
+        with suppress(RuntimeError):  # the executor has been shut down
+            job = loop.run_in_executor(self._files, open_regular, path)
+            self._renewing.add(path)
+            job.add_done_callback(renewed)
 
 
 class Shortcut(asyncio.BufferedProtocol):
@@ -333,21 +377,27 @@ class Shortcut(asyncio.BufferedProtocol):
 
     What arrives is read into the desk's tray: asyncio would make room for 256 KiB at each read.
 
-    aiohttp knows nothing of what is answered here and would take the connection for idle: from the
-    first answer on idle time is counted here, until a request is left to aiohttp.
+    aiohttp knows nothing of what is answered here and would take the connection for idle. Idle time
+    begins with the last answer, whoever gave it, and who gave it counts: aiohttp behind each of its
+    own, and here from an answer until aiohttp has been waiting for a request, has got one, and
+    waits for another. What arrives meanwhile, half a request or an empty line, changes nothing.
     """
 
     __slots__ = (
         "_behind",
         "_came_early",
+        "_closing_answered",
         "_closing_idle",
         "_connection",
         "_desk",
         "_end_shipment",
+        "_has_heads_alone",
         "_idle_since",
         "_is_plain",
+        "_last_bytes",
         "_question",
         "_transport",
+        "_waited_for",
     )
 
     def __init__(self, desk: Desk, behind: web.RequestHandler) -> None:
@@ -359,6 +409,10 @@ class Shortcut(asyncio.BufferedProtocol):
         self._question: Question | None = None  # the last one
         self._idle_since = 0.0
         self._closing_idle: asyncio.TimerHandle | None = None
+        self._waited_for: object = None  # that of aiohttp at the last answer from here
+        self._closing_answered: asyncio.TimerHandle | None = None
+        self._has_heads_alone = True
+        self._last_bytes = b""
         self._end_shipment: Callable[[], None] | None = None
         self._came_early: bytes | None = None  # while a shipment was under way; b"" is the end
 
@@ -371,7 +425,9 @@ class Shortcut(asyncio.BufferedProtocol):
         if self._end_shipment is not None:
             self._end_shipment()
         self._desk.writable.forget(self._connection)
-        self._stop_counting_idle()
+        for timer in (self._closing_idle, self._closing_answered):
+            if timer is not None:
+                timer.cancel()
         self._behind.connection_lost(error)
 
     def eof_received(self) -> bool:
@@ -379,7 +435,13 @@ class Shortcut(asyncio.BufferedProtocol):
             self._came_early = b""
             return True
         self._behind.eof_received()
-        return False
+        if not self._has_heads_alone or not hasattr(self._behind, "_waiter"):
+            return False  # what waits for the rest of a body, or for frames, ends
+        if self._is_idle():
+            return False
+        if self._closing_answered is None:
+            self._close_when_answered()
+        return True
 
     def pause_writing(self) -> None:
         self._behind.pause_writing()
@@ -414,14 +476,27 @@ class Shortcut(asyncio.BufferedProtocol):
         if request is None:
             self._is_plain = False
             return None
-        read = Question.read(data, *request, self._desk.session_cookie)
+        client = self._client(request[1])
+        read = Question.read(data, *request, self._desk.session_cookie, client)
         if read is not None:
             self._question = read[0]
         return read
 
+    def _client(self, fields: Fields) -> Client:
+        """Who asks."""
+
+        def field(name: str) -> str:
+            return fields.get(name.encode(), b"").decode()
+
+        peer = self._transport.get_extra_info("peername")
+        remote = str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
+        return self._desk.proxies.client(remote, False, field("host"), field)
+
     def _leave_to_aiohttp(self, data: bytes) -> None:
-        if self._closing_idle is not None and b"\r\n\r\n" in data:
-            self._stop_counting_idle()  # aiohttp counts behind each whole request
+        if self._has_heads_alone:
+            seen = (self._last_bytes + data).lower()
+            self._has_heads_alone = not any(name in seen for name in _GOES_ON)
+            self._last_bytes = seen[1 - max(map(len, _GOES_ON)) :]
         self._behind.data_received(data)
 
     def _may_answer(self) -> bool:
@@ -433,18 +508,19 @@ class Shortcut(asyncio.BufferedProtocol):
 
         Should it find out in another way one day, all requests are left to it.
         """
-        waiter = getattr(self._behind, "_waiter", None)
+        waiter = self._waiter()
         return waiter is not None and not waiter.done()
+
+    def _waiter(self) -> asyncio.Future[None] | None:
+        """What aiohttp waits for the next request with: another one for each of them."""
+        return getattr(self._behind, "_waiter", None)
 
     def _answer(self, question: Question, asked: Asked, began: float) -> bool:
         """Answer in full, or do nothing and say so."""
         answer = self._desk.answer(question, asked, began)
         if answer is None:
             return False
-        self._idle_since = began
-        if self._closing_idle is None:
-            self._behind.keep_alive(False)
-            self._close_idle_after(self._behind.keepalive_timeout)
+        self._count_idle(began)
         taken = self._write(answer.text)
         if taken < answer.head:
             self._transport.write(bytes(answer.text[taken : answer.head]))
@@ -469,8 +545,7 @@ class Shortcut(asyncio.BufferedProtocol):
         """Write the line of the access log."""
         logger = self._behind.access_logger
         if isinstance(logger, AccessLogger) and logger.enabled:
-            peer = self._transport.get_extra_info("peername")
-            remote = peer[0] if isinstance(peer, tuple) else peer
+            remote = None if self._question is None else self._question.client.address
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
             logger.note(remote, "GET", path, status, length, taken)
 
@@ -481,7 +556,7 @@ class Shortcut(asyncio.BufferedProtocol):
             self._hold(shipment, answer, target, began)
             return
         if not shipment.is_whole:
-            self._transport.abort()
+            disconnect(self._transport)
         if shipment.failure in _NO_SENDFILE:
             self._desk.may_sendfile = False
         self._note(target, answer.status, began, answer.head + shipment.sent)
@@ -490,28 +565,44 @@ class Shortcut(asyncio.BufferedProtocol):
         """Send the rest as the client takes it. What comes meanwhile waits."""
         desk = self._desk
         desk.descriptors.lend(shipment.opened)
-        desk.streams[answer.user_id] += 1
-        watch = StallWatch(self._transport, desk.stall_timeout)
+        watch = desk.listeners.begin(answer.user_id, self._transport)
 
         def end() -> None:
             self._end_shipment = None
             watch.stop()
-            count_out(desk.streams, answer.user_id)
             desk.descriptors.take_back(shipment.opened)
             self._note(target, answer.status, began, answer.head + shipment.sent)
             if shipment.is_whole:
                 self._be_idle()
             else:
-                self._transport.abort()
+                disconnect(self._transport)
+
+        def wait() -> None:
+            if not shipment.cold:
+                desk.writable.once(self._connection, go_on)
+                return
+            watch.pause()
+            desk.read_ahead(shipment, was_read)
+
+        def was_read(error: BaseException | None) -> None:
+            if self._end_shipment is not end:
+                return
+            if error is not None:
+                shipment.fail(error)
+                end()
+                return
+            shipment.was_read()
+            watch.resume()
+            go_on()
 
         def go_on() -> None:
             if shipment.send():
-                desk.writable.once(self._connection, go_on)
+                wait()
             else:
                 end()
 
         self._end_shipment = end
-        desk.writable.once(self._connection, go_on)
+        wait()
 
     def _be_idle(self) -> None:
         """After a shipment: take what came meanwhile, and wait for the next request."""
@@ -525,21 +616,35 @@ class Shortcut(asyncio.BufferedProtocol):
         self._transport.resume_reading()
         self._take(early)
 
+    def _close_when_answered(self) -> None:
+        """The client has said all: let go of it behind the last answer."""
+        if self._is_idle():
+            self._transport.close()
+            return
+        loop = asyncio.get_running_loop()
+        self._closing_answered = loop.call_later(ANSWERED_LOOK, self._close_when_answered)
+
+    def _count_idle(self, since: float) -> None:
+        self._idle_since = since
+        waiter = self._waiter()
+        if waiter is not self._waited_for:
+            self._behind.keep_alive(False)  # it counts from its own last answer
+            self._waited_for = waiter
+        if self._closing_idle is None:
+            self._close_idle_after(self._behind.keepalive_timeout)
+
     def _close_idle_after(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         self._closing_idle = loop.call_later(seconds, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         self._closing_idle = None
+        if self._waiter() is not self._waited_for or not self._is_idle():
+            return  # aiohttp has got a request since, and counts behind its answer
         longest = self._behind.keepalive_timeout
         is_sending = self._end_shipment is not None
         left = longest if is_sending else self._idle_since + longest - time.monotonic()
         if left > 0:
             self._close_idle_after(left)
-        elif self._is_idle():
+        else:
             self._transport.close()
-
-    def _stop_counting_idle(self) -> None:
-        if self._closing_idle is not None:
-            self._closing_idle.cancel()
-            self._closing_idle = None

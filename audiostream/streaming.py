@@ -16,12 +16,12 @@ import errno
 import io
 import json
 import logging
+import math
 import os
 import re
 import stat
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,10 +40,13 @@ from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .formats import media_type
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
-from .shipments import StallWatch
+from .proxies import client_of
+from .readahead import READ_AT_ONCE, is_in_memory, read_ahead
+from .shipments import Listeners, StallWatch, disconnect
 from .tokens import Identity, bearer_token
 
 DESCRIPTORS = web.AppKey("audiostream_descriptors", Descriptors)
+LISTENERS = web.AppKey("audiostream_listeners", Listeners)
 
 LOG = logging.getLogger(__name__)
 
@@ -54,33 +57,36 @@ async def stream(request: web.Request) -> web.StreamResponse:
     Raises ``Unauthorized``, in the same words for unknown and for others' tracks
     ``TrackNotFound``, and ``RateLimited``.
     """
-    track_id, limits = request.match_info["id"], request.app[SETTINGS].limits
-    user_id = listener_of(request, track_id)
-    track = request.app[LIBRARY].find(track_id, user_id)
-    streams = request.app[STREAMS]
-    listener = user_id or f"at {request.remote}"
-    if streams[listener] >= limits.streams_per_user:
-        raise RateLimited("too many streams at once; close one first")
-    streams[listener] += 1
+    app, track_id = request.app, request.match_info["id"]
+    streams, listeners = app[STREAMS], app[LISTENERS]
+    while True:
+        user_id = listener_of(request, track_id)
+        path = app[LIBRARY].find(track_id, user_id).path
+        listener = Address(client_of(request).address) if user_id is None else user_id
+        if streams[listener] < app[SETTINGS].limits.streams_per_user:
+            break
+        if not await listeners.make_room(listener):
+            raise RateLimited("too many streams at once; close one first")
+        # Meanwhile the user may have been revoked, or another stream have taken the room.
 
     return AudioFileResponse(
-        track.path,
-        executor=request.app[FILES],
+        path,
+        executor=app[FILES],
         headers={"Vary": "Origin"},
-        descriptors=request.app[DESCRIPTORS],
-        stall_timeout=limits.stall_timeout,
-        on_end=partial(count_out, streams, listener),
+        descriptors=app[DESCRIPTORS],
+        begin=partial(listeners.begin, listener),
+        make_room=listeners.make_room,
     )
 
 
-def count_out(streams: Counter[str], listener: str) -> None:
-    """One stream of a listener less. Who has none is not kept."""
-    streams[listener] -= 1
-    if not streams[listener]:
-        del streams[listener]
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A listener without a user id, which no user id is equal to."""
+
+    remote: str
 
 
-def listener_of(request: web.Request, track_id: str) -> str | None:
+def listener_of(request: web.Request, track_id: str, *, takes_cookie: bool = True) -> str | None:
     """Who asks, by Bearer header, ticket or session cookie; None where streams are public.
 
     One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
@@ -100,7 +106,7 @@ def listener_of(request: web.Request, track_id: str) -> str | None:
         return None if value is None else tokens.verify_session(value, now)
 
     refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-    for look in (by_header, by_ticket, by_cookie):
+    for look in (by_header, by_ticket, *([by_cookie] if takes_cookie else [])):
         try:
             identity = look()
         except Unauthorized as error:
@@ -353,6 +359,9 @@ _CONDITIONAL_FIELDS = (
 
 _CHUNK = 256 * 1024  # bytes
 
+# Times that a file which is replaced as it is opened is opened.
+_OPENED_AGAIN = 3
+
 # Bytes. Up to here one read and one write are cheaper than setting sendfile up; beyond, copying
 # costs more than it saves, and what a slow client leaves in memory is more than a socket's buffer.
 SMALL = 128 * 1024
@@ -373,6 +382,15 @@ _NOT_A_FILE = frozenset(
         errno.EPERM,
     }
 )
+
+
+# No more files may be open, in this process or in all.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+OPENED_AGAIN: Final = 3
+"""Times that room is made for one file before its listener is told to come again."""
+
+Begin: TypeAlias = Callable[[asyncio.WriteTransport], StallWatch]
+"""Counts a stream on a connection, until its watch is stopped."""
 
 
 class AudioFileResponse(web.StreamResponse):
@@ -396,7 +414,8 @@ class AudioFileResponse(web.StreamResponse):
         descriptors: Descriptors | None = None,
         headers: LooseHeaders | None = None,
         stall_timeout: float | None = None,
-        on_end: Callable[[], None] = lambda: None,
+        begin: Begin | None = None,
+        make_room: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         super().__init__(headers=headers)
         self.headers["X-Content-Type-Options"] = "nosniff"
@@ -405,8 +424,11 @@ class AudioFileResponse(web.StreamResponse):
         self._path = os.fspath(path)
         self._executor = executor
         self._descriptors = descriptors
-        self._stall_timeout = stall_timeout
-        self._on_end = on_end
+        self._begin = begin or partial(StallWatch, patience=stall_timeout)
+        self._make_room = make_room
+        self._watch: StallWatch | None = None
+        self._opened: OpenFile | None = None
+        self._is_over = False
 
     def enable_compression(self, *args: object, **kwargs: object) -> None:
         """Do nothing: ranges count the bytes of the file, and audio is compressed already."""
@@ -419,40 +441,89 @@ class AudioFileResponse(web.StreamResponse):
         """
         if self.prepared:
             return await self._send_headers(request)
+        loop = asyncio.get_running_loop()
         try:
-            return await self._prepare(request)
-        finally:
-            self._on_end()
+            writer = await self._prepare(request)
+        except GeneratorExit:
+            # The collector ends what nobody waits for any more, in whatever thread and moment,
+            # perhaps in one that holds the very lock that would be needed here: take none.
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._end)
+            raise
+        except BaseException:
+            self._end()
+            raise
+        self._end()
+        return writer
+
+    def _end(self) -> None:
+        """Give back all that this response had."""
+        self._is_over = True
+        if self._watch is not None:
+            self._watch.stop()
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        if self._descriptors is None:
+            close_in(self._executor, opened.file)
+        else:
+            self._descriptors.give(opened)
 
     async def _prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        opened = None if self._descriptors is None else self._descriptors.take(self._path)
-        if opened is None:
-            try:
-                opened = await self._open()
-            except OSError as error:
-                return await self._refuse(request, error)
+        if request.transport is not None:
+            self._watch = self._begin(request.transport)
+            self._watch.pause()  # nobody has anything to take yet
+        if self._descriptors is not None:
+            self._opened = self._descriptors.take(self._path)
         try:
-            return await self._answer(request, opened)
-        finally:
-            if self._descriptors is None:
-                close_in(self._executor, opened.file)
-            else:
-                self._descriptors.give(opened)
+            if self._opened is None:
+                await self._open()
+        except OSError as error:
+            return await self._refuse(request, error)
+        return await self._answer(request, cast(OpenFile, self._opened))
 
-    async def _open(self) -> OpenFile:
+    async def _open(self) -> None:
+        """Raises OSError. Where no more files may be open, somebody who takes nothing is cut."""
+        for _ in range(OPENED_AGAIN):
+            try:
+                await self._open_once()
+            except OSError as error:
+                if error.errno not in _EXHAUSTED or self._make_room is None:
+                    raise
+                if not await self._make_room():
+                    raise
+            else:
+                return
+        await self._open_once()
+
+    async def _open_once(self) -> None:
         now = time.monotonic()
         job = self._executor.submit(open_regular, self._path)
-        try:
-            file, status = await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
-            # The thread cannot be stopped, and what it opens from here on has no other owner.
-            job.add_done_callback(self._close_unclaimed)
-            raise
-        return OpenFile(self._path, file, status, now)
+        job.add_done_callback(partial(self._keep_soon, asyncio.get_running_loop(), now))
+        await asyncio.wrap_future(job)  # behind _keep, which is told first
 
-    def _close_unclaimed(self, job: Future[tuple[io.FileIO, os.stat_result]]) -> None:
-        if not job.cancelled() and job.exception() is None:
-            close_in(self._executor, job.result()[0])
+    def _keep_soon(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: float,
+        job: Future[tuple[io.FileIO, os.stat_result]],
+    ) -> None:
+        """In the thread that has opened the file: it is the loop's now, whoever still waits."""
+        if job.cancelled() or job.exception() is not None:
+            return
+        file, status = job.result()
+        if self._is_over:
+            file.close()
+            return
+        try:
+            loop.call_soon_threadsafe(self._keep, OpenFile(self._path, file, status, now))
+        except RuntimeError:  # the loop is closed
+            file.close()
+
+    def _keep(self, opened: OpenFile) -> None:
+        self._opened = opened
+        if self._is_over:
+            self._end()
 
     async def _refuse(
         self, request: web.BaseRequest, error: OSError
@@ -521,10 +592,9 @@ class AudioFileResponse(web.StreamResponse):
         if transport is None or writer is None:
             raise ConnectionResetError("the client has gone")
         await cast(StreamWriter, writer).write(data, drain=False)
-        if transport.get_write_buffer_size():
-            await self._wait_until_taken(transport, writer)
+        await self._wait_until_taken(transport, writer)
         if len(data) < promised:
-            transport.abort()
+            disconnect(transport)
         await self.write_eof()
         if len(data) < promised:
             self._complain_of_end(promised - len(data))
@@ -534,36 +604,33 @@ class AudioFileResponse(web.StreamResponse):
         self, transport: asyncio.WriteTransport, writer: AbstractStreamWriter
     ) -> None:
         """Wait until the system has all that was written; a client that takes nothing is cut."""
-        watch = StallWatch(transport, self._stall_timeout)
+        if not transport.get_write_buffer_size():
+            return
+        self._resume_watch()
         transport.set_write_buffer_limits(high=0)
-        try:
-            await writer.drain()
-        finally:
-            watch.stop()
-            transport.set_write_buffer_limits()
+        await writer.drain()
+        transport.set_write_buffer_limits()
 
     async def _send_body(self, request: web.BaseRequest, file: io.FileIO, body: range) -> None:
         transport, writer = request.transport, request.writer
         if transport is None:
             raise ConnectionResetError("the client has gone")
-        end = writer.output_size + len(body)
-        watch = StallWatch(transport, self._stall_timeout)
+        end, failure = writer.output_size + len(body), None
         try:
-            await self._send_bytes(transport, file, body)
-        except ConnectionError:
-            raise
-        except Exception as error:
+            await self._wait_until_taken(transport, writer)
+            await self._send_bytes(transport, writer, file, body)
+        except (Exception, asyncio.CancelledError) as error:
+            failure = error
+        missing = end - writer.output_size
+        if missing > 0:
+            disconnect(transport)
+        await self.write_eof()  # Writes nothing: it closes the books for the access log.
+        if isinstance(failure, ConnectionError | asyncio.CancelledError):
+            raise failure
+        if failure is not None:
             # The status line is out: a lost connection is all that aiohttp may still hear of.
-            LOG.warning("stopped sending %r: %r", self._path, error)
-            raise ConnectionResetError("the body could not be sent") from error
-        finally:
-            watch.stop()
-            # sendfile leaves the file's position behind the last byte sent, also when it fails.
-            writer.output_size += max(file.tell() - body.start, 0)
-            missing = end - writer.output_size
-            if missing > 0:
-                transport.abort()
-            await self.write_eof()  # Writes nothing: it closes the books for the access log.
+            LOG.warning("stopped sending %r: %r", self._path, failure)
+            raise ConnectionResetError("the body could not be sent") from failure
         if missing > 0:
             self._complain_of_end(missing)
 
@@ -572,15 +639,45 @@ class AudioFileResponse(web.StreamResponse):
         raise ConnectionResetError("the file ended early")
 
     async def _send_bytes(
-        self, transport: asyncio.WriteTransport, file: io.FileIO, body: range
+        self,
+        transport: asyncio.WriteTransport,
+        writer: AbstractStreamWriter,
+        file: io.FileIO,
+        body: range,
     ) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            await loop.sendfile(transport, file, body.start, len(body), fallback=False)
-        except RuntimeError:
-            # TLS, the file system or the event loop rules sendfile out, and nothing was sent. The
-            # fallback of asyncio would read on to the end for a client that has gone.
-            await self._copy(file, body)
+        for start in range(body.start, body.stop, READ_AT_ONCE):
+            piece = range(start, min(start + READ_AT_ONCE, body.stop))
+            await self._read_ahead(file, piece)
+            if transport.is_closing():
+                raise ConnectionResetError("the client has gone")
+            file.seek(start)
+            try:
+                sent = await loop.sendfile(transport, file, start, len(piece), fallback=False)
+            except RuntimeError:
+                # TLS, the file system or the event loop rules sendfile out, and nothing of the
+                # piece was sent. The fallback of asyncio would read on to the end for a client
+                # that has gone.
+                await self._copy(file, range(start, body.stop))
+                return
+            finally:
+                # sendfile leaves the file's position behind the last byte sent, also when it fails.
+                writer.output_size += file.tell() - start
+            if sent < len(piece):
+                return
+
+    async def _read_ahead(self, file: io.FileIO, part: range) -> None:
+        """Have these bytes in memory. Waits for a thread if the disk has to."""
+        if not is_in_memory(file, part):
+            if self._watch is not None:
+                self._watch.pause()
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, read_ahead, file, part)
+        self._resume_watch()
+
+    def _resume_watch(self) -> None:
+        if self._watch is not None and self._watch.stalled_since == math.inf:
+            self._watch.resume()
 
     async def _copy(self, file: io.FileIO, body: range) -> None:
         loop, position = asyncio.get_running_loop(), body.start
@@ -614,12 +711,6 @@ def read_from_memory(file: io.FileIO, start: int, room: bytearray | memoryview) 
         return False
 
 
-def is_in_memory(file: io.FileIO, body: range) -> bool:
-    """Whether both ends of a small range are, and so most likely all of it. Never waits."""
-    end = bytearray(1)
-    return read_from_memory(file, body[0], end) and read_from_memory(file, body[-1], end)
-
-
 def _read_all(file: io.FileIO, body: range) -> bytes:
     pieces, position = [], body.start
     while position < body.stop and (
@@ -631,7 +722,21 @@ def _read_all(file: io.FileIO, body: range) -> bytes:
 
 
 def open_regular(path: str) -> tuple[io.FileIO, os.stat_result]:
-    """Open a regular file that no symbolic link leads to; OSError if it is anything else."""
+    """Open a regular file that no symbolic link leads to; OSError if it is anything else.
+
+    A file that is replaced as it is opened is opened again: what is kept open must be what is at
+    the path.
+    """
+    for _ in range(_OPENED_AGAIN):
+        file, status = _opened(path)
+        with suppress(OSError):
+            if os.path.samestat(status, os.stat(path, follow_symlinks=False)):
+                return file, status
+        file.close()
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def _opened(path: str) -> tuple[io.FileIO, os.stat_result]:
     if os.path.realpath(path) != path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     file = io.FileIO(path, opener=_opener)

@@ -13,9 +13,10 @@ import threading
 import time
 import wave
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -24,6 +25,9 @@ from aiohttp.test_utils import TestClient
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.keys import LIBRARY
+
+if TYPE_CHECKING:
+    from .live import Live
 
 SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
@@ -100,6 +104,16 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
         return client
 
     return start
+
+
+@pytest.fixture
+def live(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Live]]:
+    """The real runner in this process: ``async with live(**changed_settings) as server``."""
+    from dataclasses import replace
+
+    from .live import run_live
+
+    return lambda **changes: run_live(replace(settings, **changes))
 
 
 @dataclass

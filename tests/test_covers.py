@@ -145,6 +145,74 @@ class TestThePictureInAFile:
             assert answer.headers["Content-Type"] == "image/jpeg"
 
 
+def mp3_with(*pictures: bytes) -> bytes:
+    """Like ``mp3``, with several APIC frames: the front cover in each."""
+    frames = b""
+    for picture in pictures:
+        content = b"\0image/png\0\x03\0" + picture
+        frames += b"APIC" + struct.pack(">IH", len(content), 0) + content
+    syncsafe = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\0\0" + syncsafe + frames + MPEG_FRAME * 20
+
+
+def flac_with(*pictures: bytes) -> bytes:
+    """Like ``flac``, with several PICTURE blocks of different kinds."""
+    whole = flac(b"")
+    info, kind = whole[: len(whole) - len(whole[42:])], b"image/png"
+    blocks = []
+    for number, picture in enumerate(pictures):
+        block = struct.pack(">II", number, len(kind)) + kind + bytes(20)
+        block += struct.pack(">I", len(picture)) + picture
+        last = 0x80 if number == len(pictures) - 1 else 0
+        blocks.append(bytes([last | 6]) + len(block).to_bytes(3, "big") + block)
+    return info + b"".join(blocks)
+
+
+def m4a_with(*pictures: bytes) -> bytes:
+    """Like ``m4a``, with several pictures in one ``covr``."""
+    data = [atom(b"data", struct.pack(">II", 14, 0), picture) for picture in pictures]
+    items = atom(b"ilst", atom(b"covr", *data))
+    meta = atom(b"meta", bytes(4), atom(b"hdlr", bytes(25)), items)
+    return atom(b"ftyp", b"M4A ", bytes(4)) + atom(b"moov", atom(b"udta", meta))
+
+
+class TestSeveralPictures:
+    @pytest.mark.parametrize("write", [mp3_with, flac_with, m4a_with])
+    @pytest.mark.parametrize(
+        "bad",
+        [[b""], [SCRIPT], [b"BM" + bytes(60)], [b"", b"", SCRIPT], [PNG[:4]]],
+        ids=["empty", "a script", "another type", "several", "cut off"],
+    )
+    async def test_one_that_cannot_be_shown_does_not_hide_a_good_one(
+        self,
+        serve: Serve,
+        media: Path,
+        auth: dict[str, str],
+        write: Callable[..., bytes],
+        bad: list[bytes],
+    ) -> None:
+        name = {"mp3_with": "a.mp3", "flac_with": "a.flac", "m4a_with": "a.m4a"}[write.__name__]
+        client, path = await client_with(serve, media, name, write(*bad, JPEG))
+        async with client.get(path, headers=auth) as answer:
+            assert (answer.status, await answer.read()) == (200, JPEG)
+
+    async def test_one_that_is_too_large_does_not_either(
+        self, serve: Serve, media: Path, auth: dict[str, str]
+    ) -> None:
+        large = JPEG + bytes(covers.MAX_PICTURE)
+        client, path = await client_with(serve, media, "a.mp3", mp3_with(large, PNG))
+        async with client.get(path, headers=auth) as answer:
+            assert (answer.status, await answer.read()) == (200, PNG)
+
+    async def test_the_front_cover_comes_before_others(
+        self, serve: Serve, media: Path, auth: dict[str, str]
+    ) -> None:
+        pictures = (GIF, PNG, WEBP, JPEG)  # kind 3 is the front cover
+        client, path = await client_with(serve, media, "a.flac", flac_with(*pictures))
+        async with client.get(path, headers=auth) as answer:
+            assert (answer.status, await answer.read()) == (200, JPEG)
+
+
 class TestTheDefault:
     async def test_a_file_without_a_picture_has_one(
         self, serve: Serve, auth: dict[str, str]
@@ -228,13 +296,17 @@ class TestWhoMaySeeIt:
             async with client.get(f"/tracks/cover/{track_id}?{ticket}") as answer:
                 assert answer.status == status
 
-    async def test_the_session_cookie_is_enough(self, serve: Serve, auth: dict[str, str]) -> None:
+    async def test_the_session_cookie_opens_streams_alone(
+        self, serve: Serve, auth: dict[str, str]
+    ) -> None:
         client = await serve()
         async with client.post("/session", headers=auth) as answer:
             assert answer.status == 204
         for base in ("", "/api"):
-            async with client.get(f"{base}/tracks/cover/hers") as answer:
+            async with client.get(f"{base}/tracks/stream/hers") as answer:
                 assert answer.status == 200
+            async with client.get(f"{base}/tracks/cover/hers") as answer:
+                assert answer.status == 401
 
 
 async def test_no_picture_is_read_by_a_scan(

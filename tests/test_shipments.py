@@ -8,14 +8,14 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from audiostream.descriptors import OpenFile
-from audiostream.shipments import Shipment, StallWatch, WriteWatch
+from audiostream.shipments import Shipment, StallWatch, WriteWatch, disconnect, drop
 from audiostream.streaming import open_regular
 
 from .conftest import PATIENCE, until
@@ -116,6 +116,72 @@ async def test_nothing_overtakes_what_the_transport_has_to_send(
     assert not shipment.send()
     async with asyncio.timeout(PATIENCE):
         assert len(await asyncio.get_running_loop().sock_recv(client, 100)) == 10
+
+
+class Accepting(asyncio.Protocol):
+    """Keeps the transport of the one connection, and how it ended."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.made: asyncio.Future[asyncio.Transport] = loop.create_future()
+        self.lost: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.made.set_result(cast(asyncio.Transport, transport))
+
+    def connection_lost(self, error: BaseException | None) -> None:
+        self.lost.set_result(error)
+
+
+class TestDisconnect:
+    @pytest.mark.parametrize("end", [disconnect, drop])
+    @pytest.mark.parametrize("doing", ["nothing", "writing", "sendfile", "reading paused", "twice"])
+    async def test_whatever_is_being_sent_ends_and_the_descriptor_is_free_for_the_next(
+        self,
+        song: OpenFile,
+        caplog: pytest.LogCaptureFixture,
+        doing: str,
+        end: Callable[[asyncio.BaseTransport], None],
+    ) -> None:
+        loop, ours = asyncio.get_running_loop(), Accepting()
+        server = await loop.create_server(lambda: ours, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        with socket.create_connection(address) as client:
+            transport = await ours.made
+            number = transport.get_extra_info("socket").fileno()
+            sending = None
+            if doing == "writing":
+                transport.write(bytes(LENGTH))
+                assert transport.get_write_buffer_size()
+            elif doing in ("sendfile", "twice"):
+                sending = asyncio.create_task(
+                    loop.sendfile(transport, song.file, 0, LENGTH, fallback=False)
+                )
+                await asyncio.sleep(0.1)
+                assert not sending.done()
+            elif doing == "reading paused":
+                transport.pause_reading()
+            end(transport)
+            if doing == "twice":
+                end(transport)
+            async with asyncio.timeout(PATIENCE):
+                await ours.lost
+                if sending is not None:
+                    with pytest.raises(ConnectionError):
+                        await sending
+        await asyncio.sleep(0.05)
+        ours = Accepting()
+        with socket.create_connection(address) as client:
+            client.setblocking(False)
+            transport = await ours.made
+            assert transport.get_extra_info("socket").fileno() <= number
+            transport.write(b"welcome")
+            async with asyncio.timeout(PATIENCE):
+                assert await loop.sock_recv(client, 100) == b"welcome"
+            transport.abort()
+            await ours.lost
+        server.close()
+        assert not caplog.records
 
 
 class TestWriteWatch:

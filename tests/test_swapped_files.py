@@ -292,15 +292,6 @@ def check_version(
         assert (resumed.status, resumed.body) == (206, wanted[5:10])
 
 
-CUT_BEFORE_ITS_FIRST_BYTE = (
-    "A file that is truncated between the head of an answer and the first byte of its body leaves "
-    "the connection open, with less on it than was promised: of an open file that was used before, "
-    "the old position is taken for the bytes that were sent."
-)
-REPLACED_AS_IT_IS_OPENED = (
-    "A file that is replaced between being opened and being looked at is taken for the one at the "
-    "path, and served for half a second more."
-)
 SECONDS = 3.0
 
 
@@ -371,9 +362,6 @@ def test_in_a_race_nobody_gets_a_mixture_or_what_is_no_track(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.xfail(
-    strict=False, reason=f"{CUT_BEFORE_ITS_FIRST_BYTE} In a race that is met or not."
-)
 def test_in_a_race_of_lengths_no_other_byte_is_sent(
     server: ServerProcess, tokens: Tokens, place: Place, way: str
 ) -> None:
@@ -417,7 +405,6 @@ def test_in_a_race_of_lengths_no_other_byte_is_sent(
     put_back(place, 40_000)
 
 
-@pytest.mark.xfail(strict=True, reason=CUT_BEFORE_ITS_FIRST_BYTE)
 async def test_one_truncated_before_its_first_byte_cuts_the_connection(
     serve: Serve, token: Callable[..., str], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,7 +425,6 @@ async def test_one_truncated_before_its_first_byte_cuts_the_connection(
             await answer.read()
 
 
-@pytest.mark.xfail(strict=True, reason=REPLACED_AS_IT_IS_OPENED)
 async def test_one_replaced_as_it_is_opened_is_not_taken_for_the_new_one(
     serve: Serve, token: Callable[..., str], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

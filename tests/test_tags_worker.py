@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostream.formats import AUDIO_TYPES
 from audiostream.tags import Tags
 from audiostream.tags_worker import READY, tags_of
 
@@ -18,6 +19,7 @@ from .audio_files import id3_of, mpeg_frames, tagged
 from .conftest import write_wav
 
 SAMPLES = Path(__file__).parent.parent / "sample_media"
+SAMPLE_NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix in AUDIO_TYPES)
 NOTHING = [None] * 7
 COMMAND = [sys.executable, "-m", "audiostream.tags_worker"]
 
@@ -41,7 +43,7 @@ def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
     assert found[2:] == [NOTHING, None]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*.*[34gsc]")))
+@pytest.mark.parametrize("name", SAMPLE_NAMES)
 def test_every_format_of_the_samples_is_read(name: str) -> None:
     tags = tags_of(str(SAMPLES / name))
     assert tags.title is not None

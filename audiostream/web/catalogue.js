@@ -13,6 +13,8 @@
  * @property {string} [artist]
  * @property {string} [album]
  * @property {string} [albumArtist]
+ * @property {number} [disc]
+ * @property {number} [trackNumber]
  * @property {number} [duration] seconds
  * @property {string} streamUrl a path with a ticket that ends some hours from now
  */

@@ -73,6 +73,8 @@ export interface UpdateStreaming extends Target {
   currentTime: number;
   isPlaying: boolean;
   playbackRate?: number;
+  /** Seconds, where the player knows it for certain. */
+  duration?: number;
 }
 
 export interface Devices {

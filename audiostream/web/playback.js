@@ -434,7 +434,7 @@ export class Playback {
       trackId: track.id,
       currentTime: position,
       isPlaying: event === "playTrack",
-      playbackRate: isAnother ? 1 : this.#state.playbackRate,
+      playbackRate: this.#rateOf(track),
       duration: isAnother ? track.duration : this.#state.duration,
       rev: this.#state.rev,
       deviceId: this.#deviceId,
@@ -443,6 +443,21 @@ export class Playback {
     this.#moveSound(!isOurOwn);
     this.#command(event, position, ifRev);
     this.#hooks.onChanged();
+  }
+
+  /**
+   * How fast a track begins, as the server has it: the rate stays within an album.
+   * @param {Track} track
+   */
+  #rateOf(track) {
+    const { trackId, playbackRate } = this.#state;
+    if (track.id === trackId) return playbackRate;
+    const before = this.#library.find(({ id }) => id === trackId);
+    const isOfOneAlbum =
+      track.album !== undefined &&
+      track.album === before?.album &&
+      track.albumArtist === before?.albumArtist;
+    return isOfOneAlbum ? playbackRate : 1;
   }
 
   /**
@@ -641,7 +656,11 @@ export class Playback {
  * @param {State} other
  */
 function isSame(one, other) {
-  return one.trackId === other.trackId && one.isPlaying === other.isPlaying;
+  return (
+    one.trackId === other.trackId &&
+    one.isPlaying === other.isPlaying &&
+    one.playbackRate === other.playbackRate
+  );
 }
 
 /** @param {State} state */

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
 from ..conftest import Launch, ServerProcess
@@ -18,6 +21,7 @@ Token = Callable[..., str]
 PICTURE = Path(__file__).parent / "player.png"
 PATIENCE = 15.0
 POSITION = "document.getElementById('audio').currentTime"
+RATE = "document.getElementById('audio').playbackRate"
 PAUSED = "document.getElementById('audio').paused"
 
 
@@ -346,3 +350,35 @@ async def test_the_picture(signed_in: Page, tmp_path: Path) -> None:
     assert picture.startswith(b"\x89PNG")
     if "UPDATE_PICTURE" in os.environ:
         PICTURE.write_bytes(picture)
+
+
+async def test_a_speed_stays_at_the_next_track_of_the_album_and_no_further(
+    page: Page, launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    albums = {"Chapter 1": "Book", "Chapter 2": "Book", "Song": "Songs"}
+    sample = min(SAMPLES.rglob("*.*"), key=lambda path: path.suffix != ".mp3")
+    entries = []
+    for title, album in albums.items():
+        shutil.copy(sample, books / f"{title}{sample.suffix}")
+        url = f"{title}{sample.suffix}"
+        entries.append({"id": title, "audioUrl": url, "title": title, "album": album})
+    (books / "tracks.json").write_text(json.dumps(entries))
+    server = launch("--media", str(books))
+    server.wait_for_log("the library has 3 tracks")
+    await page.goto(f"{server.url}/#token={token('demo')}")
+    await choose(page, "Chapter 1")
+    await plays(page)
+    headers = {"Authorization": f"Bearer {token('demo')}"}
+    async with ClientSession(server.url, headers=headers) as session:
+        faster = {"currentTime": 1, "isPlaying": True, "playbackRate": 1.5}
+        await session.post("/tracks/update-state/Chapter 1", json=faster)
+        await becomes(page, f"{RATE} === 1.5")
+        for title, rate in (("Chapter 2", 1.5), ("Song", 1)):
+            await choose(page, title)
+            await plays(page)
+            assert await page.evaluate(RATE) == rate
+            async with session.get("/tracks/current-state") as answer:
+                state = await answer.json()
+            assert (state["trackId"], state["playbackRate"]) == (title, rate)

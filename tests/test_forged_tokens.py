@@ -169,7 +169,12 @@ async def native_by_header(target: Target, proof: str) -> Any:
 
 async def native_by_query(target: Target, proof: str) -> Any:
     asked = quote(proof, safe="", errors="surrogatepass")
-    return (await target.knock(f"/ws?token={asked}", {})).essence
+    async with target.socket(path=f"/ws?token={asked}") as device:
+        await device.say("getCurrentState")  # a token that is good is answered with nothing
+        verdict = await device.verdict()
+        if verdict != "unauthorized":
+            return verdict
+        return REFUSED if await device.ending() == "4401" else verdict
 
 
 async def native_by_frame(target: Target, proof: str) -> Any:

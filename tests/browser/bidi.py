@@ -28,6 +28,7 @@ END_TIMEOUT = 10.0
 PREFERENCES: Mapping[str, bool | int | str] = {
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
+    "media.block-autoplay-until-in-foreground": False,
     "media.volume_scale": "0.0",
     "network.dns.disabled": True,  # this machine is called by its address, and nothing else is
     "network.captive-portal-service.enabled": False,

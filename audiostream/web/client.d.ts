@@ -82,6 +82,12 @@ export interface UpdateStreaming extends Target {
   duration?: number;
 }
 
+/** `version` differs for each library that was published. */
+export interface LibraryUpdated {
+  version: string;
+  isScanning: boolean;
+}
+
 export interface Devices {
   devices: {
     deviceId: string;
@@ -107,6 +113,8 @@ export interface Commands {
   getCurrentState: undefined;
   /** With `watch`, `devices` comes again whenever one of them changes. */
   getDevices: { watch?: boolean } | undefined;
+  /** `libraryUpdated` comes, and comes again whenever the library changes. */
+  watchLibrary: undefined;
 }
 
 export interface ServerEvents {
@@ -115,6 +123,7 @@ export interface ServerEvents {
   trackUpdated: (state: State) => void;
   trackState: (state: TrackState) => void;
   devices: (answer: Devices) => void;
+  libraryUpdated: (library: LibraryUpdated) => void;
   error: (refusal: Refusal) => void;
   /** 60 s before the token's end; what `auth` gives now is sent if it is another token. */
   tokenExpiring: (notice: { expiresAt: number }) => void;

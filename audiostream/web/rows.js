@@ -16,6 +16,8 @@ import { clock, find } from "./page.js";
 const SPARE = 12;
 /** Milliseconds without scrolling before pictures are asked for. */
 const SETTLED = 120;
+/** Milliseconds after that in which the place that was scrolled to is still shown. */
+const PLACE_SHOWN = 800;
 /** Milliseconds in which typed letters belong together. */
 const TYPING = 800;
 /** Tracks from which on a scroll shows where it has come to. */
@@ -100,7 +102,7 @@ export class Rows {
     for (const [index, row] of this.#shown) addPicture(row, this.tracks[index]);
     setTimeout(() => {
       if (this.#settling === undefined) this.#place.hidden = true;
-    }, TYPING);
+    }, PLACE_SHOWN);
   }
 
   /** Put the rows that can be seen into the document, and take the others out of it. */

@@ -96,6 +96,9 @@ async def test_few_rows_are_in_the_document_and_any_place_is_there_at_once(
             assert await tab.evaluate(UNCOVERED) == 0
             assert await tab.evaluate(ROWS) < MOST_ROWS
         assert median(times) < ANY_PLACE_TIME
+    middle = await tab.evaluate(f"({TO_PLACE % (0.5, UNCOVERED)}).then(() => place.textContent)")
+    assert middle in {"Artist 049", "Artist 050"}
+    await wait_for(tab, "place.hidden")
     await tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     await wait_for(tab, "tracks.lastElementChild.textContent.includes('09999')")
     assert tab.problems == []

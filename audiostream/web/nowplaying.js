@@ -71,7 +71,7 @@ export class NowPlaying {
     this.#next.disabled = !following;
     this.#listen.hidden = !isBlocked;
     const where = isPlaying && isFollowing ? "Started on another tab or device" : "";
-    setText(find("now-where"), where);
+    setText(find("now-where"), playback.isStarved ? "Waiting for the server" : where);
     if ("mediaSession" in navigator) {
       navigator.mediaSession.playbackState = !track ? "none" : isPlaying ? "playing" : "paused";
       this.#tellPosition(playback);

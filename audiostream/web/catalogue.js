@@ -124,15 +124,27 @@ export function streamAddress({ streamUrl }) {
   return new URL(known < 0 ? streamUrl : streamUrl.slice(known), ROOT).href;
 }
 
+/** @returns {Promise<boolean>} whether the server answers */
+export async function isReachable() {
+  /** @type {RequestInit} */
+  const request = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(ANSWER_TIME) };
+  return fetch(ROOT, request).then(
+    ({ status }) => status < SERVER_ERROR,
+    () => false,
+  );
+}
+
 /**
- * Whether the server has said its last word about a track's audio, be it that there is none.
+ * What the server has to say about a track's audio.
  * @param {Track} track
- * @returns {Promise<boolean>} false where it cannot be reached, or cannot serve it now
+ * @returns {Promise<boolean | undefined>} whether there is any, undefined where the server cannot
+ *     be reached, or cannot serve it now
  */
 export async function isServed(track) {
   const request = { method: "HEAD", signal: AbortSignal.timeout(ANSWER_TIME) };
   const response = await fetch(streamAddress(track), request).catch(() => null);
-  return response !== null && response.status < SERVER_ERROR && response.status !== TOO_MANY;
+  if (!response || response.status >= SERVER_ERROR || response.status === TOO_MANY) return;
+  return response.ok;
 }
 
 /**

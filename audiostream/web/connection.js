@@ -5,14 +5,31 @@
  *
  * Here: frames, time limits, reconnecting. Not here: what an event means (playback.js), REST
  * (catalogue.js), anything a person sees.
+ *
+ * A network that is gone closes nothing, and a browser shows no pings to a page. So a line that is
+ * silent is asked something, and one that does not answer is given up.
+ *
+ *     heard ── ASK_AFTER ──► question ── ANSWER_TIME ──► lost ── delay ──► reachable? ──► connect
+ *       ▲                       │                                ▲            │ no
+ *       └───── any frame ◄──────┘                                └────────────┘
  */
+
+import { isReachable } from "./catalogue.js";
 
 /** Milliseconds before the first attempt to come back, doubled at each further one. */
 const FIRST_DELAY = 500;
-/** Milliseconds that no attempt waits longer than. */
-const LONGEST_DELAY = 30_000;
-/** Milliseconds in which the server greets and answers; a line silent for longer is dead. */
-const ANSWER_TIME = 8_000;
+/** Milliseconds that no attempt waits longer than: what plays on meanwhile is unknown elsewhere. */
+const LONGEST_DELAY = 4_000;
+/** Milliseconds in which the server greets. */
+const GREETING_TIME = 8_000;
+/** Milliseconds of silence after which the line is asked something. */
+const ASK_AFTER = 2_500;
+/** Milliseconds in which it answers: with ASK_AFTER, a dead line is found within ten seconds. */
+const ANSWER_TIME = 6_000;
+/** Milliseconds without an answer after which what is sent may arrive much later. */
+const DOUBTFUL_AFTER = 1_000;
+/** A question that changes nothing; the page watches the devices anyway. */
+const QUESTION = /** @type {const} */ (["getDevices", { watch: true }]);
 /** Milliseconds after which a line counts as good, and the next loss starts with FIRST_DELAY. */
 const STEADY_TIME = 5_000;
 
@@ -48,6 +65,11 @@ export class Connection {
   /** @type {number | undefined} */
   #patience;
   /** @type {number | undefined} */
+  #silence;
+  /** When the oldest question was asked that nothing has come after, in performance.now. */
+  /** @type {number | undefined} */
+  #askedAt;
+  /** @type {number | undefined} */
   #steady;
   #listening = new AbortController();
 
@@ -59,7 +81,8 @@ export class Connection {
   start() {
     const { signal } = this.#listening;
     addEventListener("online", () => this.retryNow(), { signal });
-    document.addEventListener("visibilitychange", () => this.retryNow(), { signal });
+    const retryIfSeen = () => document.hidden || this.retryNow();
+    document.addEventListener("visibilitychange", retryIfSeen, { signal });
     this.#connect();
   }
 
@@ -70,9 +93,15 @@ export class Connection {
     this.#change("closed");
   }
 
+  /** Whether what is sent now is likely to arrive now. */
+  get isAnswering() {
+    const isInDoubt = performance.now() - (this.#askedAt ?? Infinity) > DOUBTFUL_AFTER;
+    return this.status === "open" && !isInDoubt;
+  }
+
   /** Do not wait any longer, if this is what the line does. */
   retryNow() {
-    if (this.status === "waiting" && !document.hidden) this.#connect();
+    if (this.status === "waiting") this.#connect();
   }
 
   /**
@@ -93,7 +122,8 @@ export class Connection {
   ask(event, data) {
     const id = ++this.#lastId;
     this.#socket?.send(JSON.stringify({ event, data, id }));
-    this.#expectAnswer();
+    this.#askedAt ??= performance.now();
+    this.#patience ??= setTimeout(() => this.#lost(), ANSWER_TIME);
     return id;
   }
 
@@ -109,7 +139,7 @@ export class Connection {
     socket.addEventListener("close", ({ code, reason }) => {
       if (socket === this.#socket) this.#closed(code, reason);
     });
-    this.#expectAnswer();
+    this.#patience = setTimeout(() => this.#lost(), GREETING_TIME);
   }
 
   /** @param {WebSocket} socket */
@@ -122,11 +152,10 @@ export class Connection {
   #receive(text) {
     const { event, data = {}, id } = JSON.parse(text);
     if (event === "authenticated") {
-      clearTimeout(this.#patience);
       this.#steady = setTimeout(() => (this.#losses = 0), STEADY_TIME);
       this.#change("open");
     }
-    if (id === this.#lastId) clearTimeout(this.#patience);
+    if (this.status === "open") this.#beHeard();
     // A token in its last minute may be announced before the greeting.
     const isHeard = this.status === "open" || event === "tokenExpiring";
     if (isHeard) this.#options.onEvent(event, data, id);
@@ -149,19 +178,41 @@ export class Connection {
     this.#release();
     const delay = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#losses);
     this.#losses += 1;
-    this.#retry = setTimeout(() => this.#connect(), delay * (0.5 + Math.random() / 2));
+    this.#retryIn(delay * (0.5 + Math.random() / 2));
     this.#change("waiting");
   }
 
-  #expectAnswer() {
+  /** @param {number} delay milliseconds */
+  #retryIn(delay) {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#retryIfReachable(), delay);
+  }
+
+  /**
+   * A plain request first: browsers let a WebSocket wait, the longer the more of them have failed.
+   */
+  async #retryIfReachable() {
+    const asked = this.#retry;
+    const isThere = await isReachable();
+    if (asked !== this.#retry || this.status !== "waiting") return;
+    if (isThere) this.#connect();
+    else this.#lost();
+  }
+
+  /** A frame has come: the line is alive. */
+  #beHeard() {
     clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#lost(), ANSWER_TIME);
+    clearTimeout(this.#silence);
+    this.#patience = this.#askedAt = undefined;
+    this.#silence = setTimeout(() => this.ask(...QUESTION), ASK_AFTER);
   }
 
   #release() {
     clearTimeout(this.#retry);
     clearTimeout(this.#patience);
+    clearTimeout(this.#silence);
     clearTimeout(this.#steady);
+    this.#retry = this.#patience = this.#silence = this.#askedAt = undefined;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(GOODBYE);

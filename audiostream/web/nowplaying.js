@@ -82,7 +82,7 @@ export class NowPlaying {
     // Who led may be gone: then nobody is active.
     const isLed = isFollowing && (this.#devices?.some(({ isActive }) => isActive) ?? true);
     const where = isPlaying && isLed ? "Started on another tab or device" : "";
-    setText(find("now-where"), where);
+    setText(find("now-where"), playback.isStarved ? "Waiting for the server" : where);
     if ("mediaSession" in navigator) {
       navigator.mediaSession.playbackState = !track ? "none" : isPlaying ? "playing" : "paused";
       this.#tellPosition(playback);

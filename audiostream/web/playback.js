@@ -9,6 +9,10 @@
  *
  *     person ──► act ──► sound              server ──► told ──► sound
  *                 └────► command                sound ──► report ──► server
+ *
+ * Every command names the rev that it was meant for: what a held line delivers late is refused.
+ * While the rev is the same nobody has acted, and where this tab leads its sound is the truth: a
+ * state of that rev does not move it, but is put right.
  */
 
 import { RequestFailed } from "./catalogue.js";
@@ -39,7 +43,9 @@ const COMPLETE = 0.9;
 const RECOVERED_AFTER = 15_000;
 
 const NOT_FOUND = 404;
+const NO_TRACK = "track_not_found";
 const REPORT = "updateStreaming";
+const QUESTION = "getCurrentState";
 const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackState"]);
 
 /** @typedef {import("./catalogue.js").Track} Track */
@@ -62,8 +68,19 @@ const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackSta
 /**
  * A command, and the rev that it was meant for.
  * @typedef {object} Act
- * @property {string} event playTrack or pauseTrack; while unanswered also a report
+ * @property {string} event playTrack or pauseTrack; while unanswered also a report or a question
  * @property {number} rev
+ * @property {boolean} isOurOwn whether it is off where anybody has acted meanwhile
+ * @property {boolean} isOfAnother whether another track was current before
+ * @property {Heard} [heard] what sounded here before it
+ */
+
+/**
+ * Where a track was that sounded here.
+ * @typedef {object} Heard
+ * @property {string} trackId
+ * @property {number} position seconds
+ * @property {number} playbackRate
  */
 
 /** @typedef {import("./devices.js").Device} Device */
@@ -151,7 +168,7 @@ export class Playback {
       onEnded: (position) => this.#ended(position),
       onChanged: hooks.onChanged,
       renew: (id) => this.#renew(id),
-      onUnplayable: (position) => this.#failed(position),
+      onUnplayable: (position, isGone) => this.#failed(position, isGone),
     });
   }
 
@@ -173,9 +190,15 @@ export class Playback {
     return this.#state.deviceId !== null && this.#state.deviceId !== this.#deviceId;
   }
 
-  /** Seconds. */
+  /** Whether it should sound here, and nothing comes from the server. */
+  get isStarved() {
+    return this.#sound.isStarved;
+  }
+
+  /** Seconds. It stands while nothing sounds, unless another device plays. */
   get position() {
-    return this.#sound.isReady ? this.#sound.position : this.#toldPosition;
+    const isOurs = !this.isFollowing && this.#sound.holds(this.#state.trackId);
+    return this.#sound.isReady || isOurs ? this.#sound.position : this.#toldPosition;
   }
 
   /** Seconds, undefined while unknown. */
@@ -269,7 +292,7 @@ export class Playback {
   /** Let this tab be heard; call it while a person's touch is being handled. */
   listen() {
     this.#sound.listen();
-    this.#connection.tell("getCurrentState");
+    if (this.#connection.status === "open") this.#await(QUESTION);
   }
 
   /** Fall silent for good. The playback itself goes on wherever else it does. */
@@ -281,7 +304,8 @@ export class Playback {
   /** The line was lost. */
   lost() {
     this.#isRejoining = true;
-    if (this.#awaited && this.#awaited.event !== REPORT) this.#unsent = this.#awaited;
+    const isCommand = this.#awaited && ![REPORT, QUESTION].includes(this.#awaited.event);
+    if (isCommand) this.#unsent = this.#awaited;
     this.#awaited = null;
   }
 
@@ -303,20 +327,23 @@ export class Playback {
    * @param {number | string} [id]
    */
   #told(data, id) {
-    const isAnswer = this.#awaited !== null && id === this.#awaited.id;
-    if (this.#awaited && !isAnswer) return;
+    const awaited = this.#awaited;
+    const isAnswer = awaited !== null && id === awaited.id;
+    if (awaited && !isAnswer) return;
     this.#awaited = null;
     const state = /** @type {State} */ ({ ...data, at: performance.now() });
     if (this.#isRejoining) {
       this.#isRejoining = false;
       this.#rejoin(state, data.track);
+    } else if (awaited?.event === QUESTION) {
+      this.#follow(state, data.track);
     } else if (isAnswer && isSame(state, this.#state)) {
       // Our own act, on its way to the server and back: the sound has gone on meanwhile.
       const { currentTime, at } = this.#state;
       this.#state = { ...state, currentTime, at };
       this.#hooks.onChanged();
     } else {
-      this.#follow(state, data.track);
+      this.#adopt(state, data.track);
     }
   }
 
@@ -325,10 +352,29 @@ export class Playback {
    * whether its playback only stood still meanwhile, or somebody has acted since.
    */
   #introduce() {
-    if (!this.#sound.isSounding || this.#unsent) return this.#connection.tell("getCurrentState");
+    this.#sound.retryNow();
+    const heard = this.#unsent ? this.#unsent.heard : this.#heard;
+    if (heard) this.#await(REPORT, report(heard));
+    else this.#connection.tell(QUESTION);
+  }
+
+  /**
+   * Ask for an answer before which nothing else counts.
+   * @param {string} event
+   * @param {Data} [data]
+   */
+  #await(event, data) {
     const { rev } = this.#state;
-    const id = this.#connection.ask(REPORT, this.#position(this.position));
-    this.#awaited = { event: REPORT, rev, id };
+    const id = this.#connection.ask(event, data);
+    this.#awaited = { event, rev, id, isOurOwn: true, isOfAnother: false };
+  }
+
+  /** What sounds here, or goes on sounding here as soon as the network lets it. */
+  get #heard() {
+    const { trackId, isPlaying, playbackRate } = this.#state;
+    const isOurs = this.#sound.isSounding || (this.#sound.willSound && !this.isFollowing);
+    if (!isPlaying || !isOurs || !this.#sound.holds(trackId)) return;
+    return { trackId: trackId ?? "", position: this.position, playbackRate };
   }
 
   /**
@@ -340,25 +386,74 @@ export class Playback {
   #rejoin(state, track) {
     const unsent = this.#unsent;
     this.#unsent = null;
-    const isUntouched = state.trackId === null || unsent?.rev === state.rev;
-    if (unsent && (isUntouched || unsent.rev === NOTHING.rev)) {
+    const heard = this.#heard;
+    if (!unsent) return heard && isAt(state, heard) ? this.#keep(state) : this.#adopt(state, track);
+    const isUntouched = [this.#state.rev, unsent.rev].includes(state.rev);
+    const isRevived = unsent.heard !== undefined && isAt(state, unsent.heard);
+    if (isUntouched || isRevived || state.trackId === null || unsent.rev === NOTHING.rev) {
+      this.#insist(unsent, state.rev);
+    } else if (state.rev === unsent.rev + 1 && isSame(state, this.#state)) {
+      // It has arrived, and its answer has not.
       this.#state = { ...this.#state, rev: state.rev };
-      this.#command(unsent.event, this.position, state.rev);
-    } else if (this.#agrees(state)) {
-      this.#state = { ...state, currentTime: this.position };
-      this.#hooks.onChanged();
+      this.#adopt(state, track);
     } else {
       this.#follow(state, track);
     }
   }
 
   /**
-   * Whether the sound is where the state is.
+   * What the server tells. Our sound is not moved by a state of a rev that it has heard of.
+   * @param {State} state
+   * @param {Track} [track]
+   */
+  #adopt(state, track) {
+    const heard = this.#heard;
+    const isKnown = state.rev === this.#state.rev && isSame(state, this.#state);
+    const isOurs = heard && isKnown && this.#isLed(state) && !this.#isHeardElsewhere;
+    if (!isOurs) {
+      this.#follow(state, track);
+    } else if (isAt(state, heard)) {
+      this.#keep(state);
+    } else {
+      this.#insist({ event: "playTrack", isOurOwn: true, isOfAnother: false, heard }, state.rev);
+    }
+  }
+
+  /**
+   * The sound stays as it is.
    * @param {State} state
    */
-  #agrees(state) {
-    const isNear = Math.abs(this.position - state.currentTime) <= TOLERANCE;
-    return this.#sound.isSounding && isSame(state, this.#state) && isNear;
+  #keep(state) {
+    this.#state = { ...state, currentTime: this.position };
+    this.#hooks.onChanged();
+  }
+
+  /**
+   * Let everybody follow what is done here.
+   * @param {Omit<Act, "rev">} act
+   * @param {number} rev that of the server's state
+   */
+  #insist(act, rev) {
+    const currentTime = this.position;
+    this.#state = { ...this.#state, rev, currentTime, at: performance.now() };
+    this.#command({ ...act, rev }, currentTime);
+    this.#hooks.onChanged();
+  }
+
+  /** @param {State} state */
+  #isLed({ deviceId }) {
+    return deviceId === null || deviceId === this.#deviceId;
+  }
+
+  /** Whether the current track sounds on another device, as far as the server has told. */
+  get #isHeardElsewhere() {
+    return this.#devices.some(
+      ({ deviceId, trackId, isPlaying, reportAge }) =>
+        deviceId !== this.#deviceId &&
+        isPlaying &&
+        trackId === this.#state.trackId &&
+        (reportAge ?? Infinity) < REPORT_TIME,
+    );
   }
 
   /**
@@ -375,7 +470,7 @@ export class Playback {
     if (state !== this.#state) return; // something newer came while the track was fetched
     this.track = track ?? null;
     this.#hooks.onChanged();
-    if (track === null && state.isPlaying) return this.#failed(state.currentTime);
+    if (track === null && state.isPlaying) return this.#failed(state.currentTime, true);
     if (!track) return;
     this.#moveSound(isNew && state.isPlaying);
     const wasPlaying = before.isPlaying && before.trackId === state.trackId;
@@ -400,7 +495,9 @@ export class Playback {
    */
   async #renew(id) {
     try {
-      return await this.#catalogue.track(id);
+      const track = await this.#catalogue.track(id);
+      this.#connection.retryNow();
+      return track;
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
       if (error.status !== 0) this.#hooks.onRequestFailed(error);
@@ -429,6 +526,8 @@ export class Playback {
     if (!isOurOwn) this.#failures = [];
     const { track } = this;
     if (!track) return;
+    const before = this.#unsent ?? this.#awaited;
+    const heard = before?.heard ?? this.#heard;
     const isAnother = track.id !== this.#state.trackId;
     this.#state = {
       trackId: track.id,
@@ -441,8 +540,16 @@ export class Playback {
       at: performance.now(),
     };
     this.#moveSound(!isOurOwn);
-    this.#command(event, position, ifRev);
+    const rev = ifRev ?? this.#expectedRev;
+    this.#command({ event, rev, isOurOwn, isOfAnother: isAnother, heard }, position);
     this.#hooks.onChanged();
+  }
+
+  /** The rev after what is unanswered, if nobody else acts. */
+  get #expectedRev() {
+    const awaited = this.#awaited;
+    const isAct = awaited !== null && awaited.event !== REPORT && awaited.event !== QUESTION;
+    return isAct && awaited.rev !== NOTHING.rev ? awaited.rev + 1 : this.#state.rev;
   }
 
   /**
@@ -461,33 +568,28 @@ export class Playback {
   }
 
   /**
-   * @param {string} event
+   * @param {Act} act of the current track
    * @param {number} position seconds
-   * @param {number} [ifRev]
    */
-  #command(event, position, ifRev) {
-    const { trackId, rev } = this.#state;
+  #command(act, position) {
+    const { trackId } = this.#state;
     if (this.#connection.status === "open") {
       this.#isRejoining = false;
-      const isKnown = ifRev !== NOTHING.rev;
+      const isKnown = act.rev !== NOTHING.rev;
       const currentTime = milliseconds(position);
-      const data = { trackId, currentTime, ifRev: isKnown ? ifRev : undefined };
-      this.#awaited = { event, rev, id: this.#connection.ask(event, data) };
+      const data = { trackId, currentTime, ifRev: isKnown ? act.rev : undefined };
+      this.#awaited = { ...act, id: this.#connection.ask(act.event, data) };
     } else {
-      this.#unsent = { event, rev };
+      this.#unsent = { ...act, rev: this.#state.rev };
     }
   }
 
   /** @param {number} position seconds */
   #report(position) {
     this.#recover();
-    if (!this.#isRejoining) this.#connection.tell(REPORT, this.#position(position));
-  }
-
-  /** @param {number} position seconds */
-  #position(position) {
     const { trackId, playbackRate } = this.#state;
-    return { trackId, currentTime: milliseconds(position), isPlaying: true, playbackRate };
+    if (this.#isRejoining || trackId === null || !this.#connection.isAnswering) return;
+    this.#connection.tell(REPORT, report({ trackId, position, playbackRate }));
   }
 
   /** It sounds: what could not be played is over, and soon a person need not read of it. */
@@ -527,12 +629,14 @@ export class Playback {
   /**
    * Nothing more of the current track can be played here.
    * @param {number} position seconds
+   * @param {boolean} isGone whether there is no such audio
    */
-  #failed(position) {
+  #failed(position, isGone = false) {
     const title = this.track?.title ?? "A track that is gone";
     if (!this.#state.isPlaying) {
       if (this.#problem) return; // it says why
-      return this.#complain(`“${title}” cannot be played in this browser.`);
+      const why = isGone ? "is no longer there" : "cannot be played in this browser";
+      return this.#complain(`“${title}” ${why}.`);
     }
     this.#failedAt = position;
     this.#failures = [...this.#failures, title];
@@ -562,11 +666,7 @@ export class Playback {
     this.#devices = devices;
     if (id === undefined || id !== this.#question) return;
     this.#question = undefined;
-    const isHeard = devices.some(
-      ({ trackId, isPlaying, reportAge }) =>
-        isPlaying && trackId === this.#state.trackId && (reportAge ?? Infinity) < REPORT_TIME,
-    );
-    if (!isHeard) this.#advance();
+    if (!this.#isHeardElsewhere) this.#advance();
     else if (this.#failures.length) {
       this.#complain(`“${this.track?.title}” plays elsewhere, but cannot be played here.`);
     }
@@ -609,22 +709,38 @@ export class Playback {
     const { rev } = this.#state;
     if (this.track) return this.#act("pauseTrack", position, rev);
     this.#state = { ...this.#state, isPlaying: false };
-    this.#command("pauseTrack", position, rev);
+    this.#command({ event: "pauseTrack", rev, isOurOwn: true, isOfAnother: false }, position);
   }
 
   /**
    * @param {Data} error
    * @param {number | string} [id]
    */
-  #refused({ code, message }, id) {
-    if (code === "track_not_found") this.#hooks.onRequestFailed(new RequestFailed(404, message));
+  #refused({ code, message, event, state }, id) {
+    // A track that has left the library plays on from what the browser has: nobody need know.
+    if (event === REPORT && code === NO_TRACK && id === undefined) return;
+    const refused = id !== undefined && id === this.#awaited?.id ? this.#awaited : null;
+    if (refused) this.#awaited = null;
+    if (refused && code === "conflict" && !refused.isOurOwn && this.#isRepeatable(state)) {
+      // A person acts whatever others have done: but only once, and not on a line that was given up.
+      this.#state = { ...this.#state, rev: state.rev };
+      return this.#command({ ...refused, rev: state.rev }, this.#state.currentTime);
+    }
+    if (code === NO_TRACK) this.#hooks.onRequestFailed(new RequestFailed(NOT_FOUND, message));
     else if (code !== "conflict") this.#hooks.onProblem(`The server says: ${message}.`);
-    const refused = this.#awaited;
-    if (!refused || id !== refused.id) return;
-    this.#awaited = null;
+    if (!refused) return;
     // The library here was an older one: what follows in it may still be there.
-    if (code === "track_not_found" && refused.event === "playTrack") return this.#failed(0);
-    this.#connection.tell("getCurrentState");
+    const isSkipped = refused.event === "playTrack" && refused.isOfAnother;
+    if (code === NO_TRACK && isSkipped) return this.#failed(0, true);
+    this.#await(QUESTION);
+  }
+
+  /**
+   * Whether a command that was refused for a newer state still makes sense.
+   * @param {State} state
+   */
+  #isRepeatable({ trackId }) {
+    return this.#state.isPlaying || trackId === this.#state.trackId;
   }
 
   get #toldPosition() {
@@ -661,6 +777,24 @@ function isSame(one, other) {
     one.isPlaying === other.isPlaying &&
     one.playbackRate === other.playbackRate
   );
+}
+
+/**
+ * Whether a state is where a track sounds.
+ * @param {State} state
+ * @param {Heard} heard
+ */
+function isAt({ trackId, isPlaying, currentTime }, heard) {
+  const isNear = Math.abs(heard.position - currentTime) <= TOLERANCE;
+  return isPlaying && trackId === heard.trackId && isNear;
+}
+
+/**
+ * @param {Heard} heard
+ * @returns {Data} what a player says that is there
+ */
+function report({ trackId, position, playbackRate }) {
+  return { trackId, currentTime: milliseconds(position), isPlaying: true, playbackRate };
 }
 
 /** @param {State} state */

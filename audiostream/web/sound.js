@@ -2,12 +2,16 @@
 /**
  * What this tab lets be heard: an audio element that follows a target.
  *
- * Here: loading, seeking, playing, pausing, a browser that refuses sound, a stream that breaks, a
- * file that cannot be played, and telling a person's hand on the hardware from our own. Not here:
- * why the target is what it is, and the server (playback.js).
+ * Here: loading, seeking, playing, pausing, a browser that refuses sound, a stream that breaks or
+ * falls silent, a file that cannot be played, and telling a person's hand on the hardware from our
+ * own. Not here: why the target is what it is, and the server (playback.js).
  *
  *     follow ── another track ──► src ── loadedmetadata ──► seek if far ──► play or pause
  *            └─ the same track ───────────────────────────► seek if far ──► play or pause
+ *
+ *     error, an early end, no sign of life ──► is the server there? ── yes ──► src, where it stopped
+ *                                                ▲         │ no
+ *                                                └─────────┘
  */
 
 import { isServed, streamAddress } from "./catalogue.js";
@@ -27,9 +31,18 @@ const MOST_UNSERVED_LOADS = 5;
 /** Milliseconds before a stream that is not served is loaded again. */
 const RELOAD_DELAY = 600;
 /** Milliseconds between two attempts to reach the server. */
-const REACH_EVERY = 2_000;
-/** Seconds by which the position jumps to the duration where the audio ended before it. */
-const JUMP = 3;
+const REACH_EVERY = 1_000;
+/** Seconds before the duration in which the end of the audio is that of the track. */
+const NEAR_END = 3;
+/** Seconds that two loads of a file may end apart, which then has no more. */
+const SAME_END = 1;
+/**
+ * Milliseconds without sound and without bytes after which the server is asked, doubled at each
+ * further load: an outage says nothing to an element, which waits for ever.
+ */
+const STARVED_AFTER = 2_000;
+/** Milliseconds between two looks for them. */
+const WATCH_EVERY = 250;
 
 const NETWORK_ERROR = 2;
 
@@ -55,8 +68,8 @@ const NETWORK_ERROR = 2;
  * @property {() => void} onChanged position, duration or `isBlocked` may have changed
  * @property {(id: string) => Promise<Track | null | undefined>} renew the track with a fresh
  *     ticket, null if there is no such track, undefined where the server cannot be reached
- * @property {(position: number) => void} onUnplayable the server is there, and nothing more can be
- *     played from `position` on
+ * @property {(position: number, isGone: boolean) => void} onUnplayable the server is there, and
+ *     nothing more can be played from `position` on; `isGone` says that there is no such audio
  */
 
 export class Sound {
@@ -72,7 +85,7 @@ export class Sound {
   #hasFailed = false;
   /** Loads in a row that brought no sound. */
   #attempts = 0;
-  /** Grows with every load: what was awaited for an older one does not count any more. */
+  /** Grows with every load and question: what was awaited for an older one does not count any more. */
   #turn = 0;
   /** Where the current load began, in seconds. */
   #from = 0;
@@ -80,6 +93,16 @@ export class Sound {
   #heardUntil = 0;
   /** @type {number | undefined} */
   #retry;
+  /** Whether the server is being asked, or cannot be reached. */
+  #isRecovering = false;
+  /** Whether that is as the element has given up. Else it may come to life by itself. */
+  #isBroken = false;
+  /** When the element last showed that it is alive, in performance.now, and what it looked like. */
+  #aliveAt = 0;
+  #looked = "";
+  /** Where the audio of this track ended early, in seconds. */
+  /** @type {number | undefined} */
+  #endedAt;
   #reportedAt = 0;
   #listening = new AbortController();
 
@@ -97,7 +120,9 @@ export class Sound {
     audio.addEventListener("play", () => this.#started(), { signal });
     audio.addEventListener("pause", () => this.#stopped(), { signal });
     audio.addEventListener("ended", () => this.#over(), { signal });
-    audio.addEventListener("error", () => this.#recover(), { signal });
+    audio.addEventListener("error", () => this.#break(), { signal });
+    const watch = setInterval(() => this.#watch(), WATCH_EVERY);
+    signal.addEventListener("abort", () => clearInterval(watch));
   }
 
   /** Whether the element is where a position can be read off it. */
@@ -110,9 +135,30 @@ export class Sound {
     return this.isReady && !paused && !ended;
   }
 
-  /** Seconds. */
+  /** Whether it sounds, or does so as soon as the server lets it. */
+  get willSound() {
+    const { paused, ended } = this.#audio;
+    const isOver = paused || ended;
+    const isHeld = this.isBlocked || this.#hasFailed || this.#trackId === null;
+    return this.#target.isPlaying && !isHeld && !(this.isReady && isOver);
+  }
+
+  /** Whether nothing has come from the server for so long that a person wonders. */
+  get isStarved() {
+    return this.willSound && performance.now() - this.#aliveAt >= STARVED_AFTER;
+  }
+
+  /** Seconds: of the element where it is ready, else where it will go on. */
   get position() {
-    return this.#audio.currentTime;
+    return this.#hasMetadata ? this.#audio.currentTime : this.#target.position;
+  }
+
+  /**
+   * @param {string | null} trackId
+   * @returns {boolean} whether this track has a position here that nothing but sound will move
+   */
+  holds(trackId) {
+    return this.#trackId === trackId && (this.isReady || this.#target.waits);
   }
 
   /** Seconds, undefined while unknown. */
@@ -130,8 +176,9 @@ export class Sound {
   follow(track, target, isRetried) {
     this.#target = target;
     if (!target.isPlaying) this.#setBlocked(false);
-    if (track.id !== this.#trackId || (isRetried && (this.#hasFailed || this.#retry))) {
+    if (track.id !== this.#trackId || (isRetried && (this.#hasFailed || this.#isBroken))) {
       this.#attempts = 0;
+      this.#endedAt = undefined;
       this.#load(track);
     } else if (this.#hasMetadata && !this.#hasFailed) {
       this.#settle(expected(target));
@@ -144,10 +191,14 @@ export class Sound {
     if (this.#target.isPlaying) this.#play();
   }
 
+  /** The server is there again: do not wait any longer, if this is what the sound does. */
+  retryNow() {
+    if (this.#retry !== undefined) this.#recover();
+  }
+
   /** Fall silent and let go of the element. */
   stop() {
-    this.#turn++;
-    clearTimeout(this.#retry);
+    this.#forgetRecovery();
     this.#listening.abort();
     this.#audio.pause();
     this.#audio.removeAttribute("src");
@@ -156,9 +207,8 @@ export class Sound {
 
   /** @param {Track} track */
   #load(track) {
-    this.#turn++;
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    this.#forgetRecovery();
+    this.#aliveAt = performance.now();
     const address = new URL(streamAddress(track));
     // Chromium answers an address that it knows from memory, also where it could not play that.
     if (track.id === this.#trackId) address.searchParams.set("load", String(this.#turn));
@@ -237,45 +287,104 @@ export class Sound {
     if (!isOurs && !ended && !error && this.isReady) this.#hooks.onPaused(this.position);
   }
 
-  /** A browser that finds no more audio in a file moves its position to the duration first. */
+  /**
+   * A browser is also at the end where a file is shorter than it says, and some are where the
+   * network broke: then another load has more.
+   */
   #over() {
-    const { position } = this;
-    const isEarly = position - this.#heardUntil > JUMP * this.#target.rate;
-    this.#hooks.onEnded(isEarly ? this.#heardUntil : position);
+    if (!this.isReady) return;
+    const { position, duration } = this;
+    const heard = this.#heardUntil;
+    if (this.#audio.error) return this.#stand(heard);
+    const missing = Math.max(position, duration ?? 0) - heard;
+    if (missing <= NEAR_END * this.#target.rate) return this.#hooks.onEnded(position);
+    const isSame = Math.abs(heard - (this.#endedAt ?? Infinity)) <= SAME_END;
+    if (isSame) return this.#hooks.onEnded(heard);
+    this.#endedAt = heard;
+    this.#stand(heard);
+    this.#break();
+  }
+
+  /** Look for signs of life: sound, or bytes. */
+  #watch() {
+    const { buffered, currentTime, paused, readyState } = this.#audio;
+    const last = buffered.length ? buffered.end(buffered.length - 1) : 0;
+    const looks = [currentTime, last, readyState].join();
+    const isAlive = looks !== this.#looked;
+    this.#looked = looks;
+    if (isAlive || paused || !this.willSound) this.#aliveAt = performance.now();
+    if (isAlive && this.#isRecovering && !this.#isBroken) this.#forgetRecovery();
+    const patience = STARVED_AFTER * 2 ** this.#attempts;
+    if (this.#isRecovering || performance.now() - this.#aliveAt < patience) return;
+    this.#recover();
+    this.#hooks.onChanged();
+  }
+
+  #forgetRecovery() {
+    this.#turn++;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#isRecovering = this.#isBroken = false;
+  }
+
+  /** No more bytes come of this load. Firefox plays on until it has none, and ends then. */
+  #break() {
+    if (!this.#trackId || this.#hasFailed) return;
+    this.#isBroken = true;
+    this.#recover();
+  }
+
+  /**
+   * Go on from here, whenever that will be.
+   * @param {number} position seconds
+   */
+  #stand(position) {
+    if (this.#hasMetadata) this.#target = { ...this.#target, position, waits: true };
+    this.#hasMetadata = false;
   }
 
   /**
    * The ticket in the address may have expired, the network may have broken, the file may be none.
-   * Only what the server answers tells these apart: a browser has the same error for all of them.
+   * Only what the server answers tells these apart: a browser has the same error for all of them,
+   * and none for a network that is silent.
    */
   async #recover() {
-    const id = this.#trackId;
-    if (!id || this.#hasFailed) return;
-    const isBroken = this.#audio.error?.code === NETWORK_ERROR;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#isRecovering = true;
+    const turn = ++this.#turn;
+    const track = await this.#hooks.renew(this.#trackId ?? "");
+    if (turn !== this.#turn) return;
+    if (track === null) return this.#fail(true);
+    if (track === undefined) {
+      this.#retry = setTimeout(() => this.#recover(), REACH_EVERY);
+      return;
+    }
     this.#attempts += 1;
-    if (this.#hasMetadata) this.#target = { ...this.#target, position: this.position, waits: true };
-    this.#hasMetadata = false;
-    const turn = this.#turn;
-    const track = await this.#hooks.renew(id);
+    if (this.#attempts === 1) return this.#reload(track);
+    const is = await isServed(track);
     if (turn !== this.#turn) return;
-    if (track === null) return this.#fail();
-    if (track === undefined) return this.#recoverLater();
-    if (this.#attempts === 1) return this.#load(track);
-    const isFetched = !isBroken && (await isServed(track));
-    if (turn !== this.#turn) return;
-    if (this.#attempts >= (isFetched ? MOST_LOADS : MOST_UNSERVED_LOADS)) this.#fail();
-    else this.#retry = setTimeout(() => this.#load(track), isFetched ? 0 : RELOAD_DELAY);
+    if (is === false) return this.#fail(true);
+    const isFetched = is && this.#audio.error?.code !== NETWORK_ERROR;
+    const isHopeless = this.#attempts >= (isFetched ? MOST_LOADS : MOST_UNSERVED_LOADS);
+    // Out of sight a browser may put the loading off.
+    if (isHopeless && (this.#isBroken || !document.hidden)) return this.#fail(false);
+    setTimeout(() => turn === this.#turn && this.#reload(track), isFetched ? 0 : RELOAD_DELAY);
   }
 
-  /** An outage says nothing about the file. */
-  #recoverLater() {
-    this.#attempts -= 1;
-    this.#retry = setTimeout(() => this.#recover(), REACH_EVERY);
+  /** @param {Track} track the current one */
+  #reload(track) {
+    this.#stand(this.position);
+    this.#load(track);
   }
 
-  #fail() {
+  /** @param {boolean} isGone */
+  #fail(isGone) {
+    this.#stand(this.position);
+    this.#forgetRecovery();
     this.#hasFailed = true;
-    this.#hooks.onUnplayable(this.#target.position);
+    this.#audio.pause();
+    this.#hooks.onUnplayable(this.#target.position, isGone);
   }
 }
 

@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := allowance errors folders frames library manifest messages playback registry search settings \
+CORE := allowance codings errors folders frames library manifest messages playback registry search settings \
 	store tokens
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import logging
 import os
 import re
 import secrets
 import signal
-import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import cast
 
 from aiohttp import web
@@ -28,6 +26,7 @@ from . import __version__, store, systemd
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .keys import RESCAN
+from .listening_sockets import BACKLOG, ListeningSockets, listen
 from .logs import AccessLogger, JsonFormatter, PlainFormatter, Tame
 from .settings import Settings, state_file
 from .shortcut import Desk, Shortcut
@@ -36,17 +35,9 @@ SHUTDOWN_TIMEOUT = 1.0
 """Seconds that requests under way may still take at a stop; aiohttp waits up to twice as long."""
 LINGERING_TIME = 1.0
 """Seconds that a refused request's body is still read, so that its client sees the refusal."""
-BACKLOG = 128
-"""Connections that may wait to be accepted."""
-_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""Seconds of silence before the first question, seconds between two, unanswered ones at the end.
-
-A peer that vanished is found in two minutes; by the kernel's own values it would take over two
-hours. A minute is less than what home routers remember a silent connection for, so that a paused
-player keeps its own, and more than enough for a phone to sleep.
-"""
 _OPTIONS = {
-    "host": "address to listen at (AUDIOSTREAM_HOST, 0.0.0.0)",
+    "host": "address to listen at, :: for all, or unix:PATH; may be given again "
+    "(AUDIOSTREAM_HOST, comma-separated, 0.0.0.0)",
     "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
     "media": "media folder (AUDIOSTREAM_MEDIA)",
     "state": "file that keeps playback across restarts (AUDIOSTREAM_STATE)",
@@ -111,12 +102,18 @@ def _add_serve_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
-        f"--{name}", metavar=name.upper(), help=_OPTIONS[name], default=argparse.SUPPRESS
+        f"--{name}",
+        metavar=name.upper(),
+        help=_OPTIONS[name],
+        default=argparse.SUPPRESS,
+        action="append" if name == "host" else "store",
     )
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     given = vars(options)
+    if "host" in given:
+        given = {**given, "host": ",".join(given["host"])}
     names = (*_OPTIONS, "log_json")
     return Settings.load(
         os.environ, {f"AUDIOSTREAM_{name.upper()}": given.get(name) for name in names}
@@ -161,25 +158,22 @@ def _serve(options: argparse.Namespace) -> None:
     app.on_startup.append(_rescan_on_hangup)
     app.on_shutdown.append(_stopping)
     app.cleanup_ctx.append(_watched)
-    try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(_run(app, settings))
-    except OSError as error:
-        raise SettingsError(_listen_failure(settings, error)) from None
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_run(app, settings))
 
 
 async def _run(app: web.Application, settings: Settings) -> None:
-    """Serve until a signal says stop. Raises ``OSError`` where the port cannot be had."""
+    """Serve until a signal says stop. Raises ``SettingsError`` where an address cannot be had."""
     stop = asyncio.Event()
-    async with listening(app, settings) as server:
+    async with listening(app, settings) as sockets:
         _stop_at_signals(stop)
-        _announce(server)
+        _announce(sockets)
         await stop.wait()
 
 
 @asynccontextmanager
-async def listening(app: web.Application, settings: Settings) -> AsyncIterator[asyncio.Server]:
-    """Serve ``app`` inside. Raises ``OSError`` where the port cannot be had."""
+async def listening(app: web.Application, settings: Settings) -> AsyncIterator[ListeningSockets]:
+    """Serve ``app`` inside. Raises ``SettingsError`` where an address cannot be had."""
     runner = web.AppRunner(
         app,
         access_log=access_logger if settings.access_log else None,
@@ -191,26 +185,27 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[a
     await runner.setup()
     desk, behind = Desk(app), cast(web.Server, runner.server)
     try:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: Shortcut(desk, behind()), settings.host, settings.port, backlog=BACKLOG
-        )
-        for each in server.sockets:
-            _look_for_dead_peers(each)
-        try:
-            yield server
-        finally:
-            server.close()
+        with listen(settings.hosts, settings.port) as sockets:
+            async with _accepting(sockets, lambda: Shortcut(desk, behind())):
+                yield sockets
     finally:
         await runner.cleanup()
         desk.close()
 
 
-def _look_for_dead_peers(listener: socket.socket) -> None:
-    """Have the kernel ask those who say nothing whether they live; connections inherit it."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE.items():
-        with suppress(AttributeError, OSError):  # not every system has all of them
-            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+@asynccontextmanager
+async def _accepting(
+    sockets: ListeningSockets, protocol: Callable[[], asyncio.BaseProtocol]
+) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        for each in sockets.tcp:
+            server = await loop.create_server(protocol, sock=each, backlog=BACKLOG)
+            stack.callback(server.close)
+        for each in sockets.unix:
+            server = await loop.create_unix_server(protocol, sock=each, backlog=BACKLOG)
+            stack.callback(server.close)
+        yield
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:
@@ -228,11 +223,8 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _announce(server: asyncio.Server) -> None:
-    names = [each.getsockname()[:2] for each in server.sockets]
-    hosts = [(f"[{host}]" if ":" in host else host, port) for host, port in names]
-    addresses = ", ".join(f"http://{host}:{port}" for host, port in hosts)
-    _log.info("listening at %s; stop with Ctrl+C", addresses)
+def _announce(sockets: ListeningSockets) -> None:
+    _log.info("listening at %s; stop with Ctrl+C", sockets.shown())
     systemd.notify("READY=1")
 
 
@@ -249,15 +241,6 @@ async def _watched(_: web.Application) -> AsyncIterator[None]:
 async def _rescan_on_hangup(app: web.Application) -> None:
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app[RESCAN].set)
-
-
-def _listen_failure(settings: Settings, error: OSError) -> str:
-    address = f"{settings.host}:{settings.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{address} is in use. Stop what listens there, or name another --port."
-    if error.errno == errno.EACCES:
-        return f"{address} may not be used by this user. Name a --port above 1023."
-    return f"cannot listen at {address}: {error.strerror or error}."
 
 
 if __name__ == "__main__":

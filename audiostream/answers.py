@@ -27,6 +27,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from .errors import RateLimited
+from .proxies import client_of
 from .shipments import StallWatch, disconnect
 
 PIECE: Final = 32 * 1024
@@ -56,12 +57,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Body:
-    """What is sent, its media type, its strong entity tag with its quotes, and its own headers."""
+    """What is sent, its media type, its strong entity tag with its quotes, and its own headers.
+
+    ``coding`` is its content coding; ``other_etags`` are those of the same content in others.
+    """
 
     data: bytes
     media_type: str
     etag: str
     headers: Mapping[str, str]
+    coding: str | None = None
+    other_etags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> Body:
@@ -73,10 +79,14 @@ def answer(request: web.Request, body: Body, headers: Mapping[str, str]) -> web.
     """200 with the body, or 304 where the client has it (RFC 9110 section 13.1.2)."""
     listed = ",".join(request.headers.getall("If-None-Match", ()))
     known = {tag.strip() for tag in listed.split(",")}
-    headers = {**headers, **body.headers, "ETag": body.etag}
-    if not known.isdisjoint({"*", body.etag, f"W/{body.etag}"}):
-        return web.Response(status=304, headers=headers)
-    response = web.Response(body=body.data, headers={"Content-Type": body.media_type, **headers})
+    headers = {**headers, **body.headers}
+    for etag in (body.etag, *body.other_etags):
+        if not known.isdisjoint({"*", etag, f"W/{etag}"}):
+            return web.Response(status=304, headers={**headers, "ETag": etag})
+    if body.coding is not None:
+        headers["Content-Encoding"] = body.coding
+    headers |= {"Content-Type": body.media_type, "ETag": body.etag}
+    response = web.Response(body=body.data, headers=headers)
     response[_BODY] = body  # others share it for as long as it is being sent
     return response
 
@@ -274,12 +284,12 @@ ANSWERS = web.AppKey("audiostream_answers", Answers)
 
 @web.middleware
 async def send_in_pieces(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send every answer as ``Answers.send`` does. The outermost middleware."""
+    """Send every answer as ``Answers.send`` does. All that may answer otherwise is inside."""
     return await request.app[ANSWERS].send(request, await handler(request))
 
 
 def _listener_of(request: web.Request) -> Listener:
-    listener: Listener = request.get(_LISTENER, ("address", request.remote))
+    listener: Listener = request.get(_LISTENER, ("address", client_of(request).address))
     return listener
 
 

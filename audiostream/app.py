@@ -38,6 +38,7 @@ from .keys import (
     FILES,
     KEEPER,
     LIBRARY,
+    LIBRARY_WATCH,
     REGISTRY,
     RESCAN,
     SESSION_COOKIE,
@@ -48,6 +49,8 @@ from .keys import (
     WALL_CLOCK,
 )
 from .library import Library, ScanProgress
+from .library_watch import LibraryWatch
+from .proxies import PROXIES, Proxies, note_client
 from .registry import Registry
 from .settings import Settings
 from .shipments import Listeners
@@ -74,7 +77,8 @@ def create_app(
     ``LibraryError`` when the media folder cannot be read.
     """
     app = web.Application(
-        middlewares=[send_in_pieces, rest.errors_as_json], client_max_size=settings.limits.max_body
+        middlewares=[note_client, send_in_pieces, rest.errors_as_json],
+        client_max_size=settings.limits.max_body,
     )
     clock = time.monotonic
     library, tokens = Library(settings.media), tokens_of(settings)
@@ -83,7 +87,9 @@ def create_app(
     app[CLOCK] = clock
     app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
+    app[LIBRARY_WATCH] = LibraryWatch(library)
     app[TOKENS] = tokens
+    app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
@@ -160,7 +166,14 @@ def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
                     "If-Range",
                     "Range",
                 ),
-                expose_headers=("Accept-Ranges", "Content-Range", "ETag", "X-Total-Count"),
+                expose_headers=(
+                    "Accept-Ranges",
+                    "Content-Range",
+                    "ETag",
+                    "X-Library-Scanning",
+                    "X-Library-Version",
+                    "X-Total-Count",
+                ),
                 max_age=600,
             )
             for origin in origins
@@ -248,6 +261,7 @@ async def _settling(app: web.Application) -> AsyncIterator[None]:
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
                 app[REGISTRY].settle()
+                await app[LIBRARY_WATCH].tell()  # of what a first scan has published so far
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 
@@ -264,7 +278,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         while True:
             app[RESCAN].clear()
             try:
-                found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                with app[LIBRARY_WATCH].scan():
+                    found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
+                await app[LIBRARY_WATCH].tell()
                 if found:  # an empty folder is a disk that is not mounted
                     await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:

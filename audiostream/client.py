@@ -42,10 +42,16 @@ from .errors import (
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or what gives a fresh one; a plain function must not block."""
 
-HEARTBEAT = 15.0
-"""Seconds between pings; a line that does not answer for half of it is given up."""
+HEARTBEAT = 5.0
+"""Seconds of silence before a ping; a line that does not answer for half of it is given up.
+
+It costs some 100 bytes with their headers each time. More than 5 s aiohttp rounds up to whole
+seconds.
+"""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds: the bounds of what is waited before the next try, before jitter."""
+FRESH = 2.0
+"""Seconds in which a command that is refused was not held up on its way."""
 STEADY = 10.0
 """Seconds that a connection must last for the next one to be tried soon."""
 MAX_EVENTS = 256
@@ -277,7 +283,8 @@ class Player:
     """One device. ``async for event in player`` hears all that happens, its own acts too.
 
     A command that finds no connection, or loses it, is sent at the next one, until its timeout,
-    unless the playback was changed meanwhile: then it raises ``Conflict``. One that raised
+    unless the playback was changed meanwhile: then it raises ``Conflict``. It takes effect once,
+    also where its first copy arrives late. One that raised
     ``TimeoutError`` may have acted. Besides that, commands raise ``Unauthorized`` once the token
     was refused, which ends the player, ``ConnectionError`` after its end, and ``TrackNotFound``,
     ``Conflict``, ``RateLimited``, ``InvalidMessage`` as the server says. ``last`` is the last state
@@ -320,7 +327,7 @@ class Player:
         starts at 0, or with ``resume`` where it was left.
         """
         data = {"trackId": track_id, "currentTime": position, "resume": resume}
-        return await self._command("playTrack", data)
+        return await self._command("playTrack", {**data, "commandId": secrets.token_hex(8)})
 
     async def pause(self, track_id: str | None = None, position: float | None = None) -> State:
         """Pause the current track, or ``track_id`` if that is the current one, else ``Conflict``.
@@ -332,12 +339,21 @@ class Player:
             if state.track_id is None:
                 return state
             track_id = state.track_id
-        return await self._command("pauseTrack", {"trackId": track_id, "currentTime": position})
+        data = {"trackId": track_id, "currentTime": position}
+        return await self._command("pauseTrack", {**data, "commandId": secrets.token_hex(8)})
 
     async def report(
-        self, track_id: str, position: float, *, is_playing: bool, playback_rate: float = 1.0
+        self,
+        track_id: str,
+        position: float,
+        *,
+        is_playing: bool,
+        playback_rate: float = 1.0,
+        duration: float | None = None,
     ) -> State | None:
         """Say where this player is, in seconds; answers what the server makes of it.
+
+        ``duration`` in seconds, where the player knows it for certain: it replaces the listed one.
 
         None, and nothing is sent, while there is no connection: old news is no news.
         """
@@ -346,6 +362,7 @@ class Player:
             "currentTime": position,
             "isPlaying": is_playing,
             "playbackRate": playback_rate,
+            "duration": duration,
         }
         self._check()
         with suppress(ConnectionError, ClientError):
@@ -415,9 +432,12 @@ class Player:
                 await self._is_ready.wait()
                 self._check()
                 try:
-                    if event == "getCurrentState" or known is None or self._socket is socket:
+                    if event == "getCurrentState" or known is None:
                         was_sent = True
                         return parse_state((await self._exchange(event, data))["data"])
+                    if self._socket is socket:
+                        was_sent = True
+                        return await self._insist(event, data, known)
                     found = (await self._exchange("getCurrentState", {}))["data"]
                     state = parse_state(found)
                     if was_sent and _is_outcome(state, known, event, data):
@@ -431,6 +451,20 @@ class Player:
                 except (ConnectionError, ClientError) as error:
                     self._check()
                     self._trouble = str(error)
+
+    async def _insist(self, event: str, data: Mapping[str, Any], known: State) -> State:
+        """Send a command that must not undo, if it arrives late, what was done since.
+
+        One that is refused at once was not late, but has lost a race.
+        """
+        began = time.monotonic()
+        try:
+            answer = await self._exchange(event, {**data, "ifRev": known.rev})
+        except Conflict:
+            if time.monotonic() - began > FRESH:
+                raise
+            answer = await self._exchange(event, data)
+        return parse_state(answer["data"])
 
     async def _exchange(self, event: str, data: Mapping[str, Any]) -> Frame:
         """Send a frame and wait for its answer. Raises ``ConnectionError``, also halfway."""

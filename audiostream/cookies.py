@@ -15,6 +15,7 @@ from functools import cached_property
 
 from aiohttp import web
 
+from .proxies import client_of
 from .tokens import Tokens
 
 _PORT = re.compile(r":([0-9]{1,5})\Z")
@@ -43,13 +44,9 @@ class SessionCookie:
 
     def name_for(self, request: web.BaseRequest) -> str:
         """Its name for the browser that asks."""
-        return self.name(request.host, is_tls=came_by_tls(request))
+        client = client_of(request)
+        return self.name(client.host, is_tls=client.is_tls)
 
     def read(self, request: web.BaseRequest) -> str | None:
         """Its value, None where the browser has none."""
         return request.cookies.get(self.name_for(request))
-
-
-def came_by_tls(request: web.BaseRequest) -> bool:
-    """Whether the browser speaks TLS; a false header harms only who sends it."""
-    return request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"

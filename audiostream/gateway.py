@@ -6,8 +6,8 @@ they do (``playback``), whom they reach (``registry``).
 
 A socket's life::
 
-    handshake ── Origin, Bearer or ?token= ──► 403, 401
-        │
+    handshake ── Origin, Bearer ──► 403, 401
+        │   └─── ?token= ──► 4401, as a browser sees no status of a handshake
     first frame "auth" within AUTH_TIMEOUT, unless the handshake had a token ──► 4408, 4401
         │       ▲ again, where only a label of the device was refused
         │
@@ -45,9 +45,10 @@ from .errors import (
     Unauthorized,
 )
 from .frames import TOO_LONG, Closing
-from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
+from .keys import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from .lateness import SILENCE, LateReports
 from .messages import Familiar, Frame, Labels, Report
+from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
 from .settings import Limits
 from .sockets import DeviceSocket, Turn
@@ -80,20 +81,26 @@ _log = logging.getLogger(__name__)
 
 async def websocket(request: web.Request) -> web.StreamResponse:
     """Serve one device until it leaves. Before that, raises ``Forbidden`` for a foreign origin,
-    ``Unauthorized`` for a refused token, ``RateLimited`` for too many that have not
+    ``Unauthorized`` for a refused token in a header, ``RateLimited`` for too many that have not
     authenticated, ``StoreError``, and 426 where no upgrade is asked for.
+
+    A refused token in the query is refused again behind the handshake, by close code 4401: a
+    browser can send no header, and takes any status but 101 for a line that was lost, and would
+    try again for ever. Such a socket is closed at once, and does not count as one that waits.
     """
     accepted = accept(request)
     check_origin(request)
     limits = request.app[SETTINGS].limits
-    token = bearer_token(request.headers.get("Authorization")) or request.query.get("token")
-    if token is not None:
-        identity = request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())
-        # Loaded before the upgrade, so that a device that finds itself connected misses nothing.
-        await request.app[KEEPER].room(identity.user_id)
-        request.app[TOKENS].verify(token, request.app[WALL_CLOCK]())  # it may be revoked by now
-    labels = Labels.read(request.query)
-    waiting, address = request.app[WAITING], str(request.remote)
+    by_header = bearer_token(request.headers.get("Authorization"))
+    token, labels = by_header or request.query.get("token"), Labels()
+    try:
+        if token is not None:
+            await _load_room(request.app, token)
+        labels = Labels.read(request.query)
+    except Unauthorized:
+        if by_header is not None:
+            raise
+    waiting, address = request.app[WAITING], client_of(request).address
     if token is None and waiting[address] >= limits.waiting_per_address:
         raise RateLimited("too many sockets of this address have not authenticated yet")
     await accepted.prepare(request)
@@ -111,6 +118,16 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     finally:
         connections.discard(connection)
     return accepted
+
+
+async def _load_room(app: web.Application, token: str) -> None:
+    """Load the room before the upgrade: a device that finds itself connected misses nothing.
+
+    Raises ``Unauthorized``, also where the token is revoked meanwhile, and ``StoreError``.
+    """
+    identity = app[TOKENS].verify(token, app[WALL_CLOCK]())
+    await app[KEEPER].room(identity.user_id)
+    app[TOKENS].verify(token, app[WALL_CLOCK]())
 
 
 class Accepted(web.StreamResponse):
@@ -269,6 +286,7 @@ class Connection:
         "_identity",
         "_keeper",
         "_late",
+        "_library_watch",
         "_limits",
         "_loop",
         "_pace",
@@ -290,6 +308,7 @@ class Connection:
         self._registry = app[REGISTRY]
         self._wall_clock = app[WALL_CLOCK]
         self._keeper = app[KEEPER]
+        self._library_watch = app[LIBRARY_WATCH]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
         self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.offer, self._expire)
@@ -342,6 +361,7 @@ class Connection:
 
     def _leave(self) -> None:
         self._expiry.stop()
+        self._library_watch.remove(self._socket.outbox)
         self._registry.disconnect(self._identity.user_id, self._device)
 
     async def _authenticate(self) -> tuple[Frame, str, Labels]:
@@ -418,6 +438,8 @@ class Connection:
                 self._room.hear(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
+            elif frame.event == "watchLibrary":
+                self._library_watch.add(self._socket.outbox, frame.id)
             else:
                 if frame.event in COMMANDS:
                     self._late.overrule()
@@ -527,7 +549,7 @@ def check_origin(request: web.Request) -> None:
     allowed = request.app[SETTINGS].cors_origins
     if origin is None or "*" in allowed or origin.lower() in allowed:
         return
-    if not _is_own_host(origin, request.host):
+    if not _is_own_host(origin, client_of(request).host):
         raise Forbidden(
             "this origin may not connect; the server's CORS_ORIGINS names those that may"
         )

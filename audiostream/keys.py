@@ -15,6 +15,7 @@ from aiohttp import web
 from .cookies import SessionCookie
 from .keeper import Keeper
 from .library import Library
+from .library_watch import LibraryWatch
 from .registry import Registry
 from .settings import Settings
 from .tokens import Tokens
@@ -22,6 +23,7 @@ from .tokens import Tokens
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
+LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 KEEPER = web.AppKey("audiostream_keeper", Keeper)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")

@@ -18,6 +18,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.http_exceptions import HttpProcessingError
 
+from .proxies import client_of
+
 EXHAUSTED_EVERY = 60.0
 """Seconds between two lines that say that no more files may be open."""
 _EXHAUSTED = (
@@ -164,7 +166,7 @@ class AccessLogger(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         path, length = request.rel_url.raw_path, response.body_length
-        self.note(request.remote, request.method, path, response.status, length, time)
+        self.note(client_of(request).address, request.method, path, response.status, length, time)
 
     def note(
         self, remote: str | None, method: str, path: str, status: int, length: int, time: float

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import os
 import re
 import unicodedata
@@ -35,11 +34,10 @@ from urllib.parse import unquote
 
 from .folders import place_of, spelling
 from .search import fold
+from .tags import CONTROLS, seconds
 
 MANIFEST = "tracks.json"
 MAX_ID_LENGTH = 128
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, line ends, and the halves of names that are not Unicode."""
 _OWNER_KEYS = frozenset({"owner", "owners", "ownerid", "ownerids", "user", "userid"})
 """What people write for ``ownerId``, in letters alone: an entry with one of these has an owner."""
 _NOTHING_SHARED = "nothing is shared, as nobody can tell what it means"
@@ -226,15 +224,6 @@ def parse(
     )
 
 
-def duration(seconds: float | None) -> float | None:
-    """A duration to the millisecond, None for what is none."""
-    try:
-        number = float(seconds or 0)
-    except OverflowError:
-        return None
-    return round(number, 3) if math.isfinite(number) and number > 0 else None
-
-
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; a name given twice has both values, which nothing understands."""
     content: dict[str, Any] = {}
@@ -310,11 +299,11 @@ def _parse_entry(root: Path, path: Path, item: Mapping[str, Any]) -> Entry:
         raise ValueError(
             f'"id" must be 1 to {MAX_ID_LENGTH} characters, no control characters, no "/"'
         )
-    seconds = item.get("duration")
-    if seconds is not None and (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or duration(seconds) is None
+    duration = item.get("duration")
+    if duration is not None and (
+        isinstance(duration, bool)
+        or not isinstance(duration, int | float)
+        or seconds(duration) is None
     ):
         raise ValueError('"duration" must be a positive number of seconds')
     return Entry(
@@ -323,7 +312,7 @@ def _parse_entry(root: Path, path: Path, item: Mapping[str, Any]) -> Entry:
         title=_text(item, "title") or "",
         artist=_text(item, "artist"),
         album=_text(item, "album"),
-        duration=duration(seconds),
+        duration=seconds(duration),
         owner_id=_owner_of(path.relative_to(root).as_posix(), item),
     )
 

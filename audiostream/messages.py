@@ -22,6 +22,7 @@ from typing import Any, NoReturn, TypeVar, dataclass_transform
 from .errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
 
 MAX_ID_LENGTH = 128
+MAX_COMMAND_ID = 64
 MAX_DEPTH = 32
 LONGEST_FAMILIAR = 1024
 """Characters up to which a text is remembered, to know those that are like it."""
@@ -50,13 +51,15 @@ def value(cls: type[_T]) -> type[_T]:
 class PlayTrack:
     """A person wants ``track_id`` to play, from ``position`` seconds or where it stands.
 
-    ``resume``: another track than the current one starts where this user last left it.
+    ``resume``: another track than the current one starts where this user last left it. A command
+    that is sent once more has the same ``command_id``.
     """
 
     track_id: str
     position: float | None = None
     if_rev: int | None = None
     resume: bool = False
+    command_id: str | None = None
 
 
 @value
@@ -66,6 +69,7 @@ class PauseTrack:
     track_id: str
     position: float | None = None
     if_rev: int | None = None
+    command_id: str | None = None
 
 
 @value
@@ -323,14 +327,16 @@ def command(event: str, data: JsonObject) -> Command:
             return report(data)
         case "playTrack":
             position, if_rev = _optional_position(data), _if_rev(data)
-            return PlayTrack(_track_id(data), position, if_rev, _flag(data, "resume"))
+            resume = _flag(data, "resume")
+            return PlayTrack(_track_id(data), position, if_rev, resume, _command_id(data))
         case "pauseTrack":
-            return PauseTrack(_track_id(data), _optional_position(data), _if_rev(data))
+            position, if_rev = _optional_position(data), _if_rev(data)
+            return PauseTrack(_track_id(data), position, if_rev, _command_id(data))
         case "getCurrentState":
             return _GET_CURRENT_STATE
     raise UnknownEvent(
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
-        "updateStreaming, getCurrentState, getDevices and auth"
+        "updateStreaming, getCurrentState, getDevices, watchLibrary and auth"
     )
 
 
@@ -447,6 +453,15 @@ def _if_rev(data: JsonObject) -> int | None:
     if rev is not None and (isinstance(rev, bool) or not isinstance(rev, int)):
         raise InvalidMessage('"ifRev" must be an integer')
     return rev
+
+
+def _command_id(data: JsonObject) -> str | None:
+    command_id = data.get("commandId")
+    if command_id is None:
+        return None
+    if not isinstance(command_id, str) or not 0 < len(command_id) <= MAX_COMMAND_ID:
+        raise InvalidMessage(f'"commandId" must be a string of 1 to {MAX_COMMAND_ID} characters')
+    return command_id
 
 
 def _label(data: JsonObject, name: str) -> str | None:

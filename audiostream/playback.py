@@ -20,7 +20,9 @@ Rules 1 to 6 and 17 are tried in this order; the others stand beside them:
 
 7.  With ``tolerance`` 0 rules 2 to 5, 13 and 17 are off: every report is told to the whole room.
 8.  ``if_rev`` that is not the current rev is refused with ``Conflict``.
-9.  Unknown tracks (``registry``) and impossible positions (``messages``) never get here.
+9.  Unknown tracks (``registry``) and impossible positions (``messages``) never get here. The
+    current track, after a rescan has taken it away, is still paused, sought in and reported on,
+    but not started again.
 10. Nobody names a user: the identity is the token's (``gateway``, ``rest``).
 11. Playback whose last player left freezes where it was last known; after ``RESUME_GRACE`` it is
     paused there. A player that returns there, or has gone on from there, brings it back: the

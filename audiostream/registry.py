@@ -51,6 +51,8 @@ POSITIONS_IN_MEMORY = 256
 """Tracks of which a room remembers where they were left, apart from those not saved yet."""
 UNSAVED_KEPT = 256
 """Positions that wait to be saved; where the state file fails for long, the oldest are lost."""
+COMMANDS_REMEMBERED = 64
+"""Commands of a room that are known again if they are sent once more."""
 _NEWCOMER, _UNTOUCHED = Listener(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
 
@@ -120,6 +122,7 @@ class Room:
         self.devices: dict[int, Device] = {}
         self.positions: dict[str, float | None] = {}
         self.left: list[Left] = []
+        self._performed: dict[str, None] = {}
         self._is_restored = False
         self._catalogue = catalogue
         self._clock = clock
@@ -236,22 +239,28 @@ class Room:
             if device is not None:  # rule 12
                 self._tell((device,), "trackState", self.state, now, device, frame_id)
             return now
+        if not isinstance(command, Report) and self._was_performed(command, device, now, frame_id):
+            return now
         before = self.state
+        duration, is_listed = self._listed(command.track_id, device)
         outcome = playback.apply(
             before,
             command,
             now,
             device=device.ref if device else None,
             listener=device.listener if device else None,
-            duration=self._listed_duration(command),
+            duration=duration,
             left_at=self._left_at(command),
             same_album=self._goes_on_in_album(command.track_id),
             alone=len(self.devices) <= 1,
             tolerance=self._tolerance,
             wall_time=self._wall_clock(),
         )
+        if not is_listed and _starts(command, before, outcome.state):
+            raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
+            self._note_performed(command)
         if device is not None:
             device.listener = outcome.listener
             if outcome.listener.is_ignored:
@@ -261,6 +270,28 @@ class Room:
             self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
         return now
+
+    def _was_performed(
+        self, command: Change, device: Device | None, now: float, frame_id: FrameId | None
+    ) -> bool:
+        """Whether this command was sent before, by a connection that broke, and took effect.
+
+        Then it does nothing, and its sender is told what came of it, which it may have missed.
+        """
+        command_id = _command_id(command)
+        if command_id is None or command_id not in self._performed:
+            return False
+        if device is not None:
+            event = "trackPlaying" if self.state.is_playing else "trackPaused"
+            self._tell((device,), event, self.state, now, device, frame_id)
+        return True
+
+    def _note_performed(self, command: Change) -> None:
+        command_id = _command_id(command)
+        if command_id is not None:
+            self._performed[command_id] = None
+            if len(self._performed) > COMMANDS_REMEMBERED:
+                del self._performed[next(iter(self._performed))]
 
     def settle(self) -> None:
         """Let time do what it does alone: rules 11 and 16. Call about once a second."""
@@ -298,6 +329,23 @@ class Room:
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
                 self.state = playback.with_listed(self.state, duration)
 
+    def _listed(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
+        """The listed duration of a command's track, and whether it is listed at all.
+
+        A rescan may have taken it from this user while it is played: then it may still be paused,
+        sought in and reported on, and what is known of its duration stays. So may, until it is
+        some time ago, what was played before it. Raises ``TrackNotFound`` for any other (rule 9).
+        """
+        try:
+            return self._catalogue.duration(self.user_id, track_id), True
+        except TrackNotFound:
+            if track_id == self.state.track_id:
+                return self.state.duration, False
+            recent = () if device is None else device.listener.recent
+            if any(seen.track_id == track_id for seen in recent):
+                return None, False
+            raise
+
     def _change(self, state: State, now: float) -> None:
         """Take the state that the rules answered, and date what they changed."""
         before, wall_time = self.state, self._wall_clock()
@@ -306,18 +354,6 @@ class Room:
         self.state = state
         for left in playback.left(before, state, now):
             self._remember(replace(left, at=wall_time))
-
-    def _listed_duration(self, command: Change) -> float | None:
-        """The listed duration of a command's track in seconds. Raises ``TrackNotFound``.
-
-        The current track can be paused after it has left the library: else it would play on.
-        """
-        try:
-            return self._catalogue.duration(self.user_id, command.track_id)
-        except TrackNotFound:
-            if not isinstance(command, PauseTrack) or command.track_id != self.state.track_id:
-                raise
-            return self.state.duration
 
     def _goes_on_in_album(self, track_id: str) -> bool:
         """Whether ``track_id`` is another track of the current one's album, at another rate."""
@@ -469,6 +505,20 @@ class Room:
         if described is not self._described:
             self._described, self._written = described, messages.to_text(described)
         return self._written
+
+
+def _starts(command: Change, before: State, after: State) -> bool:
+    """Whether a command makes its track the current one, or has it play where it was paused.
+
+    A player that plays, and reports so, has started by itself.
+    """
+    if before.track_id != after.track_id:
+        return True
+    return after.is_playing and not before.is_playing and not isinstance(command, Report)
+
+
+def _command_id(command: Change) -> str | None:
+    return command.command_id if isinstance(command, PlayTrack | PauseTrack) else None
 
 
 class Registry:

@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 from . import messages
 from .allowance import Allowances
 from .answers import ANSWERS, Body, answer, count_for
-from .cookies import came_by_tls
+from .codings import Wish, compressed, compressed_etag
 from .errors import (
     AudiostreamError,
     Conflict,
@@ -33,9 +33,10 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import KEEPER, LIBRARY, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
+from .keys import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .library import Library, Track
 from .messages import Command, GetCurrentState, StateView
+from .proxies import client_of
 from .registry import PositionNeeded
 from .tokens import Identity, Tokens, bearer_token
 
@@ -187,16 +188,21 @@ class AskedList:
     query: str
     offset: int
     limit: int | None
+    wish: Wish
 
     @classmethod
     def of(cls, request: web.Request) -> AskedList:
         """Raises ``Unauthorized`` and ``InvalidMessage``."""
         user_id, query = _identify(request).user_id, request.query
         offset, limit = _count(request, "offset"), _count(request, "limit")
-        return cls(user_id, query.get("q", ""), offset or 0, limit)
+        wish = Wish.of(",".join(request.headers.getall("Accept-Encoding", ())))
+        return cls(user_id, query.get("q", ""), offset or 0, limit, wish)
 
     def body(self, app: web.Application, now: float) -> Body:
-        """The list in JSON, with tickets as of ``now``; the total in its headers."""
+        """The list in JSON, with tickets as of ``now``; the total in its headers.
+
+        Compressed where that is wished for. Either way it has the entity tags of both ways.
+        """
         tracks = app[LIBRARY].tracks_for(self.user_id, self.query)
         headers = {"X-Total-Count": str(len(tracks))}
         end = len(tracks) if self.limit is None else self.offset + self.limit
@@ -207,21 +213,36 @@ class AskedList:
                 with suppress(TrackNotFound):  # a rescan may take it off the shelf meanwhile
                     described.append(app[CATALOGUE].describe_for_list(self.user_id, track.id, now))
             parts.append(_json_bytes(described)[1:-1])
-        return _json_body(b'{"tracks":[%s]}' % b",".join(filter(None, parts)), headers)
+        body = _json_body(b'{"tracks":[%s]}' % b",".join(filter(None, parts)), headers)
+        etag = compressed_etag(body.etag)
+        if not self.wish.is_gzip(len(body.data)):
+            return replace(body, other_etags=(etag,))
+        data = compressed(body.data)
+        return replace(body, data=data, etag=etag, coding="gzip", other_etags=(body.etag,))
 
 
 async def list_tracks(request: web.Request) -> web.Response:
-    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag."""
-    asked, now = AskedList.of(request), request.app[WALL_CLOCK]()
-    if request.app[LIBRARY].size < LONG_LIST:
-        return _personal(request, asked.body(request.app, now))
-    # As of the end of that time: tickets are good for as long as is promised.
-    now = (now // SHARED_FOR + 1) * SHARED_FOR
-    key = (asked, now, request.app[CATALOGUE].edition(asked.user_id))
-    make = partial(asked.body, request.app, now)
-    body = await request.app[ANSWERS].shared(request, "list", key, make)
-    _identify(request)  # no tickets for who was revoked meanwhile
-    return _personal(request, body)
+    """``GET /tracks``: what this user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag,
+    gzip.
+    """
+    app = request.app
+    state = app[LIBRARY_WATCH].state
+    asked, now = AskedList.of(request), app[WALL_CLOCK]()
+    if app[LIBRARY].size < LONG_LIST:
+        body = asked.body(app, now)
+    else:
+        # As of the end of that time: tickets are good for as long as is promised.
+        now = (now // SHARED_FOR + 1) * SHARED_FOR
+        key = (asked, now, app[CATALOGUE].edition(asked.user_id))
+        make = partial(asked.body, app, now)
+        body = await app[ANSWERS].shared(request, "list", key, make)
+        _identify(request)  # no tickets for who was revoked meanwhile
+    headers = {
+        "X-Library-Version": state.version,
+        "X-Library-Scanning": "true" if state.is_scanning else "false",
+        "Vary": "Authorization, Origin, Accept-Encoding",
+    }
+    return _personal(request, body, headers)
 
 
 async def get_track(request: web.Request) -> web.Response:
@@ -262,7 +283,7 @@ async def open_session(request: web.Request) -> web.Response:
         value,
         max_age=life,
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )
@@ -276,7 +297,7 @@ async def close_session(request: web.Request) -> web.Response:
     response.del_cookie(
         cookie.name_for(request),
         path=cookie.path,
-        secure=came_by_tls(request),
+        secure=client_of(request).is_tls,
         httponly=True,
         samesite="Strict",
     )
@@ -361,9 +382,12 @@ def _json_body(data: bytes, headers: Mapping[str, str] | None = None) -> Body:
     return Body.of(data, "application/json; charset=utf-8", headers)
 
 
-def _personal(request: web.Request, body: Body) -> web.Response:
+def _personal(
+    request: web.Request, body: Body, extra: Mapping[str, str] | None = None
+) -> web.Response:
     """One user's answer: caches may keep it for that user, and must ask again (RFC 9111 §5.2.2)."""
     headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin", **_NOSNIFF}
+    headers |= extra or {}
     if request.method in {"GET", "HEAD"}:
         return answer(request, body, headers)
     return web.Response(body=body.data, headers={"Content-Type": body.media_type, **headers})

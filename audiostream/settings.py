@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ from .errors import SettingsError
 
 MIN_SECRET_BYTES = 32
 """HS256 wants a key at least as long as its hash output (RFC 7518 §3.2)."""
+
+UNIX = "unix:"
+"""What a host begins with that is a unix socket; its path is behind it."""
 
 _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
 
@@ -49,9 +53,11 @@ class Limits:
 class Settings:
     """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
 
-    ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
-    ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``state`` is the file that
-    keeps playback across restarts; None keeps nothing.
+    ``host`` names one or more addresses, or ``unix:`` and a path, comma-separated; ``hosts`` has
+    them apart. ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
+    ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
+    addresses and networks, and ``"unix"`` for whoever comes by a unix socket. ``state`` is the file
+    that keeps playback across restarts; None keeps nothing.
     """
 
     jwt_secret: str = field(repr=False)
@@ -70,6 +76,7 @@ class Settings:
     limits: Limits = Limits()
     json_log: bool = False
     access_log: bool = True
+    trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.jwt_secret:
@@ -88,10 +95,19 @@ class Settings:
                 f"the media folder {str(self.media)!r} is not a directory. "
                 "Name one with --media DIR or AUDIOSTREAM_MEDIA."
             )
+        if not self.hosts:
+            raise SettingsError("there is no --host to listen at. Name an address, like 127.0.0.1.")
+        for host in self.hosts:
+            _check_host(host)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):
             raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where to listen; addresses of version 6 without brackets."""
+        return tuple(_without_brackets(part) for part in self.host.split(",") if part.strip())
 
     @property
     def has_weak_secret(self) -> bool:
@@ -124,7 +140,29 @@ class Settings:
             limits=Limits.load(given),
             json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
             access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
+            trusted_proxies=_proxies(given.get("AUDIOSTREAM_TRUSTED_PROXIES", "")),
         )
+
+
+def _without_brackets(host: str) -> str:
+    host = host.strip()
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _check_host(host: str) -> None:
+    """Raises ``SettingsError`` for what cannot be a host."""
+    if host.startswith(UNIX):
+        if host == UNIX:
+            raise SettingsError("--host unix: needs a path, like unix:/run/audiostream.sock.")
+        return
+    if "/" in host or " " in host:
+        raise SettingsError(f"--host {host!r} is no address; a unix socket is unix:/its/path.")
+    try:
+        is_address = ":" not in host or bool(IPv6Address(host))
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise SettingsError(f"--host {host!r} is no address; the port is named by --port.")
 
 
 def _media(text: str | None) -> Path:
@@ -194,6 +232,27 @@ def _origins(text: str) -> tuple[str, ...]:
                 "Write scheme://host or scheme://host:port, comma-separated, or *."
             )
     return origins
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> str:
+    """A network as it is compared with; of one address, that network of it alone."""
+    if text.lower() == "unix":
+        return "unix"
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"AUDIOSTREAM_TRUSTED_PROXIES: {error}. "
+            "Write addresses like 127.0.0.1 or networks like 10.0.0.0/8, comma-separated, or unix."
+        ) from None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        return f"{mapped}/{network.prefixlen - 96}"
+    return str(network)
 
 
 def _is_origin(text: str) -> bool:

@@ -47,6 +47,7 @@ from .descriptors import TRUSTED_FOR, OpenFile
 from .errors import AudiostreamError
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from .logs import AccessLogger
+from .proxies import PROXIES, Client
 from .readahead import is_in_memory, read_ahead
 from .shipments import Listeners, Shipment, WriteWatch, disconnect
 from .streaming import (
@@ -145,7 +146,16 @@ class Question:
     other positions. These are read without the rest: ``again``.
     """
 
-    __slots__ = ("_after", "_before", "if_range", "session", "target", "ticket", "track_id")
+    __slots__ = (
+        "_after",
+        "_before",
+        "client",
+        "if_range",
+        "session",
+        "target",
+        "ticket",
+        "track_id",
+    )
 
     def __init__(
         self,
@@ -155,7 +165,9 @@ class Question:
         ticket: str | None,
         session: str | None,
         if_range: str | None,
+        client: Client,
     ) -> None:
+        self.client = client
         self.target = target
         self.track_id = track_id
         self.ticket = ticket
@@ -170,17 +182,17 @@ class Question:
 
     @classmethod
     def read(
-        cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie
+        cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie, client: Client
     ) -> tuple[Question, Asked] | None:
         """What a plain request asks, None if it is for aiohttp."""
         stream = _STREAM.fullmatch(target)
         if stream is None or not _OTHERS.isdisjoint(fields):
             return None
-        ticket, session = _text(stream[2]), _session(fields, cookie)
+        ticket, session = _text(stream[2]), _session(fields, cookie, client)
         if ticket is None and session is None:
             return None
         if_range = _text(fields.get(b"if-range"))
-        question = cls(data, target, stream[1].decode(), ticket, session, if_range)
+        question = cls(data, target, stream[1].decode(), ticket, session, if_range, client)
         return question, read_range(_text(fields.get(b"range")))
 
     def again(self, data: bytes) -> Asked | None:
@@ -194,13 +206,12 @@ class Question:
         return int(first), int(last) if last else None
 
 
-def _session(fields: Fields, cookie: SessionCookie) -> str | None:
+def _session(fields: Fields, cookie: SessionCookie, client: Client) -> str | None:
     """The value of the session cookie, None where there is none or the Cookie field is unusual."""
     cookies = fields.get(b"cookie", b"")
     if _COOKIES.fullmatch(cookies) is None:
         return None
-    is_tls = fields.get(b"x-forwarded-proto", b"").lower() == b"https"
-    name = cookie.name(fields[b"host"].decode("latin-1"), is_tls=is_tls)
+    name = cookie.name(client.host, is_tls=client.is_tls)
     values = dict(pair.split("=") for pair in cookies.decode().split("; "))
     return values.get(name)
 
@@ -262,6 +273,7 @@ class Desk:
         self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
         self.writable = WriteWatch()
         self.session_cookie = app[SESSION_COOKIE]
+        self.proxies = app[PROXIES]
         self._streams = app[STREAMS]
         self._streams_per_user = app[SETTINGS].limits.streams_per_user
         self._wall_clock = app[WALL_CLOCK]
@@ -464,10 +476,21 @@ class Shortcut(asyncio.BufferedProtocol):
         if request is None:
             self._is_plain = False
             return None
-        read = Question.read(data, *request, self._desk.session_cookie)
+        client = self._client(request[1])
+        read = Question.read(data, *request, self._desk.session_cookie, client)
         if read is not None:
             self._question = read[0]
         return read
+
+    def _client(self, fields: Fields) -> Client:
+        """Who asks."""
+
+        def field(name: str) -> str:
+            return fields.get(name.encode(), b"").decode()
+
+        peer = self._transport.get_extra_info("peername")
+        remote = str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
+        return self._desk.proxies.client(remote, False, field("host"), field)
 
     def _leave_to_aiohttp(self, data: bytes) -> None:
         if self._has_heads_alone:
@@ -522,8 +545,7 @@ class Shortcut(asyncio.BufferedProtocol):
         """Write the line of the access log."""
         logger = self._behind.access_logger
         if isinstance(logger, AccessLogger) and logger.enabled:
-            peer = self._transport.get_extra_info("peername")
-            remote = peer[0] if isinstance(peer, tuple) else peer
+            remote = None if self._question is None else self._question.client.address
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
             logger.note(remote, "GET", path, status, length, taken)
 

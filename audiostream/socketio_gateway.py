@@ -8,8 +8,8 @@ rules shared with native devices (``gateway``).
 ``auth: {token, deviceId?, deviceName?}``, a Bearer header or ``?token=`` proves the user. There is
 one namespace, ``/``. Clients of version 2 speak another protocol, and are told so. Events
 and payloads are those of the native protocol. An acknowledgement gets the state after the event,
-of ``getDevices`` the devices, of ``auth`` what ``authenticated`` says; where the event is refused
-``{"error": {code, message, event}}``.
+of ``getDevices`` the devices, of ``watchLibrary`` the library's version, of ``auth`` what
+``authenticated`` says; where the event is refused ``{"error": {code, message, event}}``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from .errors import (
     TrackNotFound,
     Unauthorized,
 )
-from .keys import KEEPER, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
+from .keys import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
 from .messages import Command, Frame, Labels
+from .proxies import client_of
 from .registry import Device, PositionNeeded, Room
 from .tokens import Identity, bearer_token
 
@@ -128,6 +129,7 @@ class Client:
         self._endpoint = endpoint
         self._registry = app[REGISTRY]
         self._keeper = app[KEEPER]
+        self._library_watch = app[LIBRARY_WATCH]
         self._pace = gateway.Pace(app[SETTINGS].limits, asyncio.get_running_loop().time())
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
@@ -152,6 +154,7 @@ class Client:
     def leave(self) -> None:
         """Leave the room, once or more often."""
         self._expiry.stop()
+        self._library_watch.remove(self.outbox)
         self._registry.disconnect(self._identity.user_id, self.device)
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
@@ -163,6 +166,8 @@ class Client:
             frame = Frame(event, messages.frame_data(data))
             if event == "auth":
                 return self._renew(frame)
+            if event == "watchLibrary":
+                return self._library_watch.add(self.outbox).to_json()
             if event == "getDevices":
                 return self.room.list_devices(messages.get_devices(frame.data), self.device)
             return await self._perform(messages.command(event, frame.data))
@@ -262,7 +267,7 @@ class Endpoint:
             raise web.HTTPRequestEntityTooLarge(self._limits.max_frame, request.content_length or 0)
         if engine_id is None:
             self._check_version(request)
-            self._admit(str(request.remote))
+            self._admit(client_of(request).address)
         elif request.headers.get("Upgrade") and request.transport is not None:
             self._lines[engine_id] = request.transport
         limit = self._limits.body_timeout if request.method == "POST" else None
@@ -328,7 +333,8 @@ class Endpoint:
         now = asyncio.get_running_loop().time()
         if now - self._old_client_at >= OLD_CLIENT_EVERY:
             self._old_client_at = now
-            _log.warning("refused a Socket.IO client at %s: %s", request.remote, advice)
+            address = client_of(request).address
+            _log.warning("refused a Socket.IO client at %s: %s", address, advice)
         raise InvalidMessage(advice)
 
     def _cut_line(self, line: asyncio.Transport | None) -> None:
@@ -340,7 +346,8 @@ class Endpoint:
         waiting = [
             engine_id
             for engine_id, environ in self.server.environ.items()
-            if engine_id not in self._clients and str(environ["aiohttp.request"].remote) == address
+            if engine_id not in self._clients
+            and client_of(environ["aiohttp.request"]).address == address
         ]
         if len(waiting) >= self._limits.waiting_per_address:
             raise RateLimited("too many sockets of this address have not authenticated yet")

@@ -385,7 +385,7 @@ class ScanCache:
     """
 
     def __init__(self, path: Path | None, folder: Path) -> None:
-        self._path = path
+        self._path = None if path is None else path.resolve()
         self._folder = str(folder)
         self._saved: set[ScanRow] | None = None
 
@@ -410,8 +410,11 @@ class ScanCache:
         self._saved = None
 
     def save(self, rows: Iterable[ScanRow]) -> None:
-        """Keep these rows and no others; writes only what differs. Raises ``sqlite3.Error``."""
-        if self._path is None:
+        """Keep these rows and no others; writes only what differs. Raises ``sqlite3.Error``.
+
+        A state file that was renamed meanwhile stays what it is: none is made in its place.
+        """
+        if self._path is None or not self._path.exists():
             return
         now, before = set(rows), self._saved
         gone = {row[0] for row in before or ()} - {row[0] for row in now}

@@ -40,6 +40,7 @@ from .descriptors import Descriptors, OpenFile
 from .errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from .formats import media_type
 from .keys import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
+from .proxies import client_of
 from .readahead import READ_AT_ONCE, is_in_memory, read_ahead
 from .shipments import Listeners, StallWatch, disconnect
 from .tokens import Identity, bearer_token
@@ -61,7 +62,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     while True:
         user_id = listener_of(request, track_id)
         path = app[LIBRARY].find(track_id, user_id).path
-        listener = Address(str(request.remote)) if user_id is None else user_id
+        listener = Address(client_of(request).address) if user_id is None else user_id
         if streams[listener] < app[SETTINGS].limits.streams_per_user:
             break
         if not await listeners.make_room(listener):

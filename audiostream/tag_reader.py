@@ -179,16 +179,24 @@ class _Worker:
 
     def end(self, timeout: float) -> None:
         """End the process: by itself if it does so within ``timeout`` seconds."""
-        self._selector.close()
         with suppress(OSError):
             self._input.close()
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        if not self._has_ended(timeout):
             self._process.kill()
-            with suppress(subprocess.TimeoutExpired):  # the system ends it when its disk answers
-                self._process.wait(END_TIME)
+            if not self._has_ended(END_TIME):  # the system ends it when its disk answers
+                _log.warning("the process that read tags has not ended yet")
+                self._process.poll()
+        self._selector.close()
         self._output.close()
+
+    def _has_ended(self, timeout: float) -> bool:
+        """Whether the process ends within ``timeout`` seconds; its output ends with it."""
+        deadline = time.monotonic() + timeout
+        while self._selector.select(max(0.0, deadline - time.monotonic())):
+            if not os.read(self._output.fileno(), _AT_ONCE):
+                self._process.wait()
+                return True
+        return False
 
     def _is_computing(self) -> bool:
         """Whether it wants a processor rather than waits for a disk, where Linux says so.

@@ -207,9 +207,9 @@ async def run_live(settings: Settings) -> AsyncIterator[Live]:
     before = open_descriptors()
     with no_complaints():
         app = create_app(settings)
-        async with listening(app, replace(settings, host="127.0.0.1", port=0)) as server:
+        async with listening(app, replace(settings, host="127.0.0.1", port=0)) as sockets:
             await asyncio.to_thread(app[LIBRARY].scan)
-            live = Live(app, server.sockets[0].getsockname()[1])
+            live = Live(app, sockets.tcp[0].getsockname()[1])
             async with live.line() as line:  # what is made for the first WebSocket stays
                 line.send(upgrade())
                 assert Answer.of(await line.read_head()).status == 101

@@ -59,12 +59,12 @@ async def best(work: Work) -> float:
     return found
 
 
-async def download(port: int, token: str, path: str) -> int:
+async def download(port: int, token: str, path: str, accepts: str = "identity") -> int:
     """The length of an answer, read by and by."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n".encode()
+        f"Accept-Encoding: {accepts}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     )
     length = 0
     while chunk := await reader.read(65536):
@@ -102,6 +102,10 @@ async def main(media: Path) -> None:
         lengths = await asyncio.gather(*(download(port, token, "/tracks") for _ in range(4)))
         assert min(lengths) > 200 * count, lengths
 
+    async def compressed_lists() -> None:
+        each = [download(port, token, "/tracks", "gzip") for _ in range(4)]
+        assert max(await asyncio.gather(*each)) < 200 * count
+
     async def searches() -> None:
         query = quote(" ".join(f"song{number}" for number in range(15)) + " a")
         for _ in range(4):
@@ -111,6 +115,7 @@ async def main(media: Path) -> None:
         "rescan": rescan,
         "rescan with changes": rescan_with_changes,
         "lists": lists,
+        "compressed lists": compressed_lists,
         "searches": searches,
     }
     print(json.dumps({name: await best(work) for name, work in works.items()}))

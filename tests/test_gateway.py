@@ -91,14 +91,6 @@ class TestWaysIn:
                 pass
         assert refused.value.status == 401
 
-    async def test_a_bad_query_too(self, serve: Serve, token: Token) -> None:
-        client = await serve()
-        for path in ("/ws?token=nonsense", "/ws?token="):
-            with pytest.raises(WSServerHandshakeError) as refused:
-                async with device(client, path=path) as phone:
-                    await phone.heard_nothing()
-            assert refused.value.status == 401
-
     async def test_an_address_for_sockets_only_says_so(self, serve: Serve) -> None:
         client = await serve()
         async with client.get("/ws") as answer:

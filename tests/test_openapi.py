@@ -172,13 +172,9 @@ class TestRareAnswers:
     def test_too_many_commands(self, launch: Launch, token: Token, path: str, method: str) -> None:
         server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1")
         server.wait_for_log("the library has")
-        with closing(HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)) as connection:
-            for _ in range(20):
-                headers = {"Authorization": f"Bearer {token()}"}
-                connection.request("GET", "/tracks/current-state", headers=headers)
-                connection.getresponse().read()
         body = {"currentTime": 1, "isPlaying": True} if method == "POST" else None
-        assert ask(server, token, path, body, method=method) == 429
+        answers = [ask(server, token, path, body, method=method) for _ in range(10)]
+        assert 429 in answers
 
     def test_too_many_streams(self, server: ServerProcess, token: Token) -> None:
         with open_stream(server, token()):

@@ -69,21 +69,28 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class TestWhileTheRoomIsLoaded:
-    @pytest.mark.parametrize("way", ["header", "query"])
-    async def test_a_handshake_is_refused(self, server: Server, token: Token, way: str) -> None:
-        path = "/ws" if way == "header" else f"/ws?token={token()}"
-        given = token() if way == "header" else None
-
+    async def test_a_handshake_is_refused(self, server: Server, token: Token) -> None:
         async def knock() -> int:
-            url = str(server.client.make_url(path))
+            url = str(server.client.make_url("/ws"))
             with pytest.raises(WSServerHandshakeError) as refused:
-                async with connect(server.client.session, url, given):
+                async with connect(server.client.session, url, token()):
                     pass
             return refused.value.status
 
         knocking = asyncio.create_task(knock())
         await server.revoke_while_loading()
         assert await knocking == 401
+        assert server.devices == 0
+
+    async def test_a_token_in_the_query_ends_in_4401(self, server: Server, token: Token) -> None:
+        async def knock() -> int | None:
+            url = str(server.client.make_url(f"/ws?token={token()}"))
+            async with connect(server.client.session, url) as device:
+                return await device.closed()
+
+        knocking = asyncio.create_task(knock())
+        await server.revoke_while_loading()
+        assert await knocking == 4401
         assert server.devices == 0
 
     async def test_a_first_frame_ends_in_4401(self, server: Server, token: Token) -> None:

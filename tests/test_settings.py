@@ -62,6 +62,32 @@ def test_every_variable(environ: dict[str, str]) -> None:
     assert settings.cors_origins == ("https://music.example", "http://localhost:5173")
 
 
+def test_hosts_are_comma_separated(environ: dict[str, str]) -> None:
+    text = "127.0.0.1, [::1],, fe80::1%eth0 ,music.local, unix:/run/a b/audio.sock"
+    assert Settings.load(environ | {"AUDIOSTREAM_HOST": text}).hosts == (
+        "127.0.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "music.local",
+        "unix:/run/a b/audio.sock",
+    )
+
+
+def test_trusted_proxies_are_addresses_and_networks_of_both_versions(
+    environ: dict[str, str],
+) -> None:
+    text = "127.0.0.1, 10.0.0.0/8,, ::1, 2001:db8::/32, ::ffff:192.0.2.0/120, UNIX"
+    proxies = Settings.load(environ | {"AUDIOSTREAM_TRUSTED_PROXIES": text}).trusted_proxies
+    assert proxies == (
+        "127.0.0.1/32",
+        "10.0.0.0/8",
+        "::1/128",
+        "2001:db8::/32",
+        "192.0.2.0/24",
+        "unix",
+    )
+
+
 def test_an_argument_wins_over_the_environment(environ: dict[str, str]) -> None:
     overrides = {"AUDIOSTREAM_PORT": "9", "AUDIOSTREAM_HOST": None}
     settings = Settings.load(environ | {"AUDIOSTREAM_HOST": "h"}, overrides)
@@ -125,6 +151,16 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_STALL_TIMEOUT": "1.5"}, "above 0, not '1.5'"),
         ({"AUDIOSTREAM_LOG_JSON": "x"}, "AUDIOSTREAM_LOG_JSON must be 1 or 0"),
         ({"AUDIOSTREAM_ACCESS_LOG": "x"}, "AUDIOSTREAM_ACCESS_LOG must be 1 or 0"),
+        ({"AUDIOSTREAM_HOST": ","}, "there is no --host to listen at"),
+        ({"AUDIOSTREAM_HOST": "127.0.0.1:8080"}, "the port is named by --port"),
+        ({"AUDIOSTREAM_HOST": "[::1]:8080"}, "the port is named by --port"),
+        ({"AUDIOSTREAM_HOST": "::1, http://localhost"}, "'http://localhost' is no address"),
+        ({"AUDIOSTREAM_HOST": "/run/audiostream.sock"}, "a unix socket is unix:/its/path"),
+        ({"AUDIOSTREAM_HOST": "127.0.0.1 ::1"}, "'127.0.0.1 ::1' is no address"),
+        ({"AUDIOSTREAM_HOST": "unix:"}, "needs a path, like unix:/run/"),
+        ({"AUDIOSTREAM_TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
+        ({"AUDIOSTREAM_TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set. Write"),
+        ({"AUDIOSTREAM_TRUSTED_PROXIES": "127.0.0.1 ::1"}, "comma-separated, or unix"),
         ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
         ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
         ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),

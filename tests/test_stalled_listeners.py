@@ -137,7 +137,7 @@ class TestWhatACutLeavesBehind:
             app = create_app(settings)
             async with listening(app, replace(settings, port=0)) as listener:
                 await asyncio.to_thread(app[LIBRARY].scan)
-                server = Live(app, listener.sockets[0].getsockname()[1])
+                server = Live(app, listener.tcp[0].getsockname()[1])
                 await warm(server, token())
                 lines = AsyncExitStack()
                 for _ in range(5):

@@ -8,17 +8,20 @@ time; four times would be the square.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from aiohttp import web
 
+from audiostream.codings import Wish
 from audiostream.cookies import SessionCookie
 from audiostream.errors import AudiostreamError
 from audiostream.frames import Closing, FrameReader
 from audiostream.logs import redact
 from audiostream.messages import Familiar, command, parse
+from audiostream.proxies import Client, Proxies
 from audiostream.settings import Limits
 from audiostream.shortcut import Question, plain_request
 from audiostream.streaming import Validators, decide, if_range_holds, read_range
@@ -41,6 +44,7 @@ FLOOR = 0.002
 
 TOKENS = Tokens("s" * 32)
 COOKIE = CookieOfOneName(web.Application(), TOKENS)
+CLIENT = Client("127.0.0.1", False, "x")
 VALIDATORS = Validators('"1-2-3"', 1_700_000_000)
 
 REPEATED = (
@@ -76,8 +80,18 @@ def in_a_request(text: str) -> None:
         target = b"/tracks/stream/song?ticket=1.YQ.c2ln"
         data = b"GET %s HTTP/1.1\r\nHost: x\r\n%s: a%sb\r\n\r\n" % (target, name, safe)
         read = plain_request(data)
-        if read is not None and (question := Question.read(data, *read, COOKIE)) is not None:
+        if read is None:
+            continue
+        if (question := Question.read(data, *read, COOKIE, CLIENT)) is not None:
             question[0].again(data)
+
+
+def of_a_proxy(text: str) -> None:
+    """As each of the fields by which a trusted proxy says for whom it asks."""
+    proxies = Proxies(("127.0.0.1/32", "10.0.0.0/8"))
+    for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"):
+        field = defaultdict(str, {name: text}).__getitem__
+        proxies.client("127.0.0.1", False, "x", field)
 
 
 def in_preconditions(text: str) -> None:
@@ -134,6 +148,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "preconditions": in_preconditions,
     "a plain request": in_a_request,
     "a proof": in_a_proof,
+    "a proxy's fields": of_a_proxy,
+    "codings": Wish.of,
     "a frame's text": in_a_frame,
     "a command": in_a_command,
     "frames": in_frames,

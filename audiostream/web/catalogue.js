@@ -12,8 +12,18 @@
  * @property {string} title
  * @property {string} [artist]
  * @property {string} [album]
+ * @property {string} [albumArtist]
+ * @property {number} [disc]
+ * @property {number} [trackNumber]
  * @property {number} [duration] seconds
  * @property {string} streamUrl a path with a ticket that ends some hours from now
+ */
+
+/**
+ * @typedef {object} Found
+ * @property {Track[]} tracks
+ * @property {string | null} version of the library that they are from
+ * @property {boolean} isScanning whether the server reads its media folder just now
  */
 
 /** The application's own root: it may be mounted under any path. */
@@ -22,6 +32,7 @@ const STREAMS = "api/tracks/stream/";
 const COVERS = "api/tracks/cover/";
 /** Milliseconds in which the server answers, if it can be reached. */
 const ANSWER_TIME = 5_000;
+const SCANNING = "X-Library-Scanning";
 const TOO_MANY = 429;
 const SERVER_ERROR = 500;
 
@@ -57,12 +68,14 @@ export class Catalogue {
    * The tracks that match, all of them for an empty query.
    * @param {string} query
    * @param {AbortSignal} [signal]
-   * @returns {Promise<Track[]>}
+   * @returns {Promise<Found>}
    */
   async list(query, signal) {
     const url = new URL("api/tracks", ROOT);
     if (query) url.searchParams.set("q", query);
-    return (await this.#get(url, signal)).tracks;
+    const { body, headers } = await this.#get(url, signal);
+    const version = headers.get("X-Library-Version");
+    return { tracks: body.tracks, version, isScanning: headers.get(SCANNING) === "true" };
   }
 
   /**
@@ -72,13 +85,13 @@ export class Catalogue {
    */
   async track(id) {
     const url = new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT);
-    return this.#get(url, AbortSignal.timeout(ANSWER_TIME));
+    return (await this.#get(url, AbortSignal.timeout(ANSWER_TIME))).body;
   }
 
   /**
    * @param {URL} url
    * @param {AbortSignal} [signal]
-   * @returns {Promise<any>}
+   * @returns {Promise<{ body: any, headers: Headers }>}
    * @throws {RequestFailed}
    */
   async #get(url, signal) {
@@ -88,7 +101,7 @@ export class Catalogue {
       throw new RequestFailed(0, "The server does not answer.");
     });
     const body = await response.json().catch(() => ({}));
-    if (response.ok) return body;
+    if (response.ok) return { body, headers: response.headers };
     throw new RequestFailed(response.status, body.error?.message ?? response.statusText);
   }
 }

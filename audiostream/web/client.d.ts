@@ -62,17 +62,24 @@ interface Target {
   userId?: string;
 }
 
-export interface PlayTrack extends Target {
+interface Command extends Target {
+  /** Set by `emit`: a command that is sent once more after a lost line takes effect once. */
+  commandId?: string;
+}
+
+export interface PlayTrack extends Command {
   /** Another track than the current one starts where this user last left it. */
   resume?: boolean;
 }
 
-export interface PauseTrack extends Target {}
+export interface PauseTrack extends Command {}
 
 export interface UpdateStreaming extends Target {
   currentTime: number;
   isPlaying: boolean;
   playbackRate?: number;
+  /** Seconds, where the player knows it for certain. */
+  duration?: number;
 }
 
 export interface Devices {

@@ -11,13 +11,30 @@
  *             listeners ◄── frame                       ▲                 │
  *                                                       └── back-off ◄────┘ lost
  *
+ * A browser does not say that a line is dead, so it is asked after a SILENCE; without an answer the
+ * next one is tried at once. That costs 500 bytes each time: 100 a second for a page that is idle
+ * and can be seen, 20 for a hidden one.
+ *
+ * A command takes effect once. One whose answer was lost with its line is sent again, with the same
+ * `commandId`, by which the server knows it if TCP delivers the first copy too. Every copy has the
+ * `ifRev` that it was meant for, so that one that arrives late does not undo what was done since:
+ * that is a `conflict`. One that is refused while it is FRESH has lost a race, and goes without. A
+ * restart makes a new rev of the same state; `updatedAt` shows it.
+ *
  * The types that callers see are in client.d.ts.
  */
 
 /** Milliseconds without a frame after which the line is asked whether it is alive. */
-const SILENCE = 25_000;
+const SILENCE = 5_000;
+/** The same for a page that is hidden and has emitted nothing for USE_TIME. */
+const IDLE_SILENCE = 25_000;
+const USE_TIME = 10_000;
 /** Milliseconds in which it answers; one that does not is dead. */
-const ANSWER_TIME = 8_000;
+const ANSWER_TIME = 4_500;
+/** Milliseconds in which a command that is refused was not held up on its way. */
+const FRESH = 2_000;
+/** Milliseconds until the server has greeted; then another attempt has better chances. */
+const GREETING_TIME = 10_000;
 
 const TOKEN_REFUSED = 4401;
 const OTHER_USER = 4403;
@@ -26,12 +43,16 @@ const OTHER_USER = 4403;
 const RESERVED = new Set(["connect", "connect_error", "disconnect", "disconnecting"]);
 /** Where a player is, is worth nothing once it is somewhere else. */
 const REPORT = "updateStreaming";
+/** What changes the playback, and is answered in any case. */
+const COMMANDS = new Set(["playTrack", "pauseTrack"]);
 
 /** @typedef {(...args: any[]) => void} Listener */
 /** @typedef {{ event: string, data?: any, id?: number }} Frame */
 /** @typedef {{ token?: string, [key: string]: any }} Auth */
 /** @typedef {(error: Error | null, data?: any) => void} Settle */
 /** @typedef {{ volatile?: boolean, timeout?: number, errorFirst?: boolean }} Flags */
+/** @typedef {{ rev?: number, updatedAt?: number }} Known of the state */
+/** @typedef {{ frame: Frame, at: number } & Known} Sent a command, and the state it was meant for */
 /** @typedef {"closed" | "opening" | "open" | "waiting"} Status */
 
 class Emitter {
@@ -102,6 +123,10 @@ export class Socket extends Emitter {
   sendBuffer = [];
   /** @type {Map<number | undefined, Settle>} */
   #expected = new Map();
+  /** @type {Map<number | undefined, Sent>} commands without an answer so far */
+  #unanswered = new Map();
+  /** @type {Known} */
+  #known = {};
   /** @type {Listener[]} */
   #anyListeners = [];
   /** @type {Flags} */
@@ -168,8 +193,12 @@ export class Socket extends Emitter {
     const listener = typeof args.at(-1) === "function" ? args.pop() : null;
     /** @type {Frame} */
     const frame = { event, data: args[0] };
+    if (COMMANDS.has(event) && !flags.volatile) {
+      frame.id = ++this.#lastId;
+      frame.data = { commandId: newId(), ...frame.data };
+    }
     if (listener) this.#expect(frame, listener, flags);
-    if (this.connected) this.io._send(frame);
+    if (this.connected) this.#send(frame);
     else if (!flags.volatile && event !== REPORT) this.sendBuffer.push(frame);
     return this;
   }
@@ -210,12 +239,13 @@ export class Socket extends Emitter {
    * @param {Flags} flags
    */
   #expect(frame, listener, { timeout = this.io.opts.ackTimeout, errorFirst }) {
-    const id = (frame.id = ++this.#lastId);
+    const id = (frame.id ??= ++this.#lastId);
     const isErrorFirst = errorFirst || timeout !== undefined;
     /** @type {Settle} */
     const settle = (error, data) => {
       clearTimeout(timer);
       this.#expected.delete(id);
+      this.#unanswered.delete(id);
       this.sendBuffer = without(this.sendBuffer, frame);
       if (isErrorFirst) listener.call(this, error, data);
       else if (!error) listener.call(this, data);
@@ -229,12 +259,48 @@ export class Socket extends Emitter {
   _opened(id) {
     this.id = id;
     this.connected = true;
-    for (const frame of this.sendBuffer.splice(0)) this.io._send(frame);
+    for (const sent of this.#unanswered.values()) this.#sendCommand(sent);
+    for (const frame of this.sendBuffer.splice(0)) this.#send(frame);
     this._tell("connect");
   }
 
   /** @param {Frame} frame */
+  #send(frame) {
+    if (!COMMANDS.has(frame.event) || frame.id === undefined) return this.io._send(frame);
+    const { rev, updatedAt } = this.#known;
+    // Each one before it, once it has taken effect, will have made a new rev.
+    const meantFor = rev === undefined ? rev : rev + this.#unanswered.size;
+    this.#sendCommand({ frame, rev: meantFor, updatedAt, at: performance.now() });
+  }
+
+  /** @param {Sent} sent */
+  #sendCommand(sent) {
+    const { event, data, id } = sent.frame;
+    this.#unanswered.set(id, sent);
+    this.io._send({ event, data: { ifRev: sent.rev, ...data }, id });
+  }
+
+  /**
+   * Send a command again that was refused, though nobody has acted since it was given.
+   * @param {Sent} sent
+   * @param {Record<string, any>} refusal
+   */
+  #insists(sent, { code, state }) {
+    const isOurs = sent.rev !== undefined && sent.frame.data.ifRev === undefined;
+    if (code !== "conflict" || !isOurs || sent.rev === state.rev) return false;
+    if (sent.updatedAt === state.updatedAt) this.#sendCommand({ ...sent, rev: state.rev });
+    else if (performance.now() - sent.at < FRESH) this.#sendCommand({ ...sent, rev: undefined });
+    else return false;
+    return true;
+  }
+
+  /** @param {Frame} frame */
   _heard({ event, data, id }) {
+    const sent = this.#unanswered.get(id);
+    this.#unanswered.delete(id);
+    const state = data?.state ?? data;
+    if (state?.rev !== undefined) this.#known = state;
+    if (sent && event === "error" && this.#insists(sent, data)) return;
     for (const listener of this.#anyListeners) listener.call(this, event, data);
     this._tell(event, data);
     this.#expected.get(id)?.(null, event === "error" ? { error: data } : data);
@@ -244,9 +310,18 @@ export class Socket extends Emitter {
   _lost(reason) {
     this.connected = false;
     this.id = undefined;
-    const error = new Error("socket has been disconnected");
-    for (const settle of [...this.#expected.values()]) settle(error);
+    this._forget(false);
     this._tell("disconnect", reason);
+  }
+
+  /** @param {boolean} areCommands which of what was sent will not be answered any more */
+  _forget(areCommands) {
+    const error = new Error("socket has been disconnected");
+    for (const [id, settle] of [...this.#expected]) {
+      const isUnsent = this.sendBuffer.some((frame) => frame.id === id);
+      if (!isUnsent && this.#unanswered.has(id) === areCommands) settle(error);
+    }
+    if (areCommands) this.#unanswered.clear();
   }
 }
 
@@ -264,6 +339,10 @@ export class Manager extends Emitter {
   /** Grows with every line and every end of one. */
   #turn = 0;
   #retries = 0;
+  /** When the page has emitted last, in milliseconds of performance.now. */
+  #usedAt = -Infinity;
+  /** Whether an answer is due, by the time that #patience ends. */
+  #isAsking = false;
   /** @type {Auth} what the line was authenticated with */
   #auth = {};
   /** @type {Frame[]} what came before the page was told of the connection */
@@ -308,6 +387,20 @@ export class Manager extends Emitter {
 
   /** @param {Frame} frame */
   _send(frame) {
+    this.#write(frame);
+    const wasIdle = !this.#isInUse;
+    this.#usedAt = performance.now();
+    if (this.#isAsking) return;
+    if (COMMANDS.has(frame.event)) this.#awaitAnswer();
+    else if (wasIdle) this.#awaitNews();
+  }
+
+  get #isInUse() {
+    return !globalThis.document?.hidden || performance.now() - this.#usedAt < USE_TIME;
+  }
+
+  /** @param {Frame} frame */
+  #write(frame) {
     this.#line?.send(JSON.stringify(frame));
   }
 
@@ -330,7 +423,7 @@ export class Manager extends Emitter {
     line.onmessage = ({ data }) => line === this.#line && this.#receive(JSON.parse(data));
     line.onclose = ({ code, reason }) => line === this.#line && this.#closed(code, reason);
     const late = () => this.#failed(new Error("timeout"));
-    this.#patience = setTimeout(late, this.opts.timeout ?? 20_000);
+    this.#patience = setTimeout(late, this.opts.timeout ?? GREETING_TIME);
   }
 
   /** @returns {Promise<Auth>} */
@@ -343,7 +436,7 @@ export class Manager extends Emitter {
   }
 
   #introduce() {
-    this._send({ event: "auth", data: this.#auth });
+    this.#write({ event: "auth", data: this.#auth });
   }
 
   /** @param {Frame} frame */
@@ -396,16 +489,22 @@ export class Manager extends Emitter {
 
   #awaitNews() {
     clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#probe(), SILENCE);
+    this.#isAsking = false;
+    this.#patience = setTimeout(() => this.#probe(), this.#isInUse ? SILENCE : IDLE_SILENCE);
+  }
+
+  #awaitAnswer() {
+    clearTimeout(this.#patience);
+    this.#isAsking = true;
+    this.#patience = setTimeout(() => this.#lost("ping timeout"), ANSWER_TIME);
   }
 
   /**
-   * A browser does not say that a line is dead. `auth` is the one question that changes nothing:
-   * `getCurrentState` would count as having been told the state.
+   * `auth` is the one question that changes nothing: `getCurrentState` would count as having been
+   * told the state.
    */
   #probe() {
-    clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#lost("ping timeout"), ANSWER_TIME);
+    this.#awaitAnswer();
     this.#introduce();
   }
 
@@ -446,7 +545,7 @@ export class Manager extends Emitter {
   #lost(reason) {
     this.#drop("waiting");
     this.#tellLost(reason);
-    this.#retryLater();
+    this.#retryLater(reason === "ping timeout");
   }
 
   /** @param {Error} error */
@@ -464,19 +563,21 @@ export class Manager extends Emitter {
     this.#socket._lost(reason);
   }
 
-  #retryLater() {
+  /** @param {boolean} [isDue] who has waited for an answer has waited long enough */
+  #retryLater(isDue = false) {
     if (this.#status !== "waiting") return; // a listener has left
     const { reconnection = true, reconnectionAttempts = Infinity } = this.opts;
     if (!reconnection || this.#retries >= reconnectionAttempts) {
       this.#status = "closed";
       this.#retries = 0;
+      this.#socket._forget(true);
       if (reconnection) this._tell("reconnect_failed");
       return;
     }
     const { reconnectionDelay = 1000, reconnectionDelayMax = 5000 } = this.opts;
     const longest = Math.min(reconnectionDelayMax, reconnectionDelay * 2 ** this.#retries++);
     const jitter = Math.random() * (this.opts.randomizationFactor ?? 0.5);
-    this.#retry = setTimeout(() => this.#retryNow(), longest * (1 - jitter));
+    this.#retry = setTimeout(() => this.#retryNow(), isDue ? 0 : longest * (1 - jitter));
   }
 
   #retryNow() {
@@ -502,6 +603,7 @@ export class Manager extends Emitter {
     this.#retries = 0;
     this.#page.abort();
     this.#drop("closed");
+    this.#socket._forget(true);
   }
 
   /** @param {Status} status */
@@ -510,6 +612,7 @@ export class Manager extends Emitter {
     this.#status = status;
     clearTimeout(this.#patience);
     clearTimeout(this.#retry);
+    this.#isAsking = false;
     this.#early = [];
     this.#line?.close();
     this.#line = null;
@@ -540,6 +643,12 @@ Object.assign(io, { io, connect: io, Manager, Socket });
 function without(list, item) {
   const found = list.findIndex((each) => each === item || each.of === item);
   return list.filter((_, index) => index !== found);
+}
+
+/** What no other command has; `randomUUID` is there on secure pages alone. */
+function newId() {
+  const numbers = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(numbers, (number) => number.toString(36)).join("-");
 }
 
 /** @param {string} url as socket.io takes it: ws:, http:, a bare host with its port, or a path */

@@ -6,7 +6,7 @@
  * the server is asked (player.js).
  */
 
-import { counted, find } from "./page.js";
+import { counted, find, showNames } from "./page.js";
 
 /**
  * @typedef {object} Device
@@ -77,11 +77,12 @@ export class DeviceList {
     row.dataset.active = String(isActive);
     row.dataset.playing = String(isPlaying);
     const name = document.createElement("span");
+    name.dir = "auto";
     name.textContent = deviceId === this.#own ? "This tab" : deviceName || "Unnamed device";
     const doing = document.createElement("span");
     const act = !trackId ? "Idle" : isPlaying ? "Playing" : "Paused";
     const title = this.#hooks.titleOf(trackId);
-    doing.textContent = [act, title, isActive ? "leads" : ""].filter(Boolean).join(" · ");
+    showNames(doing, [act, title, isActive ? "leads" : ""]);
     row.append(name, doing);
     return row;
   }

@@ -9,7 +9,7 @@
 
 import { coverAddress } from "./catalogue.js";
 import { hueOf } from "./cover.js";
-import { byline, clock, find, inWords, setIcon } from "./page.js";
+import { clock, find, inWords, setIcon, showNames, withoutTurns } from "./page.js";
 
 /** Seconds that an arrow key moves the position. */
 const KEY_STEP = 5;
@@ -28,6 +28,9 @@ export class NowPlaying {
   /** The id, null for no track, undefined before anything is shown. */
   /** @type {string | null | undefined} */
   #shownTrack;
+  /** All devices that are connected, null where the server does not tell. */
+  /** @type {import("./devices.js").Device[] | null} */
+  #devices = null;
   #isDragging = false;
   #audio;
   #seek = find("seek", HTMLInputElement);
@@ -59,6 +62,12 @@ export class NowPlaying {
     this.update();
   }
 
+  /** @param {import("./devices.js").Device[] | null} devices null where the server does not tell */
+  setDevices(devices) {
+    this.#devices = devices;
+    this.update();
+  }
+
   /** Something about the playback may have changed. */
   update() {
     const playback = this.#playback;
@@ -70,7 +79,9 @@ export class NowPlaying {
     this.#previous.disabled = !track;
     this.#next.disabled = !following;
     this.#listen.hidden = !isBlocked;
-    const where = isPlaying && isFollowing ? "Started on another tab or device" : "";
+    // Who led may be gone: then nobody is active.
+    const isLed = isFollowing && (this.#devices?.some(({ isActive }) => isActive) ?? true);
+    const where = isPlaying && isLed ? "Started on another tab or device" : "";
     setText(find("now-where"), playback.isStarved ? "Waiting for the server" : where);
     if ("mediaSession" in navigator) {
       navigator.mediaSession.playbackState = !track ? "none" : isPlaying ? "playing" : "paused";
@@ -89,14 +100,15 @@ export class NowPlaying {
     const track = this.#playback?.track ?? null;
     this.#shownTrack = track?.id ?? null;
     setText(find("now-title"), track ? track.title : "Nothing playing");
-    setText(find("now-by"), track ? byline(track) : "Choose a track to begin");
+    const { artist, album } = track ?? { artist: "Choose a track to begin" };
+    showNames(find("now-by"), [artist, album]);
     find("now").dataset.empty = String(!track);
     document.documentElement.style.setProperty("--hue", String(hueOf(track)));
     const cover = find("cover", HTMLImageElement);
     cover.hidden = !track;
     if (track) cover.src = coverAddress(track);
     else cover.removeAttribute("src");
-    document.title = track ? `${track.title} · audiostream` : "audiostream";
+    document.title = track ? `${withoutTurns(track.title)} · audiostream` : "audiostream";
     if ("mediaSession" in navigator) {
       navigator.mediaSession.metadata = track && metadata(track);
     }
@@ -137,7 +149,7 @@ export class NowPlaying {
     // A hand that lets go where it began changes nothing, and no "change" is fired.
     seek.addEventListener("pointerup", () => setTimeout(() => (this.#isDragging = false)));
     seek.addEventListener("keydown", (event) => {
-      const step = KEY_STEPS[event.key];
+      const step = event.shiftKey ? 0 : KEY_STEPS[event.key];
       if (!step || !this.#playback) return;
       event.preventDefault();
       this.#skip(step);
@@ -171,12 +183,13 @@ export class NowPlaying {
 
   /** Keys that act wherever the focus is, unless it is where they mean something else. */
   #offerKeys() {
+    let isPointed = false;
+    addEventListener("pointerdown", () => (isPointed = true), true);
+    addEventListener("keydown", ({ key }) => (isPointed &&= key !== "Tab"), true);
     addEventListener("keydown", (event) => {
-      const target = /** @type {Element} */ (event.target);
-      const isTaken = target.closest("input, button, summary, textarea, select");
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
       const playback = this.#playback;
-      if (!playback || isTaken) return;
+      if (!playback || isTaken(event, isPointed)) return;
       const act = {
         " ": () => playback.toggle(),
         ArrowLeft: () => (event.shiftKey ? playback.previous() : this.#skip(-KEY_STEP)),
@@ -185,7 +198,8 @@ export class NowPlaying {
       }[event.key];
       if (!act) return;
       event.preventDefault();
-      act();
+      const isOnce = event.key === " " || event.shiftKey;
+      if (!(isOnce && event.repeat)) act();
     });
   }
 
@@ -215,6 +229,20 @@ const KEY_STEPS = {
   ArrowRight: KEY_STEP,
   ArrowUp: KEY_STEP,
 };
+
+/**
+ * Whether a key means something to what has the focus. A button that was clicked on is not where
+ * the space bar is expected to act: only one that the keyboard has come to.
+ * @param {KeyboardEvent} event
+ * @param {boolean} isPointed whether the focus was last moved by a pointer
+ */
+function isTaken({ target, key }, isPointed) {
+  const element = /** @type {Element} */ (target);
+  if (element.closest("#seek")) return false; // what it takes, it has prevented
+  if (element.closest("input[type=range]")) return /^Arrow/.test(key);
+  if (element.closest("input, textarea, select")) return true;
+  return key === " " && !isPointed && element.closest("button, summary") !== null;
+}
 
 /**
  * @param {HTMLElement} element

@@ -5,8 +5,6 @@
  * Here: pure texts and one-line access to the page. Not here: anything that knows the playback.
  */
 
-/** @typedef {import("./catalogue.js").Track} Track */
-
 /**
  * The element of index.html with this id.
  * @template {Element} [E=HTMLElement]
@@ -32,11 +30,41 @@ export function setIcon(button, icon, label) {
 }
 
 /**
- * @param {Track} track
- * @returns {string} "Artist · Album", as far as they are known
+ * Show words, with what stands in quotation marks isolated: a name may be written from right to
+ * left, or have signs that turn the direction of all that follows (UAX 9 §6.4).
+ * @param {HTMLElement} element
+ * @param {string} words
  */
-export function byline({ artist, album }) {
-  return [artist, album].filter(Boolean).join(" · ");
+export function quote(element, words) {
+  const [, before, name, after] = /^(.*?“)(.*)(”.*)$/s.exec(words) ?? [];
+  if (name === undefined) element.textContent = words;
+  else element.replaceChildren(before, isolated(name), after);
+}
+
+/**
+ * Show names beside each other, each isolated from the others.
+ * @param {HTMLElement} element
+ * @param {(string | undefined)[]} names
+ */
+export function showNames(element, names) {
+  const known = names.filter((name) => name !== undefined && name !== "");
+  const parts = known.flatMap((name) => [" · ", isolated(/** @type {string} */ (name))]);
+  element.replaceChildren(...parts.slice(1));
+}
+
+/** @param {string} name */
+function isolated(name) {
+  const element = document.createElement("bdi");
+  element.textContent = name;
+  return element;
+}
+
+/**
+ * @param {string} name
+ * @returns {string} without signs that turn the direction of text, for where nothing isolates
+ */
+export function withoutTurns(name) {
+  return name.replace(/[\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/g, "");
 }
 
 /**

@@ -112,6 +112,8 @@ export class Playback {
   #state = NOTHING;
   /** @type {Track[]} */
   #library = [];
+  /** @type {Track[]} what was shown where the current track was chosen, or is shown now */
+  #order = [];
   #connection;
   #catalogue;
   #deviceId;
@@ -209,18 +211,19 @@ export class Playback {
     return this.#state.playbackRate;
   }
 
-  /** The track after the current one, in the order of the library. */
+  /** The track after the current one, in the order of what is shown or of the library. */
   get following() {
     return this.#neighbour(1);
   }
 
-  /** @param {Track[]} tracks the whole library: its order is that of "previous" and "next" */
+  /** @param {Track[]} tracks the whole library */
   setLibrary(tracks) {
     const ids = new Set(tracks.map(({ id }) => id));
     const here = this.#library.findIndex(({ id }) => id === this.#state.trackId);
     const later = here < 0 ? [this.#successor] : this.#library.slice(here + 1);
     this.#successor = later.find((track) => track && ids.has(track.id));
     this.#library = tracks;
+    this.#order = this.#order.filter(({ id }) => ids.has(id));
     this.#isLibraryKnown = true;
     if (this.#isLibraryAwaited) this.#advance();
     else if (!this.track && ids.has(this.#state.trackId ?? "")) this.#follow(this.#state);
@@ -235,8 +238,19 @@ export class Playback {
     return this.#library.find((track) => track.id === id)?.title ?? "";
   }
 
-  /** @param {Track} track */
-  choose(track) {
+  /** @param {Track[]} tracks what a person sees: "previous" and "next" go on in it */
+  setShown(tracks) {
+    const { trackId } = this.#state;
+    if (trackId === null || tracks.some(({ id }) => id === trackId)) this.#order = tracks;
+    this.#hooks.onChanged();
+  }
+
+  /**
+   * @param {Track} track
+   * @param {Track[]} shown what it was chosen from
+   */
+  choose(track, shown) {
+    this.#order = shown;
     if (track.id === this.track?.id) this.toggle();
     else this.#start(track);
   }
@@ -247,7 +261,7 @@ export class Playback {
   }
 
   play() {
-    const track = this.track ?? this.#library[0];
+    const track = this.track ?? this.#order[0] ?? this.#library[0];
     if (!track) return;
     if (this.track) this.#act("playTrack", this.#isOver ? 0 : this.position);
     else this.#start(track);
@@ -519,7 +533,7 @@ export class Playback {
       trackId: track.id,
       currentTime: position,
       isPlaying: event === "playTrack",
-      playbackRate: isAnother ? 1 : this.#state.playbackRate,
+      playbackRate: this.#rateOf(track),
       duration: isAnother ? track.duration : this.#state.duration,
       rev: this.#state.rev,
       deviceId: this.#deviceId,
@@ -536,6 +550,21 @@ export class Playback {
     const awaited = this.#awaited;
     const isAct = awaited !== null && awaited.event !== REPORT && awaited.event !== QUESTION;
     return isAct && awaited.rev !== NOTHING.rev ? awaited.rev + 1 : this.#state.rev;
+  }
+
+  /**
+   * How fast a track begins, as the server has it: the rate stays within an album.
+   * @param {Track} track
+   */
+  #rateOf(track) {
+    const { trackId, playbackRate } = this.#state;
+    if (track.id === trackId) return playbackRate;
+    const before = this.#library.find(({ id }) => id === trackId);
+    const isOfOneAlbum =
+      track.album !== undefined &&
+      track.album === before?.album &&
+      track.albumArtist === before?.albumArtist;
+    return isOfOneAlbum ? playbackRate : 1;
   }
 
   /**
@@ -730,9 +759,11 @@ export class Playback {
    * @returns {Track | undefined}
    */
   #neighbour(step) {
-    const here = this.#library.findIndex((track) => track.id === this.#state.trackId);
-    if (here < 0) return step > 0 ? this.#successor : undefined;
-    return this.#library[here + step];
+    for (const tracks of [this.#order, this.#library]) {
+      const here = tracks.findIndex((track) => track.id === this.#state.trackId);
+      if (here >= 0) return tracks[here + step];
+    }
+    return step > 0 ? this.#successor : undefined;
   }
 }
 
@@ -741,7 +772,11 @@ export class Playback {
  * @param {State} other
  */
 function isSame(one, other) {
-  return one.trackId === other.trackId && one.isPlaying === other.isPlaying;
+  return (
+    one.trackId === other.trackId &&
+    one.isPlaying === other.isPlaying &&
+    one.playbackRate === other.playbackRate
+  );
 }
 
 /**

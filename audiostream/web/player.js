@@ -11,7 +11,7 @@ import { Catalogue, RequestFailed, socketAddress } from "./catalogue.js";
 import { Connection } from "./connection.js";
 import { DeviceList } from "./devices.js";
 import { NowPlaying } from "./nowplaying.js";
-import { find } from "./page.js";
+import { find, quote } from "./page.js";
 import { Playback } from "./playback.js";
 import { TrackList } from "./tracklist.js";
 
@@ -21,6 +21,9 @@ const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
 const DEVICE_KEY = "audiostream.device";
 /** Attempts in a row that fail before a person is told: most interruptions are short. */
 const CALM_LOSSES = 2;
+/** Milliseconds that a notice is shown, and more for each of its letters. */
+const READING = 6_000;
+const READING_LETTER = 60;
 
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./connection.js").Data} Data */
@@ -36,17 +39,19 @@ const LINE = {
 const audio = find("audio", HTMLAudioElement);
 const nowPlaying = new NowPlaying(audio);
 const trackList = new TrackList({
-  onChosen: (track) => {
-    session?.playback.choose(track);
+  onChosen: (track, shown) => {
+    session?.playback.choose(track, shown);
     openLibrary(false);
   },
+  onShown: (tracks) => session?.playback.setShown(tracks),
   onLibrary: (tracks) => {
     session?.playback.setLibrary(tracks);
     deviceList.show();
   },
   onRequestFailed: requestFailed,
 });
-const deviceList = new DeviceList(deviceId(), {
+const ownId = deviceId();
+const deviceList = new DeviceList(ownId, {
   titleOf: (id) => session?.playback.titleOf(id) ?? "",
   onHere: () => {
     audio.muted = false;
@@ -56,11 +61,13 @@ const deviceList = new DeviceList(deviceId(), {
 
 /** @type {{ connection: Connection, playback: Playback } | null} */
 let session = null;
+/** @type {number | undefined} */
+let noticeTimer;
 
 find("sign-in-form", HTMLFormElement).addEventListener("submit", submitToken);
 find("sign-out").addEventListener("click", () => leave(""));
 find("retry").addEventListener("click", () => session?.connection.retryNow());
-find("dismiss").addEventListener("click", () => (find("notice").hidden = true));
+find("dismiss").addEventListener("click", hideNotice);
 find("browse").addEventListener("click", () => openLibrary(true));
 find("close-library").addEventListener("click", () => openLibrary(false));
 find("player").addEventListener("keydown", ({ key }) => {
@@ -115,13 +122,13 @@ function enter(token) {
   const connection = new Connection({
     url: socketAddress(),
     token,
-    deviceId: deviceId(),
+    deviceId: ownId,
     deviceName: deviceName(),
     onStatus: showLine,
     onEvent: hear,
     onRefused: (reason) => leave(refusal(reason)),
   });
-  const playback = new Playback(audio, connection, catalogue, deviceId(), {
+  const playback = new Playback(audio, connection, catalogue, ownId, {
     onChanged: update,
     onProblem: notify,
     onRecovered: withdraw,
@@ -169,8 +176,8 @@ function end() {
   ending?.playback.stop();
   nowPlaying.show(null);
   trackList.close();
-  deviceList.hide();
-  find("notice").hidden = true;
+  showDevices(null);
+  hideNotice();
 }
 
 function update() {
@@ -186,13 +193,23 @@ function update() {
  */
 function hear(event, data, id) {
   if (event === "authenticated") {
-    trackList.load();
+    trackList.refresh();
     session?.connection.tell("getDevices", { watch: true });
+    session?.connection.tell("watchLibrary");
   }
-  if (event === "devices") deviceList.show(data.devices);
-  if (event === "error" && data.event === "getDevices") return deviceList.hide();
+  if (event === "libraryUpdated") return trackList.updated(/** @type {any} */ (data));
+  if (event === "devices") showDevices(data.devices);
+  if (event === "error" && data.event === "getDevices") return showDevices(null);
+  if (event === "error" && data.event === "watchLibrary") return; // it tells of no changes
   if (event === "tokenExpiring") notify(EXPIRING);
   session?.playback.hear(event, data, id);
+}
+
+/** @param {import("./devices.js").Device[] | null} devices null where the server does not tell */
+function showDevices(devices) {
+  if (devices) deviceList.show(devices);
+  else deviceList.hide();
+  nowPlaying.setDevices(devices);
 }
 
 /**
@@ -218,23 +235,32 @@ function requestFailed(error) {
     leave(refusal(error.message));
   } else if (error.status === 404) {
     notify("That track is no longer in the library.");
-    trackList.load();
+    trackList.refresh();
   } else {
     notify(error.message);
   }
 }
 
-/** @param {string} words */
+/**
+ * Say something for a while.
+ * @param {string} words
+ */
 function notify(words) {
   const notice = find("notice");
   notice.hidden = false;
-  /** @type {HTMLElement} */ (notice.firstElementChild).textContent = words;
+  quote(/** @type {HTMLElement} */ (notice.firstElementChild), words);
+  clearTimeout(noticeTimer);
+  noticeTimer = setTimeout(hideNotice, READING + READING_LETTER * words.length);
+}
+
+function hideNotice() {
+  clearTimeout(noticeTimer);
+  find("notice").hidden = true;
 }
 
 /** @param {string} words what a person need not know any more, if it is still shown */
 function withdraw(words) {
-  const notice = find("notice");
-  if (notice.firstElementChild?.textContent === words) notice.hidden = true;
+  if (find("notice").firstElementChild?.textContent === words) hideNotice();
 }
 
 /** @param {string} problem why there is no signing in, empty for no problem */
@@ -251,14 +277,24 @@ function refusal(reason) {
   return `The server refused the sign-in: ${reason || "the token is not valid"}.`;
 }
 
-/** @returns {string} this tab's own id: it survives a reload, and is no other tab's */
+/**
+ * This tab's own id: it survives a reload, and is no other tab's. A tab that is duplicated, or
+ * opened from another, begins with a copy of the other's storage; so the id is only in there while
+ * its page is not shown.
+ * @returns {string}
+ */
 function deviceId() {
   const known = sessionStorage.getItem(DEVICE_KEY);
-  if (known) return known;
   // randomUUID is missing where the page came over plain http from another machine.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  sessionStorage.setItem(DEVICE_KEY, id);
+  const id = known ?? Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const take = () => sessionStorage.removeItem(DEVICE_KEY);
+  const leaveThere = () => sessionStorage.setItem(DEVICE_KEY, id);
+  take();
+  addEventListener("pagehide", leaveThere);
+  addEventListener("pageshow", take);
+  document.addEventListener("freeze", leaveThere);
+  document.addEventListener("resume", take);
   return id;
 }
 

@@ -2,26 +2,32 @@
 /**
  * The list of tracks, its search, and what stands there when there are none.
  *
- * Here: asking the catalogue and showing the answer. Not here: what choosing a track does
- * (playback.js), the requests themselves (catalogue.js).
+ * Here: asking the catalogue, and what the answer means to a person. Not here: what choosing a
+ * track does (playback.js), the requests themselves (catalogue.js), the rows (rows.js).
  */
 
-import { coverAddress, RequestFailed } from "./catalogue.js";
-import { hueOf } from "./cover.js";
-import { clock, counted, find } from "./page.js";
+import { RequestFailed } from "./catalogue.js";
+import { counted, find, quote } from "./page.js";
+import { Rows } from "./rows.js";
 
-/** Rows that are added at a time: a long list must not delay the first of them. */
-const ROWS = 200;
 /** Milliseconds without a key before a search starts. */
 const TYPING_PAUSE = 180;
+/** Milliseconds between two requests that nobody has asked for. */
+const REFRESH_PAUSE = 1_000;
+/** Milliseconds before the next look at a library that is being read, or has nothing in it. */
+const NEXT_LOOK = 4_000;
+const BAD_REQUEST = 400;
+/** From here on it is not the request: too many of them, or a server that cannot answer now. */
+const TOO_MANY = 429;
 
 /** @typedef {import("./catalogue.js").Track} Track */
 /** @typedef {import("./catalogue.js").Catalogue} Catalogue */
 
 /**
  * @typedef {object} Hooks
- * @property {(track: Track) => void} onChosen
+ * @property {(track: Track, shown: Track[]) => void} onChosen one of the tracks that are shown
  * @property {(tracks: Track[]) => void} onLibrary the whole library, whenever it was read
+ * @property {(tracks: Track[]) => void} onShown what the list shows from now on
  * @property {(error: RequestFailed) => void} onRequestFailed
  */
 
@@ -29,22 +35,32 @@ export class TrackList {
   #hooks;
   /** @type {Catalogue | null} */
   #catalogue = null;
-  /** @type {Track[]} */
-  #tracks = [];
-  /** @type {string | null} */
-  #current = null;
-  #isPlaying = false;
-  #shown = "";
   #request = new AbortController();
+  /** When the latest request was made (performance.now), and the query that is shown. */
+  #asked = -Infinity;
+  /** @type {string | undefined} */
+  #query;
   /** @type {number | undefined} */
   #typing;
-  #list = find("tracks", HTMLUListElement);
-  #more = find("more", HTMLButtonElement);
+  /** @type {number | undefined} */
+  #refreshing;
+  #isLoading = false;
+  /** Whether the library may have changed since it was read as a whole. */
+  #isStale = true;
+  /** Whether it has changed since the latest request. */
+  #hasChanged = false;
+  /** What is shown, and what the server has told since it was asked for. */
+  /** @type {import("./catalogue.js").Found | null} */
+  #found = null;
+  /** @type {{ version: string, isScanning: boolean } | null} */
+  #told = null;
+  #rows;
   #search = find("search", HTMLInputElement);
 
   /** @param {Hooks} hooks */
   constructor(hooks) {
     this.#hooks = hooks;
+    this.#rows = new Rows((track) => hooks.onChosen(track, this.#rows.tracks));
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.load(), TYPING_PAUSE);
@@ -54,12 +70,6 @@ export class TrackList {
       this.load();
     });
     find("again").addEventListener("click", () => this.load());
-    this.#list.addEventListener("click", (event) => this.#choose(event));
-    this.#list.addEventListener("keydown", (event) => this.#walk(event));
-    this.#more.addEventListener("click", () => this.#addRows());
-    new IntersectionObserver(([seen]) => {
-      if (seen.isIntersecting) this.#addRows();
-    }).observe(this.#more);
   }
 
   /**
@@ -68,6 +78,9 @@ export class TrackList {
    */
   open(catalogue) {
     this.#catalogue = catalogue;
+    this.#isStale = true;
+    this.#hasChanged = false;
+    this.#found = null;
     this.#search.value = "";
     find("count").textContent = "";
     find("empty").hidden = true;
@@ -76,31 +89,59 @@ export class TrackList {
   /** Forget everything. */
   close() {
     clearTimeout(this.#typing);
+    clearTimeout(this.#refreshing);
     this.#request.abort();
+    this.#isLoading = false;
     this.#catalogue = null;
-    this.#tracks = [];
-    this.#shown = "";
-    this.#list.replaceChildren();
+    this.#query = undefined;
+    this.#rows.show([], "top");
   }
 
   /** Ask again, with what stands in the search box. */
   async load() {
     clearTimeout(this.#typing);
+    clearTimeout(this.#refreshing);
     this.#request.abort();
     this.#request = new AbortController();
-    const query = this.#search.value.trim();
+    const { signal } = this.#request;
+    this.#asked = performance.now();
+    this.#isLoading = true;
+    this.#hasChanged = false;
+    this.#told = null;
     try {
-      const tracks = await this.#catalogue?.list(query, this.#request.signal);
-      if (tracks) this.#show(tracks, query);
+      await this.#load(this.#search.value.trim(), signal);
     } catch (error) {
-      if (error instanceof RequestFailed) this.#hooks.onRequestFailed(error);
+      if (error instanceof RequestFailed) this.#failed(error);
       else if (/** @type {Error} */ (error).name !== "AbortError") throw error;
     }
+    if (signal.aborted) return;
+    this.#isLoading = false;
+    if (this.#hasChanged || this.#isOld()) this.refresh();
+  }
+
+  /**
+   * The library may have changed: ask again, but not while the latest answer is on its way, and not
+   * each time while it changes all the time.
+   */
+  refresh() {
+    this.#isStale = true;
+    this.#hasChanged = this.#isLoading;
+    if (this.#isLoading) return;
+    this.#loadIn(Math.max(0, this.#asked + REFRESH_PAUSE - performance.now()));
+  }
+
+  /**
+   * The server tells which library it has.
+   * @param {{ version: string, isScanning: boolean }} told
+   */
+  updated(told) {
+    this.#told = told;
+    if (!this.#isLoading && this.#isOld()) this.refresh();
   }
 
   /** Say that the tracks could not be read at all. */
   fail() {
-    if (this.#tracks.length) return;
+    if (this.#rows.tracks.length) return;
     this.#explain("The library is out of reach", "It appears here once the server answers.");
   }
 
@@ -110,37 +151,77 @@ export class TrackList {
    * @param {boolean} isPlaying
    */
   mark(id, isPlaying) {
-    if (id === this.#current && isPlaying === this.#isPlaying) return;
-    this.#current = id;
-    this.#isPlaying = isPlaying;
-    for (const row of this.#list.querySelectorAll("button")) this.#markRow(row);
+    this.#rows.mark(id, isPlaying);
   }
 
   /**
-   * @param {Track[]} tracks
    * @param {string} query
+   * @param {AbortSignal} signal
    */
-  #show(tracks, query) {
-    this.#tracks = tracks;
-    if (!query) this.#hooks.onLibrary(tracks);
-    this.#showCount(tracks.length, query);
-    const shown = JSON.stringify([query, tracks.map(({ streamUrl, ...rest }) => rest)]);
-    if (shown === this.#shown) return; // keep the place and the focus
-    this.#shown = shown;
-    this.#list.replaceChildren();
-    this.#addRows();
+  async #load(query, signal) {
+    const catalogue = this.#catalogue;
+    if (!catalogue) return;
+    const found = await catalogue.list(query, signal);
+    this.#show(found, query);
+    if (query && !this.#isStale) return;
+    const all = query ? await catalogue.list("", signal) : found;
+    this.#isStale = this.#hasChanged;
+    this.#hooks.onLibrary(all.tracks);
+  }
+
+  /** Whether the server has told of another library than the one that is shown. */
+  #isOld() {
+    const [told, found] = [this.#told, this.#found];
+    if (!told || !found) return false;
+    return told.version !== found.version || told.isScanning !== found.isScanning;
+  }
+
+  /** @param {number} delay milliseconds */
+  #loadIn(delay) {
+    clearTimeout(this.#refreshing);
+    this.#refreshing = setTimeout(() => this.load(), delay);
+  }
+
+  /** @param {RequestFailed} error */
+  #failed(error) {
+    if (error.status >= TOO_MANY) this.#loadIn(NEXT_LOOK);
+    if (error.status !== BAD_REQUEST) return this.#hooks.onRequestFailed(error);
+    this.#query = undefined;
+    this.#rows.show([], "top");
+    find("count").textContent = "";
+    this.#explain("That is too much to search for", "Up to 16 words and 200 characters, please.");
   }
 
   /**
-   * @param {number} count
+   * @param {import("./catalogue.js").Found} found
    * @param {string} query
    */
-  #showCount(count, query) {
-    find("count").textContent = counted(count, "track");
-    find("empty").hidden = count > 0;
-    if (count > 0) return;
-    if (query) this.#explain(`Nothing matches “${query}”`, "Try a title, an artist or an album.");
-    else this.#explain("No audio yet", "Put audio files into the server’s media folder.");
+  #show(found, query) {
+    const { tracks, isScanning } = found;
+    this.#found = found;
+    const count = counted(tracks.length, "track");
+    find("count").textContent = isScanning && tracks.length ? `${count} so far` : count;
+    find("empty").hidden = tracks.length > 0;
+    if (!tracks.length) this.#explainNone(query, isScanning);
+    this.#rows.show(tracks, query === this.#query ? "same" : "top");
+    this.#query = query;
+    this.#hooks.onShown(tracks);
+    if (isScanning || (!query && !tracks.length)) this.#loadIn(NEXT_LOOK);
+  }
+
+  /**
+   * @param {string} query
+   * @param {boolean} isScanning
+   */
+  #explainNone(query, isScanning) {
+    if (isScanning) {
+      this.#explain("Reading the library…", "Tracks appear here as soon as they are found.");
+    } else if (query) {
+      this.#explain(`Nothing matches “${query}”`, "Try a title, an artist or an album.");
+    } else {
+      const advice = "Put audio files into the server’s media folder, and they appear here.";
+      this.#explain("No audio yet", advice);
+    }
   }
 
   /**
@@ -151,92 +232,7 @@ export class TrackList {
     const empty = find("empty");
     empty.hidden = false;
     find("again").hidden = this.#search.value !== "";
-    /** @type {HTMLElement} */ (empty.querySelector("h2")).textContent = title;
+    quote(/** @type {HTMLElement} */ (empty.querySelector("h2")), title);
     /** @type {HTMLElement} */ (empty.querySelector("p")).textContent = advice;
   }
-
-  #addRows() {
-    const from = this.#list.childElementCount;
-    const rows = this.#tracks.slice(from, from + ROWS).map((track) => this.#row(track));
-    this.#list.append(...rows);
-    this.#more.hidden = from + rows.length >= this.#tracks.length;
-  }
-
-  /** @param {Track} track */
-  #row(track) {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.dataset.id = track.id;
-    button.append(
-      mark(track),
-      part("title", track.title),
-      part("artist", track.artist ?? ""),
-      part("album", track.album ?? ""),
-      part("duration", track.duration === undefined ? "" : clock(track.duration)),
-    );
-    this.#markRow(button);
-    item.append(button);
-    return item;
-  }
-
-  /** @param {HTMLButtonElement} row */
-  #markRow(row) {
-    const isCurrent = row.dataset.id === this.#current;
-    if (isCurrent) row.setAttribute("aria-current", "true");
-    else row.removeAttribute("aria-current");
-    row.dataset.playing = String(isCurrent && this.#isPlaying);
-  }
-
-  /** @param {Event} event */
-  #choose(event) {
-    const button = /** @type {Element} */ (event.target).closest("button");
-    const track = this.#tracks.find(({ id }) => id === button?.dataset.id);
-    if (track) this.#hooks.onChosen(track);
-  }
-
-  /**
-   * The arrow keys go from row to row.
-   * @param {KeyboardEvent} event
-   */
-  #walk(event) {
-    const item = /** @type {Element} */ (event.target).closest("li");
-    const list = this.#list;
-    const goal = {
-      ArrowDown: item?.nextElementSibling,
-      ArrowUp: item?.previousElementSibling,
-      Home: list.firstElementChild,
-      End: list.lastElementChild,
-    }[event.key];
-    if (!goal) return;
-    event.preventDefault();
-    goal.querySelector("button")?.focus();
-  }
-}
-
-/**
- * @param {string} name
- * @param {string} text
- */
-function part(name, text) {
-  const span = document.createElement("span");
-  span.className = name;
-  span.textContent = text;
-  return span;
-}
-
-/**
- * The tile in front of a title: the picture, and bars that move while it plays.
- * @param {Track} track
- */
-function mark(track) {
-  const tile = part("tile", "");
-  tile.style.setProperty("--hue", String(hueOf(track)));
-  const picture = new Image();
-  picture.loading = "lazy";
-  picture.alt = "";
-  picture.addEventListener("error", () => picture.remove()); // the hue is there
-  picture.src = coverAddress(track);
-  tile.append(picture, part("bar", ""), part("bar", ""), part("bar", ""));
-  return tile;
 }

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "sample_media"
 NPM_INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--silent")
+ENGINES = (Chromium.name, Firefox.name)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -53,15 +54,31 @@ async def browser() -> AsyncIterator[Browser]:
         yield browser
 
 
-@pytest.fixture(params=["chromium", "firefox"])
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
-    """Each browser in turn."""
-    if request.param == "firefox":
-        async with firefox(program("firefox-esr"), tmp_path / "profile") as bidi:
+@asynccontextmanager
+async def started(name: str, profile: Path) -> AsyncIterator[Engine]:
+    """A browser by its name; ``profile`` is a folder that it makes, if it needs one."""
+    if name == Firefox.name:
+        async with firefox(program("firefox-esr"), profile) as bidi:
             yield Firefox(bidi)
     else:
         async with chromium() as browser:
             yield Chromium(browser)
+
+
+@pytest.fixture(params=ENGINES)
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    """Each browser in turn."""
+    async with started(request.param, tmp_path / "profile") as engine:
+        yield engine
+
+
+@pytest.fixture
+async def engines(tmp_path: Path) -> AsyncIterator[list[Engine]]:
+    """All browsers at once, for tests that have to wait long."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(started(name, tmp_path / "profile")) for name in ENGINES
+        ]
 
 
 @pytest.fixture(scope="session")

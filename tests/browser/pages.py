@@ -103,6 +103,11 @@ Object.assign(window, { io, named, connect, Manager, Socket, next, wait, token }
 """A page with nothing but the client, for tests that try its parts."""
 
 
+def html(source: str, client: str = CLIENT) -> str:
+    """A whole page, with ``client`` for the package ``socket.io-client``."""
+    return HEAD % client + source
+
+
 async def serve(
     context: BrowserContext, origin: str, client: str, node_modules: Path | None
 ) -> None:
@@ -114,7 +119,7 @@ async def serve(
             await route.fulfill(path=node_modules / PACKAGE, content_type="text/javascript")
         else:
             source = {"/spec.html": SPECIFICATION, "/bench.html": WORKBENCH}[path]
-            await route.fulfill(body=HEAD % client + source, content_type="text/html")
+            await route.fulfill(body=html(source, client), content_type="text/html")
 
     for path in ("/spec.html", "/bench.html", BUNDLE):
         await context.route(origin + path, answer)

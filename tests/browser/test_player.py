@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
 from ..conftest import Launch, ServerProcess
@@ -18,6 +21,7 @@ Token = Callable[..., str]
 PICTURE = Path(__file__).parent / "player.png"
 PATIENCE = 15.0
 POSITION = "document.getElementById('audio').currentTime"
+RATE = "document.getElementById('audio').playbackRate"
 PAUSED = "document.getElementById('audio').paused"
 
 
@@ -145,6 +149,8 @@ VIEWS = {
     "light": Seen(),
     "dark": Seen(scheme="dark"),
     "phone": Seen(width=360, height=740),
+    "dark phone": Seen(width=360, height=740, scheme="dark"),
+    "phone on its side": Seen(width=844, height=390),
     "kiosk": Seen("?kiosk=1", 1024, 600),
     "dark kiosk": Seen("?kiosk=1", 800, 480, "dark"),
 }
@@ -162,8 +168,13 @@ async def test_everybody_can_use_it(
     page = await context.new_page()
     await page.goto(f"{server.url}/{query}")
     assert await violations(page, axe) == []
-    await page.goto(f"{server.url}/{query}#token={token('demo')}")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Paste a token first")
+    assert await violations(page, axe) == []
+    await page.goto(f"{server.url}/{query}#token={token('demo', 55)}")
     await expect(page.get_by_text("Connected")).to_be_attached()
+    await expect(page.locator("#notice")).to_contain_text("ends within a minute")
+    assert await violations(page, axe) == []
     if query:
         await page.get_by_role("button", name="Choose a track").click()
         await expect(page.locator("#tracks li")).to_have_count(6)
@@ -173,17 +184,19 @@ async def test_everybody_can_use_it(
     if not query:
         await page.locator("#devices-count").click()
     assert await violations(page, axe) == []
+    await page.evaluate("away.hidden = false")
+    assert await violations(page, axe) == []
+    if not query:
+        await page.get_by_label("Search title, artist, album").fill("no such thing")
+        await expect(page.get_by_text("Nothing matches")).to_be_visible()
+        assert await violations(page, axe) == []
 
 
 async def violations(page: Page, axe: str) -> list[str]:
-    """What axe finds serious or critical."""
+    """What axe finds, serious or not."""
     await page.evaluate(axe)
     found = await page.evaluate("axe.run().then((result) => result.violations)")
-    return [
-        f"{each['id']}: {each['nodes'][0]['html']}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-    ]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
 
 
 async def test_tracks_show_their_pictures(signed_in: Page) -> None:
@@ -230,6 +243,9 @@ async def test_the_keyboard_is_enough(signed_in: Page) -> None:
     await becomes(signed_in, f"{POSITION} > {before} + 4")
     await signed_in.keyboard.press("Space")
     await becomes(signed_in, PAUSED)
+    await signed_in.get_by_label("Search title, artist, album").fill("")
+    await expect(signed_in.locator("#tracks li")).to_have_count(6)
+    await signed_in.evaluate("document.activeElement.blur()")
     await signed_in.keyboard.press("Shift+ArrowRight")
     await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
 
@@ -334,3 +350,35 @@ async def test_the_picture(signed_in: Page, tmp_path: Path) -> None:
     assert picture.startswith(b"\x89PNG")
     if "UPDATE_PICTURE" in os.environ:
         PICTURE.write_bytes(picture)
+
+
+async def test_a_speed_stays_at_the_next_track_of_the_album_and_no_further(
+    page: Page, launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    albums = {"Chapter 1": "Book", "Chapter 2": "Book", "Song": "Songs"}
+    sample = min(SAMPLES.rglob("*.*"), key=lambda path: path.suffix != ".mp3")
+    entries = []
+    for title, album in albums.items():
+        shutil.copy(sample, books / f"{title}{sample.suffix}")
+        url = f"{title}{sample.suffix}"
+        entries.append({"id": title, "audioUrl": url, "title": title, "album": album})
+    (books / "tracks.json").write_text(json.dumps(entries))
+    server = launch("--media", str(books))
+    server.wait_for_log("the library has 3 tracks")
+    await page.goto(f"{server.url}/#token={token('demo')}")
+    await choose(page, "Chapter 1")
+    await plays(page)
+    headers = {"Authorization": f"Bearer {token('demo')}"}
+    async with ClientSession(server.url, headers=headers) as session:
+        faster = {"currentTime": 1, "isPlaying": True, "playbackRate": 1.5}
+        await session.post("/tracks/update-state/Chapter 1", json=faster)
+        await becomes(page, f"{RATE} === 1.5")
+        for title, rate in (("Chapter 2", 1.5), ("Song", 1)):
+            await choose(page, title)
+            await plays(page)
+            assert await page.evaluate(RATE) == rate
+            async with session.get("/tracks/current-state") as answer:
+                state = await answer.json()
+            assert (state["trackId"], state["playbackRate"]) == (title, rate)

@@ -784,9 +784,10 @@ function isSame(one, other) {
  * @param {State} state
  * @param {Heard} heard
  */
-function isAt({ trackId, isPlaying, currentTime }, heard) {
+function isAt({ trackId, isPlaying, currentTime, playbackRate }, heard) {
   const isNear = Math.abs(heard.position - currentTime) <= TOLERANCE;
-  return isPlaying && trackId === heard.trackId && isNear;
+  const isFollowed = trackId === heard.trackId && playbackRate === heard.playbackRate;
+  return isPlaying && isFollowed && isNear;
 }
 
 /**

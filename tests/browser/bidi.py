@@ -28,6 +28,8 @@ END_TIMEOUT = 10.0
 PREFERENCES: Mapping[str, bool | int | str] = {
     "media.autoplay.default": 0,
     "media.autoplay.blocking_policy": 0,
+    "media.cache_readahead_limit": 15,  # seconds; else outages have to last for minutes
+    "media.cache_resume_threshold": 10,
     "media.block-autoplay-until-in-foreground": False,
     "media.volume_scale": "0.0",
     "network.dns.disabled": True,  # this machine is called by its address, and nothing else is

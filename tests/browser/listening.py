@@ -32,8 +32,8 @@ RECORD = """(() => {
 SOUNDING = 0.5
 """The share of real time by which a position advances at least where there is sound."""
 CHOOSE = """(() => {
-  const rows = [...document.querySelectorAll("#tracks li")];
-  rows.find((row) => row.textContent.includes(%s)).querySelector("button").click();
+  const parts = [...document.querySelectorAll("#tracks li *")];
+  parts.find(({ textContent }) => textContent === %s).click();
 })()"""
 
 

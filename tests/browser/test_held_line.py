@@ -259,7 +259,7 @@ async def test_a_seek_that_cannot_be_loaded_is_not_the_end_of_the_track(
 
 async def silent(site: Site) -> float:
     """Wait until the page is silent; where it is then, in seconds."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(120):
         while True:
             everything = await heard(site.tab)
             last = everything.stretches()[-1]

@@ -202,6 +202,9 @@ async def test_a_tab_that_is_opened_from_another_is_a_device_of_its_own(
     )
     await tab.click("header h1")
     await wait_for(tab, f"{devices} === '2 devices'")
+    rows = "[...document.querySelectorAll('#devices-list li')].map((row) => row.textContent)"
+    names = await tab.evaluate(rows)
+    assert len([name for name in names if name.startswith("This tab")]) == 1, names
     await tab.evaluate("window.copy.close() ?? null")
     await wait_for(tab, f"{devices} === '1 device'")
 

@@ -1,6 +1,8 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests
+# make test-long  the outages of the browser tests in all their kinds and lengths, 20 minutes
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
+# make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
 # make bench  beside nginx, Node and others, under five minutes (ROUNDS; tests/bench/README.md)
 # make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
@@ -19,7 +21,7 @@ YARDSTICKS := tests/bench/yardsticks
 comma := ,
 empty :=
 
-.PHONY: run test lint format fuzz soak bench clean
+.PHONY: run test test-long soak-page lint format fuzz soak bench clean
 
 run: $(VENV)/run.stamp .jwt-secret
 	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
@@ -28,9 +30,15 @@ run: $(VENV)/run.stamp .jwt-secret
 	exec $(BIN)/python -m audiostream
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report= --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --cov --cov-report= --numprocesses 3 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
+
+test-long: $(VENV)/test.stamp
+	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_held_line.py tests/browser/test_bad_network.py
+
+soak-page: $(VENV)/test.stamp
+	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check

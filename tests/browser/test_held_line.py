@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,6 +36,11 @@ SLACK = 5.0
 BACK = 5.0
 """Seconds in which sound is back after the line is."""
 LINE = "document.getElementById('line').textContent.trim()"
+LONG = pytest.mark.skipif(
+    "AUDIOSTREAM_LONG_TESTS" not in os.environ,
+    reason="it takes minutes: make test-long runs it",
+)
+"""Of a case that differs from one that is always run in its length or its kind of outage alone."""
 TITLE = "document.getElementById('now-title').textContent"
 
 
@@ -149,7 +155,9 @@ async def start(
         await session.close()
 
 
-@pytest.mark.parametrize("seconds", [12, 20, 45])
+@pytest.mark.parametrize(
+    "seconds", [12, pytest.param(20, marks=LONG), pytest.param(45, marks=LONG)]
+)
 async def test_a_page_that_plays_on_through_a_held_line_keeps_its_place(
     start: Start, seconds: int
 ) -> None:
@@ -177,7 +185,10 @@ async def test_a_page_notices_a_dead_line_within_ten_seconds(start: Start) -> No
     assert (await heard(site.tab)).now.at - began < NOTICED + 1
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.REFUSE, Mode.CUT])
+@pytest.mark.parametrize(
+    "mode",
+    [Mode.HOLD, pytest.param(Mode.REFUSE, marks=LONG), pytest.param(Mode.CUT, marks=LONG)],
+)
 async def test_a_track_that_begins_while_the_line_is_down_sounds_when_it_is_back(
     start: Start, mode: Mode
 ) -> None:
@@ -195,7 +206,7 @@ async def test_a_track_that_begins_while_the_line_is_down_sounds_when_it_is_back
     await site.agrees()
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.CUT])
+@pytest.mark.parametrize("mode", [Mode.HOLD, pytest.param(Mode.CUT, marks=LONG)])
 async def test_a_track_that_a_person_chooses_while_the_line_is_down_sounds_when_it_is_back(
     start: Start, mode: Mode
 ) -> None:
@@ -214,7 +225,7 @@ async def test_a_track_that_a_person_chooses_while_the_line_is_down_sounds_when_
     assert (state["trackId"], state["isPlaying"]) == ("b", True)
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.CUT])
+@pytest.mark.parametrize("mode", [Mode.HOLD, pytest.param(Mode.CUT, marks=LONG)])
 async def test_a_buffer_that_runs_dry_goes_on_where_the_sound_stopped(
     start: Start, mode: Mode
 ) -> None:
@@ -237,7 +248,7 @@ async def test_a_buffer_that_runs_dry_goes_on_where_the_sound_stopped(
     await site.agrees()
 
 
-@pytest.mark.parametrize("mode", [Mode.HOLD, Mode.CUT])
+@pytest.mark.parametrize("mode", [Mode.HOLD, pytest.param(Mode.CUT, marks=LONG)])
 async def test_a_seek_that_cannot_be_loaded_is_not_the_end_of_the_track(
     start: Start, mode: Mode
 ) -> None:

@@ -1,5 +1,5 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
-# make test   lint, types and all tests
+# make test   lint, types and all tests; most of them wait, the browsers' longest, so they come first
 # make test-long  the outages of the browser tests in all their kinds and lengths, 20 minutes
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
@@ -30,7 +30,8 @@ run: $(VENV)/run.stamp .jwt-secret
 	exec $(BIN)/python -m audiostream
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report= --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest tests/browser tests --cov --cov-report= --numprocesses 4 \
+		--dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 

@@ -23,6 +23,7 @@ KEYS = {
     "Escape": "\ue00c",
     "Space": " ",
     "Tab": "\ue004",
+    "End": "\ue010",
     "ArrowLeft": "\ue012",
     "ArrowUp": "\ue013",
     "ArrowRight": "\ue014",

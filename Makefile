@@ -5,14 +5,14 @@
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
 # make bench  beside nginx, Node and others, under five minutes (ROUNDS; tests/bench/README.md)
-# make lint   ruff and mypy alone      make format   let ruff rewrite      make clean
+# make lint   ruff, mypy and import-linter alone      make format   let ruff rewrite      make clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := allowance codings errors folders frames library manifest messages playback registry search settings \
-	store tokens
+CORE := errors rate_limit settings auth/access_tokens library/folders library/library library/manifest library/search \
+	playback/* protocol/* rooms/* api/content_coding storage/playback_store websocket/frames
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
@@ -45,6 +45,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix

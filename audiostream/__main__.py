@@ -22,14 +22,16 @@ from typing import cast
 from aiohttp import web
 from aiohttp.log import access_logger
 
-from . import __version__, store, systemd
+from . import __version__
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
-from .keys import RESCAN
-from .listening_sockets import BACKLOG, ListeningSockets, listen
-from .logs import AccessLogger, JsonFormatter, PlainFormatter, Tame
+from .ops import systemd
+from .ops.listening_sockets import BACKLOG, ListeningSockets, listen
+from .ops.logging import AccessLogger, JsonFormatter, PlainFormatter, Tame
+from .services import RESCAN
 from .settings import Settings, state_file
-from .shortcut import Desk, Shortcut
+from .storage import playback_store as store
+from .streaming.fastpath.protocol import Desk, Shortcut
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that requests under way may still take at a stop; aiohttp waits up to twice as long."""

@@ -24,16 +24,20 @@ from typing import TYPE_CHECKING, Any
 import aiohttp_cors
 from aiohttp import web
 
-from . import covers, gateway, pages, rest, streaming
-from .allowance import Allowances
-from .answers import ANSWERS, PATIENCE, Answers, send_in_pieces
-from .arrivals import Arrivals
+from .api import artwork as covers
+from .api import pages
+from .api import routes as rest
+from .api.responses import ANSWERS, PATIENCE, Answers, send_in_pieces
+from .auth.access_tokens import Tokens
+from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
-from .cookies import SessionCookie
-from .descriptors import Descriptors
 from .errors import TrackNotFound
-from .keeper import Keeper
-from .keys import (
+from .library.library import Library, ScanProgress
+from .ops.proxies import PROXIES, Proxies, note_client
+from .rate_limit import Allowances
+from .rooms.library_watch import LibraryWatch
+from .rooms.registry import Registry
+from .services import (
     CLOCK,
     FILES,
     KEEPER,
@@ -48,18 +52,18 @@ from .keys import (
     WAITING,
     WALL_CLOCK,
 )
-from .library import Library, ScanProgress
-from .library_watch import LibraryWatch
-from .proxies import PROXIES, Proxies, note_client
-from .registry import Registry
 from .settings import Settings
-from .shipments import Listeners
-from .sockets import Turn
-from .store import ScanCache, Store
-from .tokens import Tokens
+from .storage.playback_store import ScanCache, Store
+from .storage.saver import Keeper
+from .streaming import response as streaming
+from .streaming.open_files import Descriptors
+from .streaming.transfer import Listeners
+from .websocket import gateway
+from .websocket.arrivals import Arrivals
+from .websocket.sockets import Turn
 
 if TYPE_CHECKING:
-    from .socketio_gateway import Endpoint
+    from .socketio.gateway import Endpoint
 
 FILE_THREADS = 8
 """Threads that wait for the disk, apart from those that anything else waits on."""
@@ -214,7 +218,7 @@ class LateEndpoint:
     async def _load(self) -> Endpoint:
         async with self._loading:
             if self._endpoint is None:
-                name = f"{__package__}.socketio_gateway"
+                name = f"{__package__}.socketio.gateway"
                 module = await asyncio.to_thread(importlib.import_module, name)
                 self._endpoint = module.Endpoint(self._app)
             return self._endpoint

@@ -24,12 +24,11 @@ from aiohttp.test_utils import TestClient
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
-from audiostream.keys import LIBRARY
-
-from .proxy import Mode, Proxy
+from audiostream.services import LIBRARY
+from tests.support.proxy import Mode, Proxy
 
 if TYPE_CHECKING:
-    from .live import Live
+    from tests.support.live import Live
 
 SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
@@ -130,7 +129,7 @@ def live(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Live]]
     """The real runner in this process: ``async with live(**changed_settings) as server``."""
     from dataclasses import replace
 
-    from .live import run_live
+    from tests.support.live import run_live
 
     return lambda **changes: run_live(replace(settings, **changes))
 

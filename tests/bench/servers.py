@@ -22,7 +22,7 @@ from string import Template
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from audiostream.tokens import Tokens
+from audiostream.auth.access_tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 YARDSTICKS = Path(__file__).parent / "yardsticks"

@@ -30,10 +30,10 @@ from typing import Any
 from aiohttp import ClientSession
 from playwright.async_api import async_playwright
 
-from audiostream.tokens import Tokens
+from audiostream.auth.access_tokens import Tokens
+from tests.support.proxy import Mode, Proxy
 
 from ..conftest import SECRET, ServerProcess
-from ..proxy import Mode, Proxy
 from .bidi import firefox
 from .conftest import CHROMIUM, FLAGS
 from .engines import Chromium, Engine, Firefox, Tab, wait_for

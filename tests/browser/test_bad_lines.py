@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from tests.support.proxy import Mode, Proxy
+from tests.support.ws_client import Peer, connect
+
 from ..conftest import Launch, ProxyTo, ServerProcess, write_wav
-from ..peer import Peer, connect
-from ..proxy import Mode, Proxy
 from . import pages
 from .engines import Engine, Tab, wait_for
 

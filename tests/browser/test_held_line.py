@@ -15,8 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.proxy import Mode, Proxy
+
 from ..conftest import Launch, ProxyTo, ServerProcess, write_wav
-from ..proxy import Mode, Proxy
 from .bad_network import write_loud
 from .engines import Engine, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute

@@ -9,11 +9,10 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
-from audiostream import messages
 from audiostream.errors import AudiostreamError
-from audiostream.frames import Closing, FrameReader, Message
-from audiostream.messages import GetCurrentState, Labels, PlayTrack, Report, SetState
-from audiostream.streaming import (
+from audiostream.protocol import messages
+from audiostream.protocol.messages import GetCurrentState, Labels, PlayTrack, Report, SetState
+from audiostream.streaming.response import (
     Decision,
     NotModified,
     Part,
@@ -23,6 +22,7 @@ from audiostream.streaming import (
     WholeFile,
     decide,
 )
+from audiostream.websocket.frames import Closing, FrameReader, Message
 
 FIELDS = (
     "If-Match",

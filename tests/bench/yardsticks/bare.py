@@ -13,8 +13,8 @@ import sys
 from json.scanner import make_scanner
 from typing import cast
 
-from audiostream.arrivals import Arrivals
-from audiostream.frames import text_frame
+from audiostream.websocket.arrivals import Arrivals
+from audiostream.websocket.frames import text_frame
 
 ANSWER = text_frame("x" * 470)
 ARRIVALS = Arrivals()

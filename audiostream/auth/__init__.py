@@ -1,0 +1,1 @@
+"""Access tokens, stream tickets, session cookies."""

@@ -1,0 +1,1 @@
+"""Audio files of the media folder: scan, tags, search, manifest."""

@@ -1,0 +1,1 @@
+"""The playback rules: pure functions on frozen values."""

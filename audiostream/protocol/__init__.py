@@ -1,0 +1,1 @@
+"""JSON events in and out of the commands and states of ``playback``."""

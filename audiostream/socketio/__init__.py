@@ -1,0 +1,1 @@
+"""Socket.IO clients in the same rooms. Needs the ``socketio`` extra."""

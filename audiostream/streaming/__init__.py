@@ -1,0 +1,1 @@
+"""Audio with HTTP Range (RFC 9110 §14)."""

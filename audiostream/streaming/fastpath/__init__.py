@@ -1,0 +1,1 @@
+"""Plain range requests answered before aiohttp's request cycle. Optional."""

@@ -1,0 +1,108 @@
+"""A user's room on a fake clock, so that the playback rules can be played as scenes.
+
+Devices are called by name. ``heard`` empties a device's ear and answers what it was told since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from audiostream.playback.rules import SYNC_TOLERANCE
+from audiostream.protocol.messages import (
+    GetCurrentState,
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+    StateView,
+)
+from audiostream.rooms.registry import Device, Registry, Room
+from tests.support.fakes import Ear, FakeClock, Shelf
+
+USER = "ada"
+FOUR_HERTZ = 0.25
+
+
+@dataclass
+class Scene:
+    """One user's devices, talking to the real registry and the real rules."""
+
+    tolerance: float = SYNC_TOLERANCE
+    clock: FakeClock = field(default_factory=FakeClock)
+    shelf: Shelf = field(default_factory=Shelf)
+
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.shelf, self.clock, self.tolerance)
+        self.devices: dict[str, Device] = {}
+        self.ears: dict[str, Ear] = {}
+
+    @property
+    def room(self) -> Room:
+        return self.registry.room(USER)
+
+    @property
+    def position(self) -> float:
+        return self.room.state.position_at(self.clock.now)
+
+    def connect(self, *names: str) -> None:
+        for name in names:
+            self.ears[name] = Ear()
+            self.devices[name] = self.registry.connect(USER, self.ears[name], name)
+
+    def disconnect(self, name: str) -> None:
+        self.registry.disconnect(USER, self.devices.pop(name))
+
+    def play(
+        self, name: str | None, track: str = "song", at: float | None = None, **more: Any
+    ) -> StateView:
+        return self.room.perform(PlayTrack(track, at, **more), self._device(name))
+
+    def pause(
+        self, name: str | None, track: str = "song", at: float | None = None, **more: Any
+    ) -> StateView:
+        return self.room.perform(PauseTrack(track, at, **more), self._device(name))
+
+    def set(self, at: float, playing: bool, track: str = "song") -> StateView:
+        return self.room.perform(SetState(track, at, playing))
+
+    def report(
+        self, name: str, at: float, playing: bool = True, track: str = "song", **more: Any
+    ) -> StateView:
+        return self.room.perform(Report(track, at, playing, **more), self.devices[name])
+
+    def ask(self, name: str) -> StateView:
+        return self.room.perform(GetCurrentState(), self.devices[name])
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass as the server does: it looks after its rooms every second."""
+        whole, rest = divmod(seconds, 1.0)
+        for _ in range(int(whole)):
+            self.clock.advance(1.0)
+            self.registry.settle()
+        self.clock.advance(rest)
+
+    def listen(self, seconds: float, **offsets: float) -> None:
+        """Let the named devices report at 4 Hz, each ``offset`` seconds off the state."""
+        for _ in range(round(seconds / FOUR_HERTZ)):
+            self.clock.advance(FOUR_HERTZ)
+            for name, offset in offsets.items():
+                state, at = self.room.state, max(0.0, self.position + offset)
+                self.report(name, at, state.is_playing, state.track_id or "")
+
+    def heard(self, name: str) -> list[tuple[str, float]]:
+        """What a device was told since the last call, as (event, currentTime)."""
+        return [(event, data.get("currentTime", -1.0)) for event, data, _ in self.frames(name)]
+
+    def frames(self, name: str) -> list[tuple[str, dict[str, Any], Any]]:
+        """The same, as whole frames: (event, data, frame id)."""
+        ear = self.ears[name]
+        frames, ear.frames = ear.frames, []
+        return frames
+
+    def clear(self) -> None:
+        for ear in self.ears.values():
+            ear.frames = []
+
+    def _device(self, name: str | None) -> Device | None:
+        return None if name is None else self.devices[name]

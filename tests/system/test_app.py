@@ -1,0 +1,261 @@
+"""The wiring: pages, CORS, scanning in the background, embedding, the log, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from audiostream import Settings, create_app
+from audiostream.app import ProgressLine
+from audiostream.errors import LibraryError
+from audiostream.library.library import ScanProgress, ScanReport
+from audiostream.ops.logging import AccessLogger
+from audiostream.services import LIBRARY, REGISTRY, RESCAN
+from tests.conftest import Client, Serve, write_wav
+from tests.support.ws_client import connect
+
+Token = Callable[..., str]
+PATIENCE = 5.0
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+class TestPages:
+    async def test_the_player_and_its_parts_are_there_under_a_strict_policy(
+        self, serve: Serve
+    ) -> None:
+        client = await serve()
+        media_types = {
+            "/": "text/html",
+            "/style.css": "text/css",
+            "/player.js": "text/javascript",
+            "/client.d.ts": "text/plain",
+            "/icon.svg": "image/svg+xml",
+        }
+        for path, media_type in media_types.items():
+            async with client.get(path) as answer:
+                assert (answer.status, answer.content_type) == (200, media_type), path
+                assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+    async def test_nothing_else_of_the_package_is(self, serve: Serve) -> None:
+        client = await serve()
+        for path in ("/app.py", "/../app.py", "/%2e%2e/app.py", "/web/index.html"):
+            async with client.get(path) as answer:
+                assert answer.status == 404
+
+
+class TestCors:
+    async def test_a_named_origin_may_use_rest(self, serve: Serve, token: Token) -> None:
+        client = await serve(cors_origins=("https://music.example",))
+        origin = {"Origin": "https://music.example"}
+        preflight = {
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
+        path = "/api/tracks/play/song"
+        async with client.options(path, headers=origin | preflight) as answer:
+            assert answer.status == 200
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://music.example"
+        bearer = {"Authorization": f"Bearer {token()}"}
+        async with client.post(path, headers=origin | bearer) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://music.example"
+            assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+    async def test_refusals_and_streams_too(self, serve: Serve, token: Token) -> None:
+        client = await serve(cors_origins=("https://music.example",))
+        headers = {"Origin": "https://music.example"}
+        async with client.get("/tracks", headers=headers) as answer:
+            assert answer.status == 401
+            assert "Access-Control-Allow-Origin" in answer.headers
+        headers |= {"Authorization": f"Bearer {token()}", "Range": "bytes=0-9"}
+        async with client.get("/tracks/stream/song", headers=headers) as answer:
+            assert answer.status == 206
+            assert "Access-Control-Allow-Origin" in answer.headers
+            assert "Content-Range" in answer.headers["Access-Control-Expose-Headers"]
+
+    async def test_another_origin_may_not(self, serve: Serve) -> None:
+        client = await serve(cors_origins=("https://music.example",))
+        async with client.get("/tracks", headers={"Origin": "https://evil.example"}) as answer:
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+    async def test_a_star_gets_no_credentials(self, serve: Serve) -> None:
+        client = await serve(cors_origins=("*",))
+        async with client.get("/tracks", headers={"Origin": "https://any.example"}) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://any.example"
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+class TestScanning:
+    async def test_a_rescan_finds_new_files_and_disturbs_nobody(
+        self, serve: Serve, media: Path, token: Token
+    ) -> None:
+        client = await serve()
+        library = client.app[LIBRARY]
+        await eventually(lambda: library.ready)
+        url = str(client.make_url("/ws"))
+        async with connect(client.session, url, token()) as phone:
+            await phone.send("playTrack", trackId="song")
+            await phone.hears("trackPlaying")
+            write_wav(media / "new.wav", 1.0)
+            client.app[RESCAN].set()
+            await eventually(lambda: len(library.tracks_for("ada")) == 4)
+            await phone.heard_nothing()
+
+    async def test_a_scan_that_fails_is_logged_and_the_next_may_succeed(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client = await serve()
+        library, scanned = client.app[LIBRARY], threading.Event()
+        await eventually(lambda: not client.app[RESCAN].is_set() and library.ready)
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("the disk is on fire")
+
+        scan = library.scan
+
+        def good(*_: object) -> ScanReport:
+            scanned.set()
+            return scan()
+
+        monkeypatch.setattr(library, "scan", broken)
+        client.app[RESCAN].set()
+        await eventually(lambda: "the scan failed" in caplog.text)
+        monkeypatch.setattr(library, "scan", good)
+        client.app[RESCAN].set()
+        await eventually(scanned.is_set)
+
+    async def test_progress_is_logged_about_once_a_second(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr("audiostream.app.PROGRESS_EVERY", 0.0)
+        client = await serve()
+        await eventually(lambda: "the library has 4 tracks" in caplog.text)
+        assert "scanning: 1 tracks so far" in caplog.text
+        assert client.app[LIBRARY].ready
+
+    def test_a_folder_that_cannot_be_read_is_refused_at_once(self, settings: Settings) -> None:
+        for path in sorted(settings.media.rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+        settings.media.rmdir()
+        with pytest.raises(LibraryError):
+            create_app(settings)
+
+
+class TestEmbedding:
+    async def test_under_a_prefix_in_somebody_elses_application(
+        self, settings: Settings, token: Token, aiohttp_client: Any
+    ) -> None:
+        outer = web.Application()
+        inner = create_app(settings)
+        inner[LIBRARY].scan()
+        outer.add_subapp("/audio/", inner)
+        client: Client = await aiohttp_client(outer)
+        bearer = {"Authorization": f"Bearer {token()}"}
+        async with client.get("/audio/tracks/song", headers=bearer) as answer:
+            url = (await answer.json())["streamUrl"]
+        assert url.startswith("/audio/api/tracks/stream/song?ticket=")
+        async with client.get(url) as answer:
+            assert answer.status == 200
+        async with client.get("/audio/") as answer:
+            assert answer.content_type == "text/html"
+        async with client.post("/audio/session", headers=bearer) as answer:
+            assert "Path=/audio/" in answer.headers["Set-Cookie"]
+        async with client.get("/audio/tracks") as answer:
+            assert (answer.status, answer.content_type) == (401, "application/json")
+        async with connect(client.session, str(client.make_url("/audio/ws")), token()) as phone:
+            await phone.heard_nothing()
+
+    async def test_two_in_one_process_know_nothing_of_each_other(
+        self, serve: Serve, token: Token
+    ) -> None:
+        one, two = await serve(), await serve()
+        bearer = {"Authorization": f"Bearer {token()}"}
+        async with one.post("/tracks/play/song", headers=bearer) as answer:
+            assert answer.status == 200
+        assert two.app[REGISTRY].room("ada").state.rev == 0
+
+
+class TestHousekeeping:
+    async def test_the_grace_of_an_empty_room_runs_out_by_itself(
+        self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("audiostream.playback.rules.RESUME_GRACE", 0.1)
+        client = await serve()
+        url = str(client.make_url("/ws"))
+        async with connect(client.session, url, token()) as phone:
+            await phone.send("playTrack", trackId="song", currentTime=5)
+            await phone.hears("trackPlaying")
+        room = client.app[REGISTRY].room("ada")
+        await eventually(lambda: not room.state.is_playing)
+        assert 5.0 <= room.state.position < 6.0
+
+
+class TestLog:
+    async def test_tokens_and_tickets_are_not_in_it(
+        self,
+        settings: Settings,
+        token: Token,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        app = create_app(settings)
+        app[LIBRARY].scan()
+        runner = web.AppRunner(app, access_log_class=AccessLogger)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        secret = token()
+        async with ClientSession(f"http://127.0.0.1:{port}") as session:
+            async with connect(session, f"/ws?token={secret}") as phone:
+                await phone.send("playTrack", trackId="song")
+                ticketed = (await phone.hears("trackPlaying"))["track"]["streamUrl"]
+            async with session.get(ticketed) as answer:
+                assert answer.status == 200
+        await runner.cleanup()
+        assert '"GET /api/tracks/stream/song" 200 ' in caplog.text
+        assert secret not in caplog.text
+        assert ticketed.partition("=")[2] not in caplog.text
+
+    def test_a_weak_secret_is_warned_of(
+        self, media: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        create_app(Settings(jwt_secret="short", media=media, allow_weak_secret=True))
+        assert "short enough to be guessed" in caplog.text
+
+
+class TestProgressLine:
+    def test_on_a_terminal_one_line_is_redrawn(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setattr("audiostream.app.PROGRESS_EVERY", 0.0)
+        line = ProgressLine()
+        line(ScanProgress(5, 1.0))
+        line(ScanProgress(9, 2.0))
+        line.clear()
+        assert terminal.getvalue().split("\r")[1:] == [
+            "scanning: 5 tracks so far ",
+            "scanning: 9 tracks so far ",
+            "\x1b[K",
+        ]
+        assert caplog.text == ""

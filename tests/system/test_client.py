@@ -1,0 +1,487 @@
+"""The Python client on real server processes, and on dummy servers that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from audiostream.client import player as client
+from audiostream.client.player import Address, Event, Player, connect
+from audiostream.errors import (
+    AudiostreamError,
+    Conflict,
+    InvalidMessage,
+    RateLimited,
+    TrackNotFound,
+    Unauthorized,
+)
+from tests.conftest import SECRET, Launch, ServerProcess
+from tests.support.paths import ROOT
+
+Token = Callable[..., str]
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def server(launch: Launch) -> ServerProcess:
+    started = launch()
+    started.wait_for_log("the library has")
+    return started
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_running() -> AsyncIterator[None]:
+    yield
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def hears(player: Player, name: str) -> Event:
+    """The next event of that name; those before it are passed over."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in player:
+            if event.name == name:
+                return event
+    raise AssertionError(f"the player ended before {name}")
+
+
+async def test_it_plays_reports_and_pauses(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token()) as player:
+        assert (await player.state()).track_id is None
+        assert not (await player.pause()).is_playing
+        playing = await player.play("song", 5)
+        assert (playing.track_id, playing.position, playing.is_playing) == ("song", 5.0, True)
+        assert 5.0 <= player.position < 15.0
+        told = await player.report("song", playing.position, is_playing=True)
+        assert told is not None
+        assert told.rev == playing.rev
+        paused = await player.pause(position=7)
+        assert (paused.position, paused.is_playing, player.position) == (7.0, False, 7.0)
+        assert (await player.play("other")).position == 0.0
+        assert (await player.play("song", resume=True)).position == 7.0
+
+
+async def test_two_players_of_a_user_hear_each_other(server: ServerProcess, token: Token) -> None:
+    async with (
+        connect(server.url, token(), device_id="wall") as wall,
+        connect(server.url, token(), device_id="kiosk", device_name="Kitchen") as kiosk,
+    ):
+        assert (await hears(kiosk, "trackState")).state.track_id is None
+        await hears(wall, "trackState")
+        await wall.play("song", 3)
+        event = await hears(kiosk, "trackPlaying")
+        assert event.track is not None
+        assert (event.track.title, event.state.device_id) == ("Song", "wall")
+        assert (await hears(wall, "trackPlaying")).state.rev == event.state.rev
+        await kiosk.pause()
+        assert not (await hears(wall, "trackPaused")).state.is_playing
+
+
+async def test_tracks_come_with_an_address_that_streams(
+    server: ServerProcess, token: Token
+) -> None:
+    async with connect(server.url + "/", token()) as player:
+        assert {track.id for track in await player.tracks()} == {"song", "other", "hers"}
+        [song] = await player.tracks("somebody")
+        assert (song.title, song.artist, song.duration) == ("Song", "Somebody", 60)
+        async with player._session.get(song.stream_url) as answer:
+            assert answer.status == 200
+            assert (await answer.read())[:4] == b"RIFF"
+
+
+async def test_refusals_are_exceptions_by_their_code(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token()) as player:
+        with pytest.raises(TrackNotFound):
+            await player.play("his")
+        with pytest.raises(InvalidMessage):
+            await player.play("song", -1)
+        await player.play("song")
+        with pytest.raises(Conflict) as conflict:
+            await player.pause("other")
+        assert conflict.value.state["trackId"] == "song"
+        with pytest.raises(RateLimited):
+            await asyncio.gather(*(player.state() for _ in range(60)))
+
+
+async def test_it_comes_back_when_the_server_does(
+    launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    state = ("--state", str(tmp_path / "state"))  # with it, the tracks are there at once
+    first = launch(*state)
+    await first.logs("the library has")
+    async with connect(first.url, token()) as player:
+        await player.play("song", 5)
+        await hears(player, "trackPlaying")
+        await asyncio.to_thread(first.stop)
+        async with asyncio.timeout(PATIENCE):
+            while await player.report("song", 6, is_playing=True) is not None:
+                await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(player.play("other", 9))
+        second = launch(*state, "--port", str(first.port))
+        assert second.port == first.port
+        assert (await waiting).track_id == "other"
+        assert (await hears(player, "trackState")).state.track_id == "song"
+        assert (await hears(player, "trackPlaying")).state.track_id == "other"
+
+
+async def test_a_command_without_a_server_raises_in_time(unused_tcp_port: int) -> None:
+    async with connect(f"http://127.0.0.1:{unused_tcp_port}", "any", timeout=0.3) as player:
+        with pytest.raises(TimeoutError, match=r"within 0\.3 s"):
+            await player.pause()
+
+
+async def test_a_refused_token_ends_the_player(server: ServerProcess) -> None:
+    async with connect(server.url, "forged") as player:
+        with pytest.raises(Unauthorized):
+            await player.state()
+        with pytest.raises(Unauthorized):
+            await hears(player, "trackState")
+        with pytest.raises(Unauthorized):
+            await player.report("song", 0, is_playing=True)
+        with pytest.raises(Unauthorized):
+            await player.tracks()
+
+
+async def test_a_bad_label_ends_the_player(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token(), device_name="two\nlines") as player:
+        with pytest.raises(InvalidMessage):
+            await player.state()
+
+
+async def test_a_string_token_that_expires_ends_the_player(
+    server: ServerProcess, token: Token
+) -> None:
+    # Expired by 29 of the 30 s of leeway: good for the first connection alone.
+    async with connect(server.url, token("ada", -28)) as player:
+        await player.state()
+        with pytest.raises(Unauthorized):
+            await hears(player, "never")
+
+
+async def test_a_token_is_renewed_on_the_open_socket(server: ServerProcess, token: Token) -> None:
+    lives = iter([-27.0, 3600.0])
+
+    async def fresh() -> str:
+        return token("ada", next(lives))  # a third call would raise
+
+    async with connect(server.url, fresh) as player:
+        await player.state()
+        await asyncio.sleep(4)
+        await player.play("song")
+        assert next(lives, None) is None
+
+
+async def test_a_renewal_for_another_user_ends_the_player(
+    server: ServerProcess, token: Token
+) -> None:
+    users = iter(["ada", "bob"])
+    async with connect(server.url, lambda: token(next(users), -20)) as player:
+        with pytest.raises(Unauthorized):
+            await hears(player, "never")
+
+
+async def test_a_token_that_cannot_be_had_ends_the_player(server: ServerProcess) -> None:
+    def broken() -> str:
+        raise LookupError("no such drawer")
+
+    async with connect(server.url, broken) as player:
+        with pytest.raises(LookupError, match="drawer"):
+            await player.pause()
+
+
+async def test_cancellation_leaves_the_player_usable(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token()) as player:
+        await player.state()
+        server.process.send_signal(signal.SIGSTOP)
+        waiting = asyncio.create_task(player.pause())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert not player._answers
+        server.process.send_signal(signal.SIGCONT)
+        assert (await player.state()).track_id is None
+
+
+async def test_a_server_that_hangs_costs_no_more_than_the_timeout(
+    server: ServerProcess, token: Token
+) -> None:
+    async with connect(server.url, token(), timeout=0.5) as player:
+        async with asyncio.timeout(PATIENCE):
+            await hears(player, "trackState")
+        server.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            await player.state()
+    server.process.send_signal(signal.SIGCONT)
+
+
+async def test_a_line_that_went_dead_is_noticed(
+    server: ServerProcess, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "HEARTBEAT", 0.2)
+    async with connect(server.url, token()) as player:
+        await hears(player, "trackState")
+        server.process.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(PATIENCE):
+            while player._socket is not None:
+                await asyncio.sleep(0.02)
+        server.process.send_signal(signal.SIGCONT)
+        await hears(player, "trackState")
+
+
+async def test_after_its_block_it_says_so(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token()) as player:
+        listening = asyncio.create_task(hears(player, "never"))
+        await player.state()
+    with pytest.raises(AssertionError, match="ended"):
+        await listening
+    with pytest.raises(ConnectionError):
+        await player.pause()
+
+
+Behaviour = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+
+@asynccontextmanager
+async def dummy(*behaviours: Behaviour) -> AsyncIterator[str]:
+    """A server whose connections behave like this, one after the other, then like the last."""
+    left = list(behaviours)
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        behaviour = left.pop(0) if len(left) > 1 else left[0]
+        await behaviour(ws)
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/ws", handle)
+    async with TestServer(app) as server:
+        yield str(server.make_url(""))
+
+
+async def behave(ws: web.WebSocketResponse) -> None:
+    state = {
+        "trackId": None,
+        "currentTime": 0,
+        "isPlaying": False,
+        "playbackRate": 1,
+        "rev": 0,
+        "deviceId": None,
+        "updatedAt": 0,
+        "serverTime": 0,
+    }
+    async for message in ws:
+        frame = json.loads(message.data)
+        event = "authenticated" if frame["event"] == "auth" else "trackState"
+        await ws.send_json({"event": event, "id": frame["id"], "data": state})
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "{",
+        "[]",
+        "7",
+        "[" * 100_000,
+        '{"event": 1}',
+        '{"event": "authenticated", "data": []}',
+        '{"event": "trackPaused", "data": {}}',
+        '{"event": "trackState", "id": [], "data": {"currentTime": 1e999, "rev": 1e999}}',
+        '{"event": "error"}',
+        '{"event": "hello"}',
+    ],
+)
+async def test_garbage_for_a_greeting_means_another_try(garbage: str) -> None:
+    async def babble(ws: web.WebSocketResponse) -> None:
+        await ws.send_str(garbage)
+        await ws.receive()
+
+    async with dummy(babble, behave) as url, connect(url, "any") as player:
+        assert (await player.state()).track_id is None
+
+
+async def test_garbage_later_means_another_try() -> None:
+    async def babble(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_json({"event": "authenticated"})
+        await ws.receive()
+        await ws.send_bytes(b"\0")
+        await ws.receive()
+
+    async with dummy(babble, behave) as url, connect(url, "any") as player:
+        assert (await player.state()).track_id is None
+
+
+async def test_an_answer_that_is_no_state_is_an_error() -> None:
+    async def agree(ws: web.WebSocketResponse) -> None:
+        async for message in ws:
+            number = json.loads(message.data)["id"]
+            await ws.send_json({"event": "authenticated", "id": number, "data": {}})
+
+    async with dummy(agree) as url, connect(url, "any") as player:
+        with pytest.raises(InvalidMessage):
+            await player.state()
+
+
+async def test_events_that_nobody_reads_do_not_pile_up(server: ServerProcess, token: Token) -> None:
+    async with connect(server.url, token()) as player:
+        await player.state()
+        for rev in range(client.MAX_EVENTS * 2):
+            assert player.last is not None
+            player._tell(Event(str(rev), player.last))
+        assert (await anext(player)).name == str(client.MAX_EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://host:3000/", "http://host:3000"),
+        ("wss://host/audio/", "https://host/audio"),
+        ("ws://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_addresses(url: str, base: str) -> None:
+    assert Address.parse(url).base == base
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("host:3000", "must begin"),
+        ("", "must begin"),
+        ("http://", "no host"),
+        ("http://host:port", "port"),
+        ("http://host:99999", "port"),
+        ("http://me@host", "user"),
+        ("http://host/?token=1", "query"),
+    ],
+)
+async def test_a_bad_address_says_what_is_wrong(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        async with connect(url, "any"):
+            pass
+
+
+def test_an_unknown_code_is_still_an_error() -> None:
+    assert type(client.parse_error({"code": "odd", "message": "no"})) is AudiostreamError
+
+
+async def test_a_revoked_token_ends_the_player(
+    launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    state = str(tmp_path / "state.sqlite3")
+    server = launch("--state", state)
+    await server.logs("the library has")
+    async with connect(server.url, token()) as player:
+        await player.state()
+        revoking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "audiostream", "revoke", "ada"),
+            env=os.environ | {"JWT_SECRET": SECRET, "AUDIOSTREAM_STATE": state},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert await revoking.wait() == 0
+        with pytest.raises(Unauthorized):
+            await hears(player, "never")
+
+
+def example(number: int, url: str) -> str:
+    """The README's example of that number, for the server at ``url``."""
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("## From Python\n")[2].partition("\n## ")[0]
+    code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[number]
+    assert isinstance(code, str)
+    return code.replace("http://localhost:3000", url)
+
+
+@asynccontextmanager
+async def running(code: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program until it is interrupted as by Ctrl+C; then it must have said nothing else."""
+    # Whoever runs the tests in the background may have them ignore SIGINT.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-c", heed + code),
+        env=os.environ | environ,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield program
+        program.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE):
+            _, said = await program.communicate()
+        assert said.strip().endswith(b"KeyboardInterrupt"), said.decode()
+        assert b"Warning" not in said
+        assert b"never" not in said
+    finally:
+        if program.returncode is None:
+            os.killpg(program.pid, signal.SIGKILL)  # with what it has started
+            await program.communicate()
+
+
+async def test_the_wall_button_of_the_readme_pauses(server: ServerProcess, token: Token) -> None:
+    async with (
+        connect(server.url, token()) as player,
+        running(example(0, server.url), TOKEN=token()) as button,
+    ):
+        await player.play("song", 5)
+        assert button.stdin is not None
+        assert button.stdout is not None
+        button.stdin.write(b"\n")
+        assert (await hears(player, "trackPaused")).state.position >= 5
+        async with asyncio.timeout(PATIENCE):
+            assert (await button.stdout.readline()).startswith(b"paused at ")
+
+
+DUMMY_MPV = """#!/bin/sh
+trap 'echo stopped >> "$PLAYED"; exit 0' TERM INT
+echo $$ > "$PLAYED.pid"
+echo "$*" >> "$PLAYED"
+while :; do sleep 0.05; done
+"""
+
+
+async def test_the_kiosk_of_the_readme_plays_along(
+    server: ServerProcess, token: Token, tmp_path: Path
+) -> None:
+    folder, played = tmp_path / "bin", tmp_path / "played"
+    folder.mkdir()
+    played.touch()
+    (folder / "mpv").write_text(DUMMY_MPV)
+    (folder / "mpv").chmod(0o755)
+
+    async def has_played(count: int) -> list[str]:
+        async with asyncio.timeout(PATIENCE):
+            while len(lines := played.read_text().splitlines()) < count:
+                await asyncio.sleep(0.02)
+        return lines
+
+    path = f"{folder}:{os.environ['PATH']}"
+    kiosk = running(example(1, server.url), TOKEN=token(), PATH=path, PLAYED=str(played))
+    async with connect(server.url, token()) as player, kiosk:
+        await player.play("song", 5)
+        [arguments] = await has_played(1)
+        found = re.fullmatch(r"--no-video --really-quiet --start=\+([0-9.]+) (\S+)", arguments)
+        assert found
+        assert 5.0 <= float(found[1]) < 15.0
+        assert found[2].startswith(f"{server.url}/")
+        await player.pause()
+        assert (await has_played(2))[1] == "stopped"
+        await player.play("other")
+        assert "/other?ticket=" in (await has_played(3))[2]
+    last = int((tmp_path / "played.pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)

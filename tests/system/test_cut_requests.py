@@ -1,0 +1,205 @@
+"""Requests and frames that end, rest or break at every byte: nothing hangs, nothing is left behind.
+
+Here: every beginning of a plain GET, a range of a stream, a POST with its body, a WebSocket's
+handshake and its first frames, against the real process. At the end of the module its log has no
+error and it holds no descriptor more than before (``standing``); the limits are the usual ones, so
+a stream or a socket that was not counted out is missed by those who come next.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from audiostream import Settings
+from audiostream.app import tokens_of
+from audiostream.auth.access_tokens import Tokens
+from tests.conftest import SECRET, ServerProcess, write_wav
+from tests.support.raw_http import CLOSE, CONTINUATION, PING, bearer, frame, request, upgrade
+from tests.support.standing import Line, standing, wait_until
+
+HTTP = ("a page", "a range", "a post")
+SOCKETS = ("a socket", "a socket that says who it is later")
+AGAIN = "a range behind others"
+"""On a connection where two like it were answered, with the file open and warm."""
+NAMES = (*HTTP, AGAIN, *SOCKETS)
+A_MOMENT = 0.0005
+"""Seconds that a piece is ahead of the next one, so that it is read by itself."""
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cut") / "media"
+    write_wav(folder / "song.wav", 10)
+    (folder / "tracks.json").write_text(json.dumps([{"id": "song", "audioUrl": "song.wav"}]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(media: Path) -> Iterator[ServerProcess]:
+    impatient = {
+        "AUDIOSTREAM_HEADER_TIMEOUT": "2",
+        "AUDIOSTREAM_BODY_TIMEOUT": "2",
+        "AUDIOSTREAM_COMMANDS_PER_SECOND": "100000",
+    }
+    with standing(media, **impatient) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tokens(media: Path) -> Tokens:
+    return tokens_of(Settings(jwt_secret=SECRET, media=media))
+
+
+@pytest.fixture(scope="module")
+def requests(tokens: Tokens) -> dict[str, bytes]:
+    """By name; each ends its connection itself once it is whole."""
+    now = time.time()
+    token, ticket = tokens.mint("ada", now, None), tokens.ticket("ada", "song", 60.0, now)
+    frames = (
+        frame('{"event":"getCurrentState","id":1}')
+        + frame('{"event":"getCurr', final=False)
+        + frame(b"there?", PING)
+        + frame('entState","id":2}', CONTINUATION)
+        + frame((1000).to_bytes(2) + b"done", CLOSE)
+    )
+    hello = frame(json.dumps({"event": "auth", "data": {"token": token, "deviceId": "x"}}))
+    body = b'{"currentTime": 1.5, "isPlaying": false}'
+    ranged = request("GET", f"/tracks/stream/song?ticket={ticket}", {"Range": "bytes=7-99"})
+    return {
+        "a page": request("GET", "/healthz"),
+        "a range": ranged,
+        AGAIN: ranged.replace(b"Connection: close", b"Connection: keep-alive"),
+        "a post": request("POST", "/tracks/update-state/song", bearer(token), body),
+        "a socket": upgrade("/ws", bearer(token)) + frames,
+        "a socket that says who it is later": upgrade() + hello + frames,
+    }
+
+
+@pytest.fixture(autouse=True)
+def is_sound_afterwards(server: ServerProcess, tokens: Tokens) -> Iterator[None]:
+    """Streams and sockets that were cut have been counted out, and everybody is answered."""
+    yield
+    token = tokens.mint("ada", time.time(), None)
+    ask = request("GET", "/tracks/stream/song", bearer(token) | {"Range": "bytes=0-9"})
+    wait_until(lambda: status(converse(server, ask)) == 206)
+    devices = frame('{"event":"getDevices"}') + frame((1000).to_bytes(2), CLOSE)
+    wait_until(lambda: converse(server, upgrade("/ws", bearer(token)) + devices).count(b"{") == 3)
+
+
+def converse(server: ServerProcess, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """All that is answered to ``pieces``, until the connection ends."""
+    with Line(server.port) as line:
+        line.send(*pieces, pause=pause)
+        return line.rest()
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+def timeless(answer: bytes) -> bytes:
+    """An answer without the time that it names, nor how often the state has changed."""
+    answer = re.sub(rb"\r\n(Date|Content-Length): [^\r]*", b"", answer)
+    return re.sub(rb'"(rev|updatedAt|serverTime)":[0-9]+', b"", answer)
+
+
+def unframed(answer: bytes) -> bytes:
+    """The same of a WebSocket's: without the lengths of frames, which follow those numbers."""
+    return re.sub(rb"\x81(~..|[^~])", b"", timeless(answer), flags=re.DOTALL)
+
+
+Begin = Callable[[str], Line]
+
+
+@pytest.fixture(scope="module")
+def begin(server: ServerProcess, requests: dict[str, bytes]) -> Begin:
+    """Connections on which what has this name is next."""
+
+    def connect(name: str) -> Line:
+        line = Line(server.port)
+        if name == AGAIN:
+            for _ in range(2):
+                line.send(requests[AGAIN])
+                assert status(read_answer(line)) == 206
+        return line
+
+    return connect
+
+
+def read_answer(line: Line) -> bytes:
+    """One answer, and not what may come behind it."""
+    head = line.read_until(b"\r\n\r\n")
+    found = re.search(rb"Content-Length: ([0-9]+)", head)
+    return head + line.read(int(found[1]) if found else 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_two_pieces_it_is_answered_as_in_one(
+    begin: Begin, requests: dict[str, bytes], name: str
+) -> None:
+    def answer(*pieces: bytes) -> bytes:
+        with begin(name) as line:
+            line.send(*pieces, pause=A_MOMENT)
+            if name == AGAIN:
+                return timeless(read_answer(line))
+            return unframed(line.rest()) if name in SOCKETS else timeless(line.rest())
+
+    whole = requests[name]
+    wanted = answer(whole)
+    assert status(wanted) in {200, 206, 101}
+    for cut in range(1, len(whole)):
+        assert answer(whole[:cut], whole[cut:]) == wanted, whole[:cut]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_whose_client_says_no_more_is_ended(
+    begin: Begin, requests: dict[str, bytes], name: str
+) -> None:
+    """All beginnings at once."""
+    whole = requests[name]
+    with ExitStack() as stack:
+        lines = [stack.enter_context(begin(name)) for _ in whole]
+        for cut, line in enumerate(lines):
+            line.send(whole[:cut])
+            line.say_all()
+        for line in lines:
+            line.rest()  # comes to an end, or the test fails
+
+
+@pytest.mark.parametrize("wait", [0.0, A_MOMENT], ids=["at once", "once it was read"])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_whose_client_is_gone_is_forgotten(
+    begin: Begin, requests: dict[str, bytes], name: str, wait: float
+) -> None:
+    whole = requests[name]
+    for cut in range(len(whole) + 1):
+        line = begin(name)
+        line.send(whole[:cut])
+        time.sleep(wait)
+        line.reset()
+
+
+@pytest.mark.parametrize("names", [HTTP, SOCKETS], ids=["HTTP", "handshakes"])
+def test_one_that_rests_is_ended_in_time(
+    begin: Begin, requests: dict[str, bytes], names: tuple[str, ...]
+) -> None:
+    """All beginnings at once; of a WebSocket's only those of its handshake."""
+    beginnings = []
+    for name in names:
+        head, end, behind = requests[name].partition(b"\r\n\r\n")
+        whole = head + end + behind if name in HTTP else head + end
+        beginnings += [(name, whole[:cut]) for cut in range(len(whole))]
+    with ExitStack() as stack:
+        lines = [stack.enter_context(begin(name)) for name, _ in beginnings]
+        for (_, beginning), line in zip(beginnings, lines, strict=True):
+            line.send(beginning)
+        for (_, beginning), line in zip(beginnings, lines, strict=True):
+            answer = line.rest()
+            assert not answer or status(answer) in {400, 408}, beginning

@@ -1,0 +1,104 @@
+"""The README's nginx configuration, in front of the real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
+
+from audiostream.client import player as client
+from tests.conftest import Launch, ServerProcess
+from tests.support.paths import ROOT
+from tests.support.ws_client import connect
+
+README = (ROOT / "README.md").read_text()
+PATIENCE = 10.0
+
+Token = Callable[..., str]
+
+
+@pytest.fixture
+def server(launch: Launch) -> ServerProcess:
+    server = launch()
+    server.wait_for_log("the library has")
+    return server
+
+
+@pytest.fixture
+def proxy(server: ServerProcess, tmp_path: Path) -> Iterator[str]:
+    """nginx with the README's ``location`` block; answers its address."""
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if nginx is None:
+        assert "CI" not in os.environ, "CI has to install nginx"
+        pytest.skip("nginx is not installed")
+    location = re.search(r"```nginx\n(.*?)```", README, re.DOTALL)
+    mapping = re.search(r"`(map \$http_upgrade .*?\})`", README)
+    assert location
+    assert mapping
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    block = location[1].replace("http://127.0.0.1:3000", server.url)
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; events {{}}"
+        f"http {{ access_log off; client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path};"
+        f"fastcgi_temp_path {tmp_path}; uwsgi_temp_path {tmp_path}; scgi_temp_path {tmp_path};"
+        f"{mapping[1]} server {{ listen 127.0.0.1:{port}; {block} }} }}"
+    )
+    process = subprocess.Popen([nginx, "-c", f"{tmp_path}/nginx.conf", "-e", "stderr"])
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+async def test_rest_sockets_and_ranges_pass_through(proxy: str, token: Token) -> None:
+    bearer = {"Authorization": f"Bearer {token()}"}
+    async with ClientSession(proxy) as session:
+        origin = {"Origin": proxy}
+        async with connect(session, f"{proxy}/ws", token(), headers=origin) as phone:
+            async with session.post("/api/tracks/play/song", headers=bearer) as answer:
+                assert answer.status == 200
+            track = (await phone.hears("trackPlaying"))["track"]
+        part = {"Range": "bytes=10-19"}
+        async with session.get(track["streamUrl"], headers=part) as answer:
+            assert (answer.status, len(await answer.read())) == (206, 10)
+            etag = answer.headers["ETag"]
+        async with session.get(track["streamUrl"], headers={"If-None-Match": etag}) as answer:
+            assert answer.status == 304
+        tls = bearer | {"X-Forwarded-Proto": "https"}
+        async with session.post("/session", headers=tls) as answer:
+            assert "Secure" not in answer.headers["Set-Cookie"]  # nginx says what it knows: http
+
+
+async def test_the_python_client_passes_through(proxy: str, token: Token) -> None:
+    async with client.connect(proxy, token()) as player:
+        await player.play("song", 5.0)
+        async for event in player:
+            if event.track is not None:
+                assert event.track.stream_url.startswith(f"{proxy}/api/tracks/stream/song?")
+                break
+        assert not (await player.pause()).is_playing
+
+
+async def test_a_foreign_origin_is_refused_behind_it_too(proxy: str, token: Token) -> None:
+    async with ClientSession(proxy) as session:
+        with pytest.raises(WSServerHandshakeError) as refused:
+            async with connect(
+                session, f"{proxy}/ws", token(), headers={"Origin": "https://evil.example"}
+            ):
+                pass
+        assert refused.value.status == 403

@@ -1,0 +1,405 @@
+"""What clients may send by mistake or on purpose: generated, and never too much for the server.
+
+The parser, the Range policy, and the gateway over real sockets. The same parser and policy are
+fuzzed by coverage in ``tests/fuzz``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, WSMsgType
+from aiohttp.test_utils import TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audiostream import Settings, create_app
+from audiostream.services import LIBRARY
+from audiostream.settings import Limits
+from tests.conftest import SECRET, write_wav
+from tests.fuzz.targets import FIELDS, SIZES, check_decision, check_message
+from tests.support.ws_client import PATIENCE, Peer, connect
+
+Token = Callable[..., str]
+
+OWN, OTHERS = "THE-OWN-TOKEN", "ANOTHER-USERS-TOKEN"
+"""Stand in generated frames for tokens that are good when they are sent."""
+DOCUMENTED_CLOSES = {1003, 1009, 4401, 4403}
+LAST = "the last question"
+TRACKS = ("song", "other", "his", "none")
+
+# What clients write
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from((10**400, -0.0, 1e308, 2**63, "\ud800", "x" * 200, "", "song"))
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+IDS = st.integers(-(2**63) + 1, 2**63 - 1) | st.text(max_size=20) | st.floats(allow_nan=False)
+POSITIONS = st.floats(0, 100) | st.integers(0, 100)
+DATA: dict[str, st.SearchStrategy[Any]] = {
+    "playTrack": st.fixed_dictionaries(
+        {"trackId": st.sampled_from(TRACKS)},
+        optional={"currentTime": POSITIONS, "resume": st.booleans(), "ifRev": st.integers(0, 3)},
+    ),
+    "pauseTrack": st.fixed_dictionaries(
+        {"trackId": st.sampled_from(TRACKS)},
+        optional={"currentTime": POSITIONS, "userId": st.just("somebody")},
+    ),
+    "updateStreaming": st.fixed_dictionaries(
+        {"trackId": st.sampled_from(TRACKS), "currentTime": POSITIONS, "isPlaying": st.booleans()},
+        optional={"playbackRate": st.sampled_from((0.5, 1, 2.0))},
+    ),
+    "getCurrentState": st.none() | st.builds(dict),
+    "auth": st.fixed_dictionaries(
+        {"token": st.just(OWN)}, optional={"deviceId": st.text(max_size=5)}
+    ),
+}
+HELLO = json.dumps({"event": "auth", "data": {"token": OWN}})
+VALID: st.SearchStrategy[dict[str, Any]] = st.sampled_from(sorted(DATA)).flatmap(
+    lambda event: st.fixed_dictionaries(
+        {"event": st.just(event), "data": DATA[event]}, optional={"id": IDS}
+    )
+)
+
+
+@st.composite
+def half_valid(draw: st.DrawFn) -> Any:
+    """A valid frame in which one member is anything, or missing, or too many."""
+    frame = draw(VALID)
+    inside = draw(st.booleans()) and isinstance(frame["data"], dict)
+    place = frame["data"] if inside else frame
+    name = draw(st.sampled_from(sorted(place)) if place else st.text(max_size=5))
+    if draw(st.booleans()):
+        place[name] = draw(JSON | st.just(OTHERS))
+    else:
+        place.pop(name, None)
+    return frame
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """The text of a valid frame in which some characters are lost, doubled or others."""
+    text = json.dumps(draw(VALID))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(text)))
+        stop = draw(st.integers(start, min(len(text), start + 8)))
+        text = (
+            text[:start] + draw(st.text(max_size=4) | st.just(text[start:stop] * 2)) + text[stop:]
+        )
+    return text
+
+
+# As they come from the socket: what is not UTF-8 never reaches the parser.
+TEXTS = (
+    VALID.map(json.dumps)
+    | half_valid().map(json.dumps)
+    | mutated()
+    | JSON.map(json.dumps)
+    | st.text()
+    | st.binary().map(lambda content: content.decode(errors="replace"))
+    | st.integers(1, 5000).map(lambda depth: "[" * depth)
+    | st.integers(28, 40).map(
+        lambda depth: '{"event":"x","data":' + '{"a":' * depth + "1" + "}" * (depth + 1)
+    )
+).map(lambda text: text.encode(errors="replace").decode())
+FRAMES = TEXTS | st.binary(max_size=20) | st.just("x" * (16 * 1024 + 1))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(TEXTS)
+def test_whatever_is_written_is_understood_or_refused(text: str) -> None:
+    check_message(text)
+
+
+# The Range policy
+
+TAGS = st.sampled_from(('"v1"', 'W/"v1"', '"v2"', "*", '"', '""', "v1")) | st.text(max_size=10)
+DATES = st.sampled_from(
+    (
+        "Tue, 14 Nov 2023 22:13:20 GMT",
+        "Tuesday, 14-Nov-23 22:13:20 GMT",
+        "Tue Nov 14 22:13:20 2023",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Sun, 30 Feb 2025 00:00:00 GMT",
+    )
+) | st.text(max_size=40)
+NUMBERS = st.just("") | st.integers(0, 1200).map(str) | st.integers(0).map(str) | st.text("0٣ -x")
+RANGES = st.one_of(
+    st.tuples(NUMBERS, NUMBERS).map(lambda pair: f"bytes={pair[0]}-{pair[1]}"),
+    st.lists(st.tuples(NUMBERS, NUMBERS).map("-".join)).map(
+        lambda specs: "bytes=" + ",".join(specs)
+    ),
+    st.text("bytesBYTES= \t-,0123456789", max_size=20),
+    st.text(max_size=30),
+    st.just("bytes=" + "9" * 5000 + "-"),
+)
+VALUES = {
+    "If-Match": st.lists(TAGS, max_size=3).map(",".join),
+    "If-None-Match": st.lists(TAGS, max_size=3).map(", ".join),
+    "If-Modified-Since": DATES,
+    "If-Unmodified-Since": DATES,
+    "If-Range": TAGS | DATES,
+    "Range": RANGES,
+}
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    st.sampled_from(("GET", "HEAD")),
+    st.fixed_dictionaries({}, optional={name: VALUES[name] for name in FIELDS}),
+    st.sampled_from(SIZES) | st.integers(0, 2000),
+)
+def test_whatever_the_headers_say_there_is_a_sound_decision(
+    method: str, fields: dict[str, str], size: int
+) -> None:
+    check_decision(method, fields, size)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(0, 1200), st.integers(0, 1200), st.integers(0, 1000))
+def test_a_plain_range_gets_the_bytes_that_it_names(first: int, last: int, size: int) -> None:
+    got = [*range(size)][first : last + 1]
+    decision = check_decision("GET", {"Range": f"bytes={first}-{last}"}, size)
+    expected = 200 if first > last else 206 if got else 416
+    assert decision.status == expected
+    if got:
+        assert decision == type(decision)(got[0], got[-1] + 1)  # type: ignore[call-arg]
+
+
+# The gateway
+
+
+class Complaints(logging.Handler):
+    """Keeps what is logged as an error, or with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info or record.levelno >= logging.ERROR:
+            self.heard.append(self.format(record))
+
+
+@dataclass
+class House:
+    """A server on an event loop that stands still between examples, and a household for each."""
+
+    runner: asyncio.Runner
+    token: Token
+    server: TestServer
+    session: ClientSession
+    complaints: Complaints
+    households: Iterator[int] = field(default_factory=count)
+
+    def url(self, label: str) -> str:
+        return str(self.server.make_url(f"/ws?deviceId={label}"))
+
+
+@pytest.fixture
+def house(tmp_path: Path, token: Token) -> Iterator[House]:
+    for name in ("song", "other", "users/him/his"):
+        write_wav(tmp_path / "media" / f"{name}.wav", 60.0)
+    entries = [
+        {"id": path.rpartition("/")[2], "audioUrl": f"{path}.wav", "duration": 60}
+        for path in ("song", "other", "users/him/his")
+    ]
+    (tmp_path / "media" / "tracks.json").write_text(json.dumps(entries))
+    limits = Limits(commands_per_second=10_000, reports_per_second=10_000)
+    given_settings = Settings(jwt_secret=SECRET, media=tmp_path / "media", limits=limits)
+    complaints = Complaints()
+    logging.getLogger().addHandler(complaints)
+    with asyncio.Runner() as runner:
+
+        async def start() -> House:
+            app = create_app(given_settings)
+            app[LIBRARY].scan()
+            server = TestServer(app)
+            await server.start_server()
+            return House(runner, token, server, ClientSession(), complaints)
+
+        async def stop(house: House) -> None:
+            await house.session.close()
+            await house.server.close()
+
+        house = runner.run(start())
+        yield house
+        runner.run(stop(house))
+    logging.getLogger().removeHandler(complaints)
+    assert not complaints.heard
+
+
+def id_of(text: str) -> Any:
+    """The id that the answer has to carry, None where the frame has none that is allowed."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        frame = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(frame, dict) or depth_of(frame) > Limits().max_json_depth:
+        return None
+    match frame.get("id"):
+        case bool():
+            return None
+        case int(number) if abs(number) < 2**63:
+            return number
+        case float(number) if math.isfinite(number):
+            return number
+        case str(text) if len(text) <= 128:
+            return text
+    return None
+
+
+def depth_of(content: Any) -> int:
+    inner = content.values() if isinstance(content, dict) else content
+    if not isinstance(content, dict | list):
+        return 0
+    return 1 + max(map(depth_of, inner), default=0)
+
+
+@dataclass
+class Sender:
+    """One device that sends what was generated, and what it heard of it."""
+
+    peer: Peer
+    label: str
+    tokens: dict[str, str]
+    ids: list[Any] = field(default_factory=list)
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    may_be_closed: bool = False
+    closed_by: int | None = None
+
+    async def send(self, content: str | bytes) -> None:
+        with suppress(ConnectionError):
+            if isinstance(content, bytes):
+                self.may_be_closed = True
+                await self.peer.socket.send_bytes(content)
+                return
+            for name, token in self.tokens.items():
+                content = content.replace(name, token)
+            self.may_be_closed |= "auth" in content or len(content.encode()) > Limits().max_frame
+            if (frame_id := id_of(content)) is not None:
+                self.ids.append(frame_id)
+            await self.peer.socket.send_str(content)
+
+    async def hear_all(self) -> None:
+        """Until the answer to a last question, or the close."""
+        self.ids.append(LAST)
+        with suppress(ConnectionError):
+            await self.peer.send("getCurrentState", LAST)
+        while self.closed_by is None and not (self.heard and self.heard[-1].get("id") == LAST):
+            await self.hear()
+
+    async def hear(self) -> None:
+        """One frame, or the close: its code as it was sent, which the socket may not keep."""
+        message = await self.peer.socket.receive(PATIENCE)
+        if message.type is WSMsgType.TEXT:
+            self.heard.append(json.loads(message.data))
+        else:
+            self.closed_by = message.data if message.type is WSMsgType.CLOSE else message.type
+
+    def check(self) -> None:
+        answered = [frame["id"] for frame in self.heard if "id" in frame]
+        assert answered == self.ids[: len(answered)]
+        if self.closed_by is None:
+            assert answered == self.ids
+        else:
+            assert self.may_be_closed
+            assert self.closed_by in DOCUMENTED_CLOSES
+        for frame in self.heard:
+            data = frame["data"]
+            assert data.get("trackId") in {None, "song", "other"}
+            assert str(data.get("deviceId") or self.label).startswith(self.label[:3])
+
+
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(frames=st.lists(st.tuples(st.integers(0, 2), FRAMES), max_size=20))
+def test_whatever_devices_send_each_is_answered_and_the_house_stands(
+    house: House, frames: list[tuple[int, str | bytes]]
+) -> None:
+    number = next(house.households)
+    ada, bob = house.token(f"ada{number}"), house.token(f"bob{number}")
+
+    async def play() -> None:
+        async with AsyncExitStack() as stack:
+            senders = []
+            for label, own, others in (("ada1", ada, bob), ("ada2", ada, bob), ("bob", bob, ada)):
+                peer = await stack.enter_async_context(
+                    connect(house.session, house.url(label), own)
+                )
+                senders.append(Sender(peer, label, {OWN: own, OTHERS: others}))
+            for index, content in frames:
+                await senders[index].send(content)
+            for sender in senders:
+                await sender.hear_all()
+                sender.check()
+            for fresh in (ada, bob):
+                async with connect(house.session, house.url("fresh"), fresh) as device:
+                    answer = await device.ask("getCurrentState")
+                    assert answer["event"] == "trackState"
+
+    house.runner.run(play())
+    assert not house.complaints.heard
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(first=FRAMES | st.just(HELLO))
+def test_whatever_comes_first_it_lets_in_with_a_token_alone(
+    house: House, first: str | bytes
+) -> None:
+    tokens = {OWN: house.token("ada"), OTHERS: house.token("bob")}
+
+    async def knock() -> None:
+        async with connect(house.session, house.url("door")) as peer:
+            visitor = Sender(peer, "door", tokens)
+            await visitor.send(first)
+            await visitor.hear()
+            greeting = visitor.heard[0] if visitor.heard else None
+            if greeting is not None and greeting["event"] == "authenticated":
+                assert greeting["data"]["userId"] in {"ada", "bob"}
+                assert isinstance(first, str)
+                assert OWN in first or OTHERS in first
+                return
+            assert greeting is None or greeting["event"] == "error"
+            if greeting is not None and "control characters" in greeting["data"]["message"]:
+                await visitor.send(HELLO)  # the token was good, and only a label was not
+                await visitor.hear()
+                assert visitor.heard[-1]["event"] == "authenticated"
+                return
+            while visitor.closed_by is None:
+                await visitor.hear()
+            assert visitor.closed_by in {1003, 1009, 4401}
+
+    house.runner.run(knock())
+    assert not house.complaints.heard

@@ -1,0 +1,31 @@
+"""The player's files are sent from memory, each with its type and its entity tag."""
+
+from __future__ import annotations
+
+import pytest
+
+from audiostream.api.pages import PATHS, WEB
+from tests.conftest import Serve
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_file_is_sent_whole(serve: Serve, path: str) -> None:
+    client = await serve()
+    async with client.get(path) as answer:
+        assert (answer.status, await answer.read()) == (200, (WEB / path[1:]).read_bytes())
+        assert answer.headers["Cache-Control"] == "no-cache"
+        etag = answer.headers["ETag"]
+    async with client.get(path, headers={"If-None-Match": etag}) as answer:
+        assert (answer.status, await answer.read()) == (304, b"")
+        assert answer.headers["ETag"] == etag
+
+
+async def test_head_has_the_length_alone(serve: Serve) -> None:
+    client = await serve()
+    async with client.head("/openapi.json") as answer:
+        assert (answer.status, await answer.read()) == (200, b"")
+        assert int(answer.headers["Content-Length"]) == (WEB / "openapi.json").stat().st_size
+
+
+def test_all_that_is_there_is_sent() -> None:
+    assert {path[1:] for path in PATHS} == {path.name for path in WEB.iterdir()}

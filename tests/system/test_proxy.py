@@ -1,0 +1,108 @@
+"""The proxy with a switch does to connections what it says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+
+from tests.conftest import PATIENCE, ProxyTo
+from tests.support.proxy import HOST, Mode, Proxy
+
+SILENCE = 0.3
+"""Seconds after which nothing is taken to have come."""
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture
+async def line(proxy_to: ProxyTo) -> AsyncIterator[Proxy]:
+    """A proxy in front of a server that says everything back."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1000):
+                writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(echo, HOST, 0)
+    yield await proxy_to(server.sockets[0].getsockname()[1])
+    server.close()
+
+
+async def connected(proxy: Proxy) -> Ends:
+    return await asyncio.open_connection(HOST, proxy.port)
+
+
+async def hears(ends: Ends, what: bytes) -> None:
+    async with asyncio.timeout(PATIENCE):
+        assert await ends[0].readexactly(len(what)) == what
+
+
+async def hears_nothing(ends: Ends) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(SILENCE):
+            await ends[0].read(1)
+
+
+async def test_bytes_pass_in_both_directions_and_so_does_the_end(line: Proxy) -> None:
+    ends = await connected(line)
+    ends[1].write(b"one")
+    await hears(ends, b"one")
+    ends[1].write_eof()
+    async with asyncio.timeout(PATIENCE):
+        assert await ends[0].read() == b""
+    ends[1].close()
+
+
+async def test_a_held_line_passes_nothing_closes_nothing_and_delivers_late(line: Proxy) -> None:
+    ends = await connected(line)
+    ends[1].write(b"one")
+    await hears(ends, b"one")
+    await line.switch(Mode.HOLD)
+    ends[1].write(b"two")
+    new = await connected(line)
+    new[1].write(b"three")
+    await hears_nothing(ends)
+    await hears_nothing(new)
+    await line.switch(Mode.PASS)
+    await hears(ends, b"two")
+    await hears(new, b"three")
+    for _, writer in (ends, new):
+        writer.close()
+
+
+async def test_a_refusing_line_holds_what_exists_and_refuses_what_is_new(line: Proxy) -> None:
+    ends = await connected(line)
+    ends[1].write(b"one")
+    await hears(ends, b"one")
+    await line.switch(Mode.REFUSE)
+    with pytest.raises(ConnectionRefusedError):
+        await connected(line)
+    ends[1].write(b"two")
+    await hears_nothing(ends)
+    await line.switch(Mode.PASS)
+    await hears(ends, b"two")
+    ends[1].close()
+
+
+async def test_a_cut_line_aborts_what_exists_and_comes_back_on_the_same_port(line: Proxy) -> None:
+    ends, idle = await connected(line), await connected(line)
+    ends[1].write(b"one")
+    await hears(ends, b"one")
+    await line.switch(Mode.CUT)
+    for reader, writer in (ends, idle):
+        with suppress(ConnectionResetError):
+            async with asyncio.timeout(PATIENCE):
+                assert await reader.read(1) == b""
+        writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await connected(line)
+    await line.switch(Mode.PASS)
+    again = await connected(line)
+    again[1].write(b"two")
+    await hears(again, b"two")
+    again[1].close()
+    assert line.accepted == 3

@@ -1,0 +1,86 @@
+"""A broken file gets no more bytes and time than its tags are worth."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from audiostream.library.bounded_file import MAX_CALLS, MAX_PIECE, BoundedFile, FileView, TooMuch
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100_000) + b"needle" + bytes(200_000) + b"end")
+    return str(path)
+
+
+def test_bytes_are_read_at_any_offset(path: str) -> None:
+    with BoundedFile(path) as file:
+        assert file.size == 300_009
+        assert file.at(100_000, 6) == b"needle"
+        assert file.at(99_999, 3) == b"\0ne"
+        assert file.at(300_006, 99) == b"end"
+        assert file.at(400_000, 9) == b""
+
+
+def test_a_sign_is_found_across_what_is_read_at_once(path: str) -> None:
+    with BoundedFile(path) as file:
+        for start in (0, 100_000, 100_000 - 65_536 + 3):
+            assert file.find(b"needle", start, file.size) == 100_000
+        assert file.find(b"needle", 0, 100_000) == -1
+        assert file.find(b"needle", 100_001, file.size) == -1
+        assert file.find(b"end", 0, file.size) == 300_006
+
+
+def test_a_view_is_a_file_that_begins_later(path: str) -> None:
+    with BoundedFile(path) as file:
+        view = FileView(file, 100_000)
+        assert (view.read(6), view.tell()) == (b"needle", 6)
+        assert view.seek(-3, os.SEEK_END) == 200_006
+        assert view.read() == b"end"
+        assert view.seek(2) + view.seek(2, os.SEEK_CUR) == 6
+        assert view.read(2) == b"le"
+        with pytest.raises(OSError, match="before"):
+            view.seek(-1)
+
+
+def test_a_length_that_a_file_claims_does_not_become_memory(path: str) -> None:
+    with BoundedFile(path) as file:
+        with pytest.raises(TooMuch):
+            file.at(0, MAX_PIECE + 1)
+        with pytest.raises(TooMuch):
+            file.at(-1, 1)
+
+
+def test_too_many_small_pieces_are_refused(path: str) -> None:
+    with BoundedFile(path) as file:
+        view = FileView(file)
+        for _ in range(MAX_CALLS):
+            view.read(0)
+        with pytest.raises(TooMuch):
+            view.read(0)
+
+
+def test_time_and_bytes_have_an_end(tmp_path: Path) -> None:
+    path, now = tmp_path / "large", 0.0
+    with path.open("wb") as large:
+        large.truncate(2**33)
+    with BoundedFile(str(path), clock=lambda: now) as file, pytest.raises(TooMuch):
+        file.find(b"\xff", 0, file.size)
+    with BoundedFile(str(path), clock=lambda: now) as file:
+        file.at(0, 1)
+        now = 10.0
+        assert file.at(100, 1) == b"\0"
+        with pytest.raises(TooMuch):
+            file.at(10**6, 1)
+
+
+def test_only_a_regular_file_is_opened(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(path)
+    for name in ("pipe", "link", "none", "."):
+        with pytest.raises(OSError, match=r"."):
+            BoundedFile(str(tmp_path / name))

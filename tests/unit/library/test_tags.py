@@ -1,0 +1,61 @@
+"""What of a file's tags can be kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audiostream.library.tags import MAX_NUMBER, MAX_TEXT, Tags, cleaned, counted, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Song", "Song"),
+        ("  a\nb\x07 ", "a b"),
+        ("\u2028\ud800", None),
+        ("", None),
+        (None, None),
+        ("x" * 5000, "x" * MAX_TEXT),
+    ],
+)
+def test_a_text_is_one_line_without_control_characters(text: str | None, kept: str | None) -> None:
+    assert cleaned(text) == kept
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 0.0, 0.0001, None, 10**400])
+def test_a_duration_that_is_none_is_unknown(number: float | None) -> None:
+    assert seconds(number) is None
+
+
+def test_a_duration_is_kept_to_the_millisecond() -> None:
+    assert seconds(61.23456) == 61.235
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"), [(12, 12), (0, None), (-1, None), (None, None), (MAX_NUMBER + 1, None)]
+)
+def test_discs_and_tracks_are_counted_from_one(number: int | None, kept: int | None) -> None:
+    assert counted(number) == kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_sound"),
+    [
+        ({}, True),
+        ({"title": "a", "duration": 1.5, "disc": 1, "track_number": 999}, True),
+        ({"title": "a\nb"}, False),
+        ({"title": 5}, False),
+        ({"album_artist": ""}, False),
+        ({"duration": "1"}, False),
+        ({"duration": -1.0}, False),
+        ({"disc": True}, False),
+        ({"disc": "1"}, False),
+        ({"track_number": 10**9}, False),
+    ],
+)
+def test_values_of_another_process_or_an_older_cache_are_checked(
+    fields: dict[str, Any], is_sound: bool
+) -> None:
+    assert Tags(**fields).is_sound() is is_sound

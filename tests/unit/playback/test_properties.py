@@ -1,0 +1,189 @@
+"""What holds for the playback rules whatever up to four devices do, and in whatever order."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiostream.errors import Conflict
+from audiostream.playback import rules as playback
+from audiostream.playback.rules import RECENT_STATES, SETTLE_TIME, Listener, Sighting
+from tests.support.scenario import Scene
+
+DEVICES = ("phone", "kiosk", "tablet", "laptop")
+POSITIONS = st.floats(0.0, 130.0).map(lambda position: round(position, 2))
+TRACKS = st.sampled_from(("short", "song", "endless"))
+DEVICE = st.sampled_from(DEVICES)
+
+ACTS = st.one_of(
+    st.tuples(st.just("play"), DEVICE, TRACKS, st.none() | POSITIONS),
+    st.tuples(st.just("pause"), DEVICE, TRACKS, st.none() | POSITIONS),
+    st.tuples(st.just("report"), DEVICE, TRACKS, POSITIONS, st.booleans()),
+    st.tuples(st.just("follow"), DEVICE, st.floats(-0.5, 0.5)),
+    st.tuples(st.just("set"), TRACKS, POSITIONS, st.booleans()),
+    st.tuples(st.just("ask"), DEVICE),
+    st.tuples(st.just("leave"), DEVICE),
+    st.tuples(st.just("wait"), st.floats(0.01, 5.0)),
+    st.tuples(st.just("wait"), st.floats(25.0, 40.0)),
+)
+
+
+class Rehearsal(Scene):
+    """A scene that plays any list of acts, and checks after each what always holds."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.shelf.durations["song"] = 120.0
+
+    def play_all(self, acts: list[tuple[object, ...]]) -> None:
+        for act in acts:
+            rev = self.room.state.rev
+            with suppress(Conflict):
+                self._play_one(*act)
+            state = self.room.state
+            assert state.rev >= rev
+            assert 0.0 <= self.position <= (state.duration or float("inf"))
+            assert state.is_playing or state.frozen_at is None
+            for device in self.devices.values():
+                moments = [seen.at for seen in device.listener.recent]
+                assert moments == sorted(moments)
+                assert device.listener.reported in (None, *device.listener.recent[-1:])
+
+    def _play_one(self, kind: object, *details: object) -> None:
+        match kind, details:
+            case "play", (str(name), str(track), at):
+                self._here(name)
+                self.play(name, track, at)  # type: ignore[arg-type]
+            case "pause", (str(name), str(track), at):
+                self._here(name)
+                self.pause(name, track, at)  # type: ignore[arg-type]
+            case "report", (str(name), str(track), float(at), bool(playing)):
+                self._here(name)
+                self.report(name, at, playing, track)
+            case "follow", (str(name), float(offset)):
+                self._here(name)
+                self.follow(name, offset)
+            case "set", (str(track), float(at), bool(playing)):
+                self.set(at, playing, track)
+            case "ask", (str(name),):
+                self._here(name)
+                self.ask(name)
+            case "leave", (str(name),):
+                if name in self.devices:
+                    self.disconnect(name)
+            case "wait", (float(seconds),):
+                self.wait(seconds)
+
+    def _here(self, name: str) -> None:
+        if name not in self.devices:
+            self.connect(name)
+
+    def follow(self, name: str, offset: float = 0.0) -> None:
+        """Let a device report exactly what it was told last, gone on until now."""
+        told = self.devices[name].listener.told
+        if told is None:
+            return
+        went_on = (self.clock.now - told.at) * told.playback_rate if told.is_playing else 0.0
+        at = max(0.0, told.position + went_on + offset)
+        self.report(name, at, told.is_playing, told.track_id)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ACTS, max_size=30))
+def test_rev_never_decreases_and_the_position_stays_within_the_track(
+    acts: list[tuple[object, ...]],
+) -> None:
+    Rehearsal().play_all(acts)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ACTS, max_size=30))
+def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_is_sent(
+    acts: list[tuple[object, ...]],
+) -> None:
+    scene = Rehearsal()
+    scene.play_all(acts)
+    for name in tuple(scene.devices):
+        scene.ask(name)
+    for _ in range(3):  # to hear what is left to hear
+        scene.wait(SETTLE_TIME + 1.0)
+        for name in tuple(scene.devices):
+            scene.follow(name)
+    scene.clear()
+    for _ in range(20):
+        scene.wait(0.25)
+        for name in tuple(scene.devices):
+            scene.follow(name)
+    told = {name: scene.heard(name) for name in scene.devices}
+    assert not any(told.values()), told
+
+
+MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=RECENT_STATES).map(sorted)
+
+
+@given(moments=MOMENTS, after=st.floats(0.0, 5.0), told=st.integers(0, 9), changed=st.booleans())
+def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
+    moments: list[float], after: float, told: int, changed: bool
+) -> None:
+    seen = tuple(Sighting("song", at, True, 1.0, at) for at in moments)
+    last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
+    news = Sighting("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
+    former = Sighting("song", 5.0, True, 1.0, news.at) if changed else None
+    listener = playback.tell(Listener(last, reported, seen), former, news)
+    lately = [
+        each
+        for each in seen
+        if news.at - each.at <= SETTLE_TIME or each is last or each is reported
+    ]
+    assert listener.recent == (*lately, *([former] if former else []), news)[-RECENT_STATES:]
+
+
+def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
+    moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
+    first, second, third = (Sighting("song", at, True, 1.0, at) for at in moments)
+    listener = playback.tell(playback.tell(Listener(), first, first), second, second)
+    assert listener.recent == (first, first, second, second)
+    assert playback.tell(listener, third, third).recent == (second, third, third)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    acts=st.lists(ACTS, max_size=20),
+    pauser=DEVICE | st.none(),
+    late=st.lists(
+        st.tuples(DEVICE, st.floats(0.0, SETTLE_TIME / 4), st.floats(0.0, 1.5)), max_size=6
+    ),
+)
+def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was_told(
+    acts: list[tuple[object, ...]],
+    pauser: str | None,
+    late: list[tuple[str, float, float]],
+) -> None:
+    scene = Rehearsal()
+    scene.connect(*DEVICES)
+    scene.play_all(acts)
+    for name in DEVICES:
+        if name not in scene.devices:
+            scene.connect(name)
+            scene.ask(name)
+        scene.follow(name)
+    track = scene.room.state.track_id
+    if track is None:
+        return
+    sent_from = {name: scene.devices[name].listener for name in DEVICES}
+    paused_at = scene.clock.now
+    if pauser is None:
+        scene.set(scene.position, playing=False, track=track)
+    else:
+        scene.pause(pauser, track)
+    for name, delay, stalled in late:
+        if scene.clock.now + delay - paused_at >= SETTLE_TIME:
+            break
+        scene.clock.advance(delay)
+        was = sent_from[name].reported or sent_from[name].told
+        if was is not None and was.is_playing:
+            went_on = max(0.0, (scene.clock.now - was.at) - stalled)
+            scene.report(name, was.position + went_on, True, was.track_id)
+            assert not scene.room.state.is_playing

@@ -1,0 +1,140 @@
+"""What the benchmark computes without measuring: spreads, growth, capacity, its three reports."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import pytest
+
+from tests.bench import capacity, measure, report
+from tests.bench.capacity import BOX, CORE, Behaviour, Costs
+from tests.bench.measure import Row, Spread, Target
+
+COSTS = Costs(
+    report=30.0,
+    command=50.0,
+    told=20.0,
+    request=100.0,
+    byte=0.0001,
+    at_start=40 << 20,
+    idle_device=16 << 10,
+    playing_user=2 << 10,
+)
+LISTENER = Behaviour("listens", 1, 1, 1.0, 4, 0, 320)
+
+
+def test_a_spread_is_the_median_and_what_lies_around_it() -> None:
+    assert Spread.of([3.0, 1.0, 10.0]) == Spread(3.0, 1.0, 10.0)
+
+
+def test_contestants_take_turns() -> None:
+    turns: list[str] = []
+
+    def turn(name: str) -> measure.Turn:
+        return lambda: turns.append(name) or float(len(turns))  # type: ignore[func-returns-value]
+
+    figures = measure.interleaved({"a": turn("a"), "b": turn("b")}, 2)
+    assert turns == ["a", "b", "a", "b"]
+    assert figures == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+
+
+def test_a_ratio_is_that_of_one_round() -> None:
+    assert measure.ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)])
+def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
+    assert measure.percentile(range(1, 101), share) == value
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+def test_the_exponent_of_growth(power: float) -> None:
+    sizes = [1, 4, 16]
+    costs = [7.0 * size**power for size in sizes]
+    assert measure.exponent(sizes, costs) == pytest.approx(power)
+
+
+def test_a_line_has_a_part_that_is_fixed_and_one_that_grows() -> None:
+    assert measure.line([1, 4, 16], [12.0, 18.0, 42.0]) == pytest.approx((10.0, 2.0))
+
+
+def test_a_fixed_part_is_never_less_than_nothing() -> None:
+    assert measure.line([1, 2], [1.0, 3.0]) == (0.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_met"),
+    [
+        (Row("p", "w", "u", Spread.of([5]), target=Target(4)), True),
+        (Row("p", "w", "u", Spread.of([5]), target=Target(4, at_least=False)), False),
+        (Row("p", "w", "u", Spread.of([5]), "nginx", target=Target(4)), None),
+        (
+            Row("p", "w", "u", Spread.of([5]), "nginx", Spread.of([1]), Spread.of([5]), Target(4)),
+            True,
+        ),
+        (Row("p", "w", "u", Spread.of([5])), None),
+    ],
+    ids=["at least", "at most", "skipped", "ratio", "no target"],
+)
+def test_a_target_is_held_against_the_ratio_where_there_is_a_yardstick(
+    row: Row, is_met: bool | None
+) -> None:
+    assert row.is_met is is_met
+
+
+def test_what_a_listener_takes() -> None:
+    need = capacity.need(LISTENER, COSTS)
+    asked = 40_000 / (256 << 10)
+    assert need.cpu == pytest.approx((4 * 30 + asked * 100 + 40_000 * 0.0001) / 1e6)
+    assert need.network == pytest.approx(40_000 * capacity.PATH_OVERHEAD)
+    assert need.memory == (16 << 10) + (2 << 10)
+    assert need.files == 3
+
+
+def test_a_command_is_told_to_every_device() -> None:
+    commands = replace(LISTENER, devices=3, players=0, commands_per_hour=3600.0)
+    assert capacity.need(commands, COSTS).cpu * 1e6 == pytest.approx(50 + 3 * 20)
+
+
+def test_the_scarcest_resource_is_the_limit() -> None:
+    on_a_core = capacity.carried(LISTENER, COSTS, CORE)
+    assert (on_a_core.limit, on_a_core.users) == ("network", 2063)
+    slow = capacity.carried(LISTENER, replace(COSTS, report=1000.0), CORE)
+    assert slow.limit == "CPU"
+    assert slow.users < on_a_core.users
+    assert capacity.carried(replace(LISTENER, listening=0.0), COSTS, CORE).limit == "open files"
+
+
+def test_boxes_add_up() -> None:
+    one = capacity.carried(LISTENER, COSTS, BOX)
+    assert capacity.carried(LISTENER, COSTS, BOX, 4).users == 4 * one.users
+
+
+def test_a_day_is_quieter_than_its_busiest_hour() -> None:
+    assert len(capacity.DAY) == 24
+    assert max(capacity.DAY) == 1.0
+    assert 0.1 < capacity.mean_busy(0.7) < 0.7
+    assert capacity.mean_busy(0.7, [1.0, 0.0]) == 0.35
+
+
+def test_the_reports_say_the_same() -> None:
+    rows = [
+        Row("p", "a & b", "/s", Spread.of([1, 2, 3]), "nginx", Spread.of([1]), Spread.of([2.0])),
+        Row("p", "nothing", "/s", yardstick="node", target=Target(2), note="skipped: no node"),
+        Row("p", "memory", "MiB", Spread.of([41.0]), target=Target(45, at_least=False)),
+    ]
+    answers = [capacity.carried(LISTENER, COSTS, CORE)]
+    text = report.table(rows)
+    assert "2 (1 to 3) /s" in text
+    assert "skipped: no node" in text
+    assert "≤ 45, met" in text
+    assert "2,063" in report.capacity_table(answers)
+    assert report.verdict(rows).startswith("1 of 1 ")
+    content = json.loads(json.dumps(report.as_json(rows, answers, {})))
+    assert [row["is_met"] for row in content["measured"]] == [None, None, True]
+    picture = ElementTree.fromstring(report.plot(rows, "<title>"))  # noqa: S314 - our own
+    drawn = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "a & b : nginx" in drawn
+    assert not any("nothing" in (text or "") for text in drawn)

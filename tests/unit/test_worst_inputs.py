@@ -1,0 +1,191 @@
+"""What reads a client's bytes takes time in proportion to their number, whatever they are.
+
+Each reader is given texts that make patterns try again: what repeats a beginning without its end,
+what is almost right to the last byte. Twice as many bytes may take little more than twice the
+time; four times would be the square.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from aiohttp import web
+
+from audiostream.api.content_coding import Wish
+from audiostream.auth.access_tokens import Tokens, bearer_token
+from audiostream.auth.cookies import SessionCookie
+from audiostream.errors import AudiostreamError
+from audiostream.ops.logging import redact
+from audiostream.ops.proxies import Client, Proxies
+from audiostream.protocol.messages import Familiar, command, parse
+from audiostream.settings import Limits
+from audiostream.streaming.fastpath.protocol import Question, plain_request
+from audiostream.streaming.response import Validators, decide, if_range_holds, read_range
+from audiostream.websocket.frames import Closing, FrameReader
+
+
+class CookieOfOneName(SessionCookie):
+    """One for a parser alone."""
+
+    def name(self, host: str, *, is_tls: bool) -> str:
+        return "audiostream_session"
+
+
+SIZE = 16 * 1024
+"""Bytes, the most that a frame, a body or a line of a request may have."""
+ROUNDS = 5
+MOST_GROWTH = 3.2
+FLOOR = 0.002
+"""Seconds that anything may take, however it grows."""
+
+TOKENS = Tokens("s" * 32)
+COOKIE = CookieOfOneName(web.Application(), TOKENS)
+CLIENT = Client("127.0.0.1", False, "x")
+VALIDATORS = Validators('"1-2-3"', 1_700_000_000)
+
+REPEATED = (
+    *("a", " ", "\t", ",", "-", "=", ".", ":", "/", "0", "9", '"', "\\", "%", "[", "{", "é", "\0"),
+    *("%2", "%65", "%25", "% ", "\\u", "\\ud800", "\\\\", "[]", '{"a":', "[0,", "1e", "-1", "0."),
+    *(
+        "eyJ",
+        "eyJa",
+        "eyJ.",
+        "eyJaaaa.",
+        "eyJaaaa ",
+        "eyJaaaa%",
+        "a.b",
+        "a.b.",
+        "bearer ",
+        "bearer",
+    ),
+    *("token=", "token=a ", "ticket=", "ticket=&", "audiostream_session=", "audiostream_session"),
+    *("bytes=", "bytes=0-,", "0-", " ,", ",\t", "bytes", '"a",', 'W/"', '"*"', "a b", "x \t"),
+    *('"currentTime"', '"currentTime":', '"currentTime": ', '"id":', '"id" ', '"event":"', "\r\n"),
+    *("a: b\r\n", "range: ", "range:\t", "\r\nrange:", "a=b; ", "don't ", "\u0130", "e\u0301"),
+)
+BEGINNINGS = ("", "bytes=", "Bearer ", "eyJ", '"', "[", "token=", '{"event":"x","data":', "x")
+ENDINGS = ("", "x", '"', "}", "\r\n")
+
+
+def in_a_request(text: str) -> None:
+    """As the target, a field's name and its value."""
+    safe = text.encode("utf-8", "replace").replace(b"\0", b"")
+    for head in (b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n%s: x\r\n\r\n"):
+        plain_request(head % safe)
+    for name in (b"Range", b"Cookie", b"If-Range", b"X"):
+        target = b"/tracks/stream/song?ticket=1.YQ.c2ln"
+        data = b"GET %s HTTP/1.1\r\nHost: x\r\n%s: a%sb\r\n\r\n" % (target, name, safe)
+        read = plain_request(data)
+        if read is None:
+            continue
+        if (question := Question.read(data, *read, COOKIE, CLIENT)) is not None:
+            question[0].again(data)
+
+
+def of_a_proxy(text: str) -> None:
+    """As each of the fields by which a trusted proxy says for whom it asks."""
+    proxies = Proxies(("127.0.0.1/32", "10.0.0.0/8"))
+    for name in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"):
+        field = defaultdict(str, {name: text}).__getitem__
+        proxies.client("127.0.0.1", False, "x", field)
+
+
+def in_preconditions(text: str) -> None:
+    for name in ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"):
+        decide("GET", {name: text}, VALIDATORS, 1000, 1_800_000_000.0)
+    if_range_holds(text, VALIDATORS, 1_800_000_000.0)
+    if_range_holds(text.replace('"', ""), VALIDATORS, 1_800_000_000.0)
+
+
+def in_a_proof(text: str) -> None:
+    for verify in (
+        lambda: TOKENS.verify(text, 0.0),
+        lambda: TOKENS.verify_ticket(text, "song", 0.0),
+        lambda: TOKENS.verify_session(text, 0.0),
+        lambda: bearer_token(text),
+    ):
+        with suppress(AudiostreamError):
+            verify()
+
+
+def in_a_frame(text: str) -> None:
+    familiar = Familiar()
+    familiar.report(text)
+    familiar.question(text)
+    with suppress(AudiostreamError):
+        parse(text)
+
+
+def in_a_command(text: str) -> None:
+    for event in ("playTrack", "pauseTrack"):
+        with suppress(AudiostreamError):
+            command(event, {"trackId": text, "currentTime": text, "deviceName": text})
+
+
+def in_frames(text: str) -> None:
+    """As the bytes of frames, and as the payload of frames of a byte each."""
+    data = text.encode("utf-8", "replace")
+    reader = FrameReader(Limits().max_frame)
+    with suppress(Closing):
+        reader.feed(data)
+        while reader.read() is not None:
+            pass
+    reader = FrameReader(Limits().max_frame)
+    with suppress(Closing):
+        for byte in data[: len(data) // 64]:
+            reader.feed(bytes([0x01 if byte == data[0] else 0x00, 0x81, 0, 0, 0, 0, byte]))
+            while reader.read() is not None:
+                pass
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "the log": redact,
+    "a range": read_range,
+    "preconditions": in_preconditions,
+    "a plain request": in_a_request,
+    "a proof": in_a_proof,
+    "a proxy's fields": of_a_proxy,
+    "codings": Wish.of,
+    "a frame's text": in_a_frame,
+    "a command": in_a_command,
+    "frames": in_frames,
+}
+SIZES = {"a plain request": 3800}
+"""Bytes of those that look at no more."""
+
+
+def seconds(reader: Callable[[str], object], text: str) -> float:
+    """CPU time of this thread; of the quickest of some rounds, as others are at work too."""
+    quickest = float("inf")
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        reader(text)
+        quickest = min(quickest, time.thread_time() - began)
+        if quickest < FLOOR:
+            break
+    return quickest
+
+
+def text_of(beginning: str, unit: str, ending: str, size: int) -> str:
+    room = size - len(beginning) - len(ending)
+    return beginning + (unit * room)[:room] + ending
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_twice_the_bytes_take_twice_the_time(name: str) -> None:
+    reader, size = READERS[name], SIZES.get(name, SIZE)
+    slow = []
+    for beginning in BEGINNINGS:
+        for unit in REPEATED:
+            for ending in ENDINGS:
+                whole = seconds(reader, text_of(beginning, unit, ending, size))
+                if whole < FLOOR:
+                    continue
+                half = seconds(reader, text_of(beginning, unit, ending, size // 2))
+                if whole > half * MOST_GROWTH:
+                    slow.append((beginning, unit, ending, half, whole))
+    assert slow == []

@@ -1,0 +1,206 @@
+"""What an outage holds up: late reports undo nothing, and throw nobody back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.conftest import PATIENCE, Client, ProxyTo, Serve
+from tests.support.proxy import Mode, Proxy
+from tests.support.scenario import Scene
+from tests.support.ws_client import Peer, connect
+
+Token = Callable[..., str]
+
+OUTAGE = 3.0
+"""Seconds."""
+FOUR_HERTZ = 0.25
+
+
+def at_song(position: float) -> dict[str, Any]:
+    """A report of a player in the song."""
+    return {"trackId": "song", "currentTime": position, "isPlaying": True}
+
+
+class Player:
+    """A device that reports four times a second where it is, as long as it plays."""
+
+    def __init__(self, peer: Peer, position: float) -> None:
+        self.peer = peer
+        self.paused_at: float | None = None
+        self.heard: list[dict[str, Any]] = []
+        self._start = asyncio.get_running_loop().time() - position
+        self._tasks = [asyncio.create_task(self._report()), asyncio.create_task(self._listen())]
+
+    @property
+    def position(self) -> float:
+        if self.paused_at is not None:
+            return self.paused_at
+        return asyncio.get_running_loop().time() - self._start
+
+    async def _report(self) -> None:
+        while not self.peer.socket.closed:
+            await asyncio.sleep(FOUR_HERTZ)
+            if self.paused_at is None:
+                await self.report()
+
+    async def report(self) -> None:
+        await self.peer.send("updateStreaming", **at_song(self.position))
+
+    async def _listen(self) -> None:
+        """Obey as the specification's player does, and pong."""
+        async for message in self.peer.socket:
+            frame = json.loads(message.data)
+            self.heard.append(frame)
+            if frame["event"] == "trackPaused":
+                self.paused_at = self.position
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class House:
+    """A server, and a line to it that can be held."""
+
+    def __init__(self, client: Client, proxy: Proxy, token: str) -> None:
+        self.client = client
+        self.proxy = proxy
+        self.token = token
+
+    def device(self, url: str | None = None) -> Any:
+        return connect(self.client.session, f"{url or self.proxy.url}/ws", self.token)
+
+    def other(self) -> Any:
+        """A device whose line is always good."""
+        return self.device(str(self.client.make_url("")).rstrip("/"))
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[Player]:
+        """A device behind the line that has played and reported for a second."""
+        async with self.device() as peer:
+            await peer.send("playTrack", trackId="song", currentTime=10)
+            await peer.hears("trackPlaying")
+            player = Player(peer, 10.0)
+            await asyncio.sleep(1.0)
+            yield player
+            await player.stop()
+
+    async def post(self, path: str, **data: Any) -> None:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self.client.post(f"/tracks/{path}", headers=headers, json=data) as answer:
+            assert answer.status == 200
+
+    async def state(self) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with self.client.get("/tracks/current-state", headers=headers) as answer:
+            state: dict[str, Any] = await answer.json()
+            return state
+
+
+@pytest.fixture
+async def house(serve: Serve, proxy_to: ProxyTo, token: Token) -> House:
+    client = await serve()
+    assert client.port is not None
+    return House(client, await proxy_to(client.port), token())
+
+
+async def test_the_reports_of_an_outage_throw_nobody_back(house: House) -> None:
+    async with house.other() as kitchen, house.playing() as phone:
+        rev = (await kitchen.hears("trackPlaying"))["rev"]
+        await house.proxy.switch(Mode.HOLD)
+        await asyncio.sleep(OUTAGE)
+        await house.proxy.switch(Mode.PASS)
+        await asyncio.sleep(1.0)
+        state = await house.state()
+        assert state["currentTime"] == pytest.approx(phone.position, abs=0.9)
+        assert (state["isPlaying"], state["rev"]) == (True, rev)
+        assert phone.heard == []
+        await kitchen.heard_nothing()
+
+
+async def test_a_pause_during_an_outage_is_not_undone_by_late_reports(house: House) -> None:
+    async with house.playing() as phone:
+        await house.proxy.switch(Mode.HOLD)
+        await house.post("pause/song")
+        await asyncio.sleep(OUTAGE)
+        await house.proxy.switch(Mode.PASS)
+        for _ in range(30):
+            assert not (await house.state())["isPlaying"]
+            await asyncio.sleep(0.1)
+        assert phone.paused_at is not None
+        assert phone.heard[0]["event"] == "trackPaused"
+
+
+def test_a_pause_is_not_undone_by_the_last_report_of_a_player_that_pauses_in_silence() -> None:
+    scene = Scene()
+    scene.connect("phone")
+    scene.play("phone", at=10)
+    scene.listen(5, phone=0.0)
+    scene.pause(None)
+    scene.report("phone", 15.2, True)  # it was on its way
+    scene.wait(10)
+    assert not scene.room.state.is_playing
+    assert 15 <= scene.position <= 15.2
+    assert [event for event, _ in scene.heard("phone")][:2] == ["trackPlaying", "trackPaused"]
+
+
+async def test_a_player_that_was_given_up_by_its_client_is_followed_where_it_has_gone_on(
+    house: House,
+) -> None:
+    async with house.other() as kitchen:
+        async with house.playing() as phone:
+            await house.proxy.switch(Mode.HOLD)
+            await asyncio.sleep(OUTAGE)
+            position, now = phone.position, asyncio.get_running_loop().time
+            at = now()
+        await house.proxy.switch(Mode.PASS)
+        async with house.device() as again:
+            for _ in range(8):
+                here = position + now() - at
+                await again.send(
+                    "updateStreaming", trackId="song", currentTime=here, isPlaying=True
+                )
+                await asyncio.sleep(FOUR_HERTZ)
+            await again.heard_nothing()
+            state = await house.state()
+            assert state["isPlaying"]
+            assert state["currentTime"] == pytest.approx(position + now() - at, abs=0.9)
+        assert (await kitchen.hears("trackPlaying"))["currentTime"] == 10
+        told = await kitchen.hears("trackUpdated")  # rule 11: the playback has its player again
+        assert told["currentTime"] >= position
+
+
+async def test_a_late_report_that_wants_an_answer_gets_one(house: House) -> None:
+    async with house.device() as peer:
+        await peer.ask("playTrack", trackId="song", currentTime=10)
+        await asyncio.sleep(2.2)
+        answer = await peer.ask("updateStreaming", **at_song(12.2))
+        assert answer["event"] == "trackState"
+        await house.proxy.switch(Mode.HOLD)
+        await house.post("pause/song", currentTime=14)
+        await asyncio.sleep(2.2)
+        await peer.send("updateStreaming", 7, **at_song(14.4))
+        await house.proxy.switch(Mode.PASS)
+        assert (await peer.hears("trackPaused"))["currentTime"] == 14
+        frame = await peer.frame()
+        assert (frame["id"], frame["data"]["isPlaying"]) == (7, False)
+
+
+async def test_an_act_after_a_silence_counts_also_of_a_device_that_answers_no_pings(
+    house: House,
+) -> None:
+    async with house.other() as kitchen, house.device() as deaf:
+        await deaf.ask("playTrack", trackId="song", currentTime=10)
+        await kitchen.hears("trackPlaying")
+        await deaf.send("updateStreaming", **at_song(10.1))
+        await asyncio.sleep(2.2)
+        await deaf.send("updateStreaming", **at_song(40))
+        async with asyncio.timeout(PATIENCE):
+            assert (await kitchen.hears("trackUpdated"))["currentTime"] == pytest.approx(40, abs=1)

@@ -33,7 +33,7 @@ from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
 from .errors import TrackNotFound
 from .library.library import Library, ScanProgress
-from .ops.proxies import PROXIES, Proxies, note_client
+from .ops.proxies import PROXIES, Proxies
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
@@ -80,8 +80,9 @@ def create_app(
     ``wall_clock`` answers epoch seconds, and may be set while the application runs. Raises
     ``LibraryError`` when the media folder cannot be read.
     """
+    proxies = Proxies(settings.trusted_proxies)
     app = web.Application(
-        middlewares=[note_client, send_in_pieces, rest.errors_as_json],
+        middlewares=[proxies.identify_client, send_in_pieces, rest.errors_as_json],
         client_max_size=settings.limits.max_body,
     )
     clock = time.monotonic
@@ -93,7 +94,7 @@ def create_app(
     app[LIBRARY] = library
     app[LIBRARY_WATCH] = LibraryWatch(library)
     app[TOKENS] = tokens
-    app[PROXIES] = Proxies(settings.trusted_proxies)
+    app[PROXIES] = proxies
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)

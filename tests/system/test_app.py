@@ -17,7 +17,7 @@ from audiostream import Settings, create_app
 from audiostream.app import ProgressLine
 from audiostream.errors import LibraryError
 from audiostream.library.library import ScanProgress, ScanReport
-from audiostream.ops.logging import AccessLogger
+from audiostream.ops.access_log import AccessLogger
 from audiostream.services import LIBRARY, REGISTRY, RESCAN
 from tests.conftest import Client, Serve, write_wav
 from tests.support.ws_client import connect

@@ -22,7 +22,7 @@ from .ops import systemd
 from .ops.access_log import AccessLogger
 from .ops.listening_sockets import BACKLOG, ListeningSockets, listen
 from .ops.logging import ClientErrorFilter, JsonFormatter, PlainFormatter
-from .services import RESCAN
+from .services import SERVICES
 from .settings import Settings
 from .streaming.fastpath.protocol import Desk, Shortcut
 
@@ -128,4 +128,4 @@ async def _watched(_: web.Application) -> AsyncIterator[None]:
 
 
 async def _rescan_on_hangup(app: web.Application) -> None:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app[RESCAN].set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app[SERVICES].rescan.set)

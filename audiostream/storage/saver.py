@@ -54,27 +54,30 @@ class _Seen:
 
 
 class Keeper:
-    """Keeps the rooms of ``registry`` in ``store``. ``clock`` answers what theirs does."""
+    """Keeps the rooms of ``registry`` in a store. ``clock`` answers what theirs does."""
 
     def __init__(
         self,
         registry: Registry,
-        store: Store,
         clock: Callable[[], float],
         on_revoked: Callable[[Mapping[str, float]], None],
     ) -> None:
         self.is_degraded = False
         self._registry = registry
-        self._store = store
+        self._store: Store
         self._clock = clock
         self._on_revoked = on_revoked
         self._thread = ThreadPoolExecutor(1, "audiostream-state")
         self._reader = self._thread
-        if not store.is_in_memory:
-            self._reader = ThreadPoolExecutor(1, "audiostream-state-reader")
         self._loading: dict[tuple[str, str | None], asyncio.Future[Any]] = {}
         self._seen: dict[str, _Seen] = {}
         self._complained_at = -COMPLAIN_EVERY
+
+    def open(self, store: Store) -> None:
+        """Use an opened store. Has to be called before anything is loaded or saved."""
+        self._store = store
+        if not store.is_in_memory:
+            self._reader = ThreadPoolExecutor(1, "audiostream-state-reader")
 
     async def room(self, user_id: str) -> Room:
         """The room of a user, loaded if it is not in memory. Raises ``StoreError``."""

@@ -38,7 +38,8 @@ class House:
     def start(self) -> None:
         self.registry = Registry(self.shelf, self.clock)
         self.store = Store(self.path)
-        self.keeper = Keeper(self.registry, self.store, self.clock, self.revoked.append)
+        self.keeper = Keeper(self.registry, self.clock, self.revoked.append)
+        self.keeper.open(self.store)
 
     async def restart(self, *, killed: bool = False) -> None:
         if killed:

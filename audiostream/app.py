@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -36,10 +36,9 @@ from .ops.proxies import PROXIES, Proxies
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
-from .services import SERVICES, Services
+from .services import SERVICES, Services, Storage
 from .settings import Settings
 from .socketio.lazy import LazySocketIO
-from .storage.saver import Keeper
 from .streaming import response as streaming
 from .streaming.open_files import Descriptors
 from .streaming.transfer import Listeners
@@ -113,7 +112,7 @@ def _build_services(
         library_watch=LibraryWatch(library),
         catalogue=catalogue,
         registry=registry,
-        saver=Keeper(registry, time.monotonic, partial(_revoke, app)),
+        storage=Storage(),
         command_limits=Allowances(settings.limits.commands_per_second),
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),
@@ -121,15 +120,6 @@ def _build_services(
         open_streams=Counter(),
         unauthenticated=Counter(),
     )
-
-
-def _revoke(app: web.Application, revoked: Mapping[str, float]) -> None:
-    """Refuse the tokens that users were given before, and disconnect those users."""
-    tokens = app[SERVICES].tokens
-    user_ids = {user for user, at in revoked.items() if tokens.revoked.get(user) != at}
-    tokens.revoked = revoked
-    gateway.close_revoked(app, user_ids)
-    app[streaming.LISTENERS].cut_all_of(user_ids)
 
 
 def _add_routes(app: web.Application) -> None:
@@ -176,7 +166,6 @@ def _set_other_keys(app: web.Application, services: Services, proxies: Proxies) 
     app[keys.TOKENS] = services.tokens
     app[keys.SESSION_COOKIE] = services.session_cookie
     app[keys.REGISTRY] = services.registry
-    app[keys.KEEPER] = services.saver
     app[keys.FILES] = services.file_executor
     app[keys.RESCAN] = services.rescan
     app[keys.STREAMS] = services.open_streams

@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from .clocks import StepDetector
-from .errors import TrackNotFound
+from .errors import StoreError, TrackNotFound
 from .library.library import Library, ScanProgress
-from .services import SERVICES
-from .storage.playback_store import ScanCache, Store
+from .services import ROOM_LOADER, SERVICES
+from .storage.loader import RoomLoader
+from .storage.playback_store import PlaybackStore
+from .storage.saver import StateSaver
+from .storage.scan_cache import ScanCache
+from .storage.throttled_warning import ThrottledWarning
+from .streaming import response as streaming
 from .websocket import gateway
 
 PROGRESS_INTERVAL: Final = 1.0
@@ -34,17 +40,36 @@ _log = logging.getLogger(__name__)
 async def save(app: web.Application) -> AsyncIterator[None]:
     """Open the state file, save what changes, and close it at the end."""
     services = app[SERVICES]
-    services.saver.open(await asyncio.to_thread(Store, services.settings.state))
-    await services.saver.tick()  # loads revocations before the first request
-    async with _running(services.saver.run()):
-        yield
-    await services.saver.close()
+    registry, clock, warn = services.registry, services.clock, ThrottledWarning(services.clock)
+    store = await asyncio.to_thread(PlaybackStore, services.settings.state)
+    with ThreadPoolExecutor(1, "audiostream-state") as writer:
+        reader = ThreadPoolExecutor(1, "audiostream-state-reader")
+        saver = StateSaver(registry, store, writer, clock, warn, partial(_revoke, app))
+        services.storage.saver = saver
+        services.storage.loader = RoomLoader(
+            registry, store, writer if store.is_in_memory else reader, warn
+        )
+        app[ROOM_LOADER] = services.storage.loader
+        await saver.flush()  # loads revocations before the first request
+        async with _running(saver.run()):
+            yield
+        reader.shutdown()
+        await saver.close()
+
+
+def _revoke(app: web.Application, revoked: Mapping[str, float]) -> None:
+    """Refuse the credentials that users were given before, and disconnect those users."""
+    tokens = app[SERVICES].tokens
+    user_ids = {user for user, at in revoked.items() if tokens.revoked.get(user) != at}
+    tokens.revoked = revoked
+    gateway.close_revoked(app, user_ids)
+    app[streaming.LISTENERS].cut_all_of(user_ids)
 
 
 async def scan(app: web.Application) -> AsyncIterator[None]:
     """Load the result of the last scan; scan at the start and whenever ``rescan`` is set."""
     services = app[SERVICES]
-    library, watch, saver = services.library, services.library_watch, services.saver
+    library, watch = services.library, services.library_watch
     stop = threading.Event()
     cache = ScanCache(services.settings.state, services.settings.media.resolve())
     await asyncio.to_thread(_load_cached, library, cache)
@@ -64,7 +89,7 @@ async def scan(app: web.Application) -> AsyncIterator[None]:
                     found = await asyncio.to_thread(_scan, library, cache, stop)
                 await watch.tell()
                 if found:  # an empty folder is probably a disk that is not mounted
-                    await saver.review(exists, services.wall_clock())
+                    await services.storage.saver.review(exists, services.wall_clock())
             except Exception:
                 _log.exception("the scan failed; what was known of the media folder stays")
             await services.rescan.wait()
@@ -112,7 +137,7 @@ def _load_cached(library: Library, cache: ScanCache) -> None:
         library.restore(cache.load())
     except ValueError:
         _log.warning("what was kept of the last scan is damaged; it is made anew")
-        cache.distrust()
+        cache.invalidate()
 
 
 def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> int:
@@ -125,8 +150,8 @@ def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> int:
     _log.info("the library has %d tracks (scanned in %.3f s)", report.tracks, report.elapsed)
     try:
         cache.save(library.rows())
-    except (OSError, sqlite3.Error) as error:
-        _log.warning("cannot keep what the scan found (%s); the next start scans anew", error)
+    except StoreError as error:
+        _log.warning("%s; the next start scans anew", error)
     return report.tracks
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -21,11 +21,20 @@ from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
 from .settings import Settings
-from .storage.saver import Keeper
+from .storage.loader import RoomLoader
+from .storage.saver import StateSaver
 
 if TYPE_CHECKING:
     from .api.catalogue import TrackCatalogue
     from .api.shared_bodies import SharedBodies
+
+
+@dataclass(slots=True)
+class Storage:
+    """What reads and writes the state file, which is opened when the application starts."""
+
+    loader: RoomLoader = field(init=False)
+    saver: StateSaver = field(init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +57,7 @@ class Services:
     library_watch: LibraryWatch
     catalogue: TrackCatalogue
     registry: Registry
-    saver: Keeper
+    storage: Storage
     command_limits: Allowances
     shared_bodies: SharedBodies
     rescan: asyncio.Event
@@ -65,7 +74,7 @@ TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
 LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
-KEEPER = web.AppKey("audiostream_keeper", Keeper)
+ROOM_LOADER = web.AppKey("audiostream_room_loader", RoomLoader)
 WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")
 RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
 STREAMS: web.AppKey[Counter[Hashable]] = web.AppKey("audiostream_streams")

@@ -50,13 +50,13 @@ async def _respond_with_state(request: web.Request, user_id: str, command: Comma
     The token is verified again before it is performed: reading the body, loading the room and the
     stop point take time, in which the user may be revoked.
     """
-    saver = request.app[SERVICES].saver
+    loader = request.app[SERVICES].storage.loader
     while True:
-        room = await saver.room(user_id)  # in each round: it may have been removed meanwhile
+        room = await loader.room(user_id)  # in each round: it may have been removed meanwhile
         authenticate(request)
         try:
             state = room.perform(command)
         except PositionNeeded as needed:
-            await saver.recall(room, needed.track_id)
+            await loader.load_stop_point(room, needed.track_id)
         else:
             return respond_personally(request, Body.json(encode_json(state.to_json())))

@@ -290,7 +290,7 @@ class TestRefusals:
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
-        monkeypatch.setattr(client.app[SERVICES].saver, "room", lambda user: 1 / 0)
+        monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", lambda user: 1 / 0)
         status, body = await get(client, "/tracks/current-state", ada)
         assert (status, body["error"]["code"]) == (500, "internal")
         assert "division" not in json.dumps(body)
@@ -441,14 +441,14 @@ async def test_a_state_file_that_cannot_be_read_is_503(
     async def fails(user_id: str) -> None:
         raise StoreError("the state cannot be read now; try again")
 
-    monkeypatch.setattr(client.app[SERVICES].saver, "room", fails)
+    monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", fails)
     status, body = await get(client, "/tracks/current-state", ada)
     assert (status, body["error"]["code"]) == (503, "state_unavailable")
 
 
 async def test_degraded_health_is_said(serve: Serve) -> None:
     client = await serve()
-    client.app[SERVICES].saver.is_degraded = True
+    client.app[SERVICES].storage.saver.is_degraded = True
     assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 

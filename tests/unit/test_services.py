@@ -10,7 +10,7 @@ async def test_two_applications_of_one_process_share_no_service(settings: Settin
     first, second = (create_app(settings)[SERVICES] for _ in range(2))
     assert first.library is not second.library
     assert first.tokens is not second.tokens
-    assert first.saver is not second.saver
+    assert first.registry is not second.registry
 
 
 def test_the_key_is_named_after_the_package() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import SettingsError
-from ..settings import UNIX
+from ..setting_parsers import UNIX
 
 BACKLOG: Final = 128
 """Connections that may wait to be accepted."""

@@ -1,12 +1,23 @@
-"""Audio files built byte by byte, for tests of what is read from them."""
+"""Audio files and tags, built byte by byte."""
 
 from __future__ import annotations
 
 import struct
+import wave
 from pathlib import Path
 
 MPEG_RATE = 44_100
 """Of the frames of ``mpeg_frames``, of 1152 samples each."""
+
+
+def write_wav(path: Path, seconds: float) -> None:
+    """Write a silent file of the given duration, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(round(16000 * seconds)))
 
 
 def synchsafe(number: int) -> bytes:

@@ -2,8 +2,8 @@
 
 Here: every beginning of a plain GET, a range of a stream, a POST with its body, a WebSocket's
 handshake and its first frames, against the real process. At the end of the module its log has no
-error and it holds no descriptor more than before (``standing``); the limits are the usual ones, so
-a stream or a socket that was not counted out is missed by those who come next.
+error and it holds no descriptor more than before (``module_server``); the limits are the usual
+ones, so a stream or a socket that was not counted out is missed by those who come next.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
 from tests.conftest import SECRET, ServerProcess, write_wav
+from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import CLOSE, CONTINUATION, PING, bearer, frame, request, upgrade
-from tests.support.standing import Line, standing, wait_until
+from tests.support.server_process import module_server
+from tests.support.waiting import wait_until
 
 HTTP = ("a page", "a range", "a post")
 SOCKETS = ("a socket", "a socket that says who it is later")
@@ -48,7 +50,7 @@ def server(media: Path) -> Iterator[ServerProcess]:
         "AUDIOSTREAM_BODY_TIMEOUT": "2",
         "AUDIOSTREAM_COMMANDS_PER_SECOND": "100000",
     }
-    with standing(media, **impatient) as server:
+    with module_server(media, **impatient) as server:
         yield server
 
 
@@ -95,9 +97,9 @@ def is_sound_afterwards(server: ServerProcess, tokens: Tokens) -> Iterator[None]
 
 def converse(server: ServerProcess, *pieces: bytes, pause: float = 0.0) -> bytes:
     """All that is answered to ``pieces``, until the connection ends."""
-    with Line(server.port) as line:
+    with BlockingConnection(server.port) as line:
         line.send(*pieces, pause=pause)
-        return line.rest()
+        return line.read_to_end()
 
 
 def status(answer: bytes) -> int:
@@ -115,15 +117,15 @@ def unframed(answer: bytes) -> bytes:
     return re.sub(rb"\x81(~..|[^~])", b"", timeless(answer), flags=re.DOTALL)
 
 
-Begin = Callable[[str], Line]
+Begin = Callable[[str], BlockingConnection]
 
 
 @pytest.fixture(scope="module")
 def begin(server: ServerProcess, requests: dict[str, bytes]) -> Begin:
     """Connections on which what has this name is next."""
 
-    def connect(name: str) -> Line:
-        line = Line(server.port)
+    def connect(name: str) -> BlockingConnection:
+        line = BlockingConnection(server.port)
         if name == AGAIN:
             for _ in range(2):
                 line.send(requests[AGAIN])
@@ -133,7 +135,7 @@ def begin(server: ServerProcess, requests: dict[str, bytes]) -> Begin:
     return connect
 
 
-def read_answer(line: Line) -> bytes:
+def read_answer(line: BlockingConnection) -> bytes:
     """One answer, and not what may come behind it."""
     head = line.read_until(b"\r\n\r\n")
     found = re.search(rb"Content-Length: ([0-9]+)", head)
@@ -149,7 +151,7 @@ def test_in_two_pieces_it_is_answered_as_in_one(
             line.send(*pieces, pause=A_MOMENT)
             if name == AGAIN:
                 return timeless(read_answer(line))
-            return unframed(line.rest()) if name in SOCKETS else timeless(line.rest())
+            return unframed(line.read_to_end()) if name in SOCKETS else timeless(line.read_to_end())
 
     whole = requests[name]
     wanted = answer(whole)
@@ -168,9 +170,9 @@ def test_one_whose_client_says_no_more_is_ended(
         lines = [stack.enter_context(begin(name)) for _ in whole]
         for cut, line in enumerate(lines):
             line.send(whole[:cut])
-            line.say_all()
+            line.end_sending()
         for line in lines:
-            line.rest()  # comes to an end, or the test fails
+            line.read_to_end()  # comes to an end, or the test fails
 
 
 @pytest.mark.parametrize("wait", [0.0, A_MOMENT], ids=["at once", "once it was read"])
@@ -201,5 +203,5 @@ def test_one_that_rests_is_ended_in_time(
         for (_, beginning), line in zip(beginnings, lines, strict=True):
             line.send(beginning)
         for (_, beginning), line in zip(beginnings, lines, strict=True):
-            answer = line.rest()
+            answer = line.read_to_end()
             assert not answer or status(answer) in {400, 408}, beginning

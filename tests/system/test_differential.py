@@ -30,10 +30,11 @@ from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.tickets import Identity
 from tests.conftest import SECRET, ServerProcess
+from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import UNLIMITED
-from tests.support.standing import AUDIOSTREAM, Line, standing
+from tests.support.server_process import COMMAND, module_server
 
-WITH = AUDIOSTREAM
+WITH = COMMAND
 WITHOUT = """
 import asyncio, logging, os, signal
 from aiohttp import web
@@ -98,8 +99,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pair(media: Path) -> Iterator[Pair]:
     with (
-        standing(media, WITH, **UNLIMITED) as one,
-        standing(media, ("-c", WITHOUT), **UNLIMITED) as other,
+        module_server(media, WITH, **UNLIMITED) as one,
+        module_server(media, ("-c", WITHOUT), **UNLIMITED) as other,
     ):
         yield Pair(one, other, proofs_of(media, one))
 
@@ -117,9 +118,9 @@ def proofs_of(media: Path, server: ServerProcess) -> Proofs:
 
 
 def ask(server: ServerProcess, line: str) -> str:
-    with Line(server.port) as wire:
+    with BlockingConnection(server.port) as wire:
         wire.send(f"{line}\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
-        return wire.rest().decode("latin-1")
+        return wire.read_to_end().decode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -372,18 +373,18 @@ HOST = ("Host: here",)
 def answers(server: ServerProcess, sequence: list[Burst], proofs: Proofs) -> list[bytes]:
     """What one connection gets, answer by answer; the last is what was left when it ended."""
     found: list[bytes] = []
-    with Line(server.port) as line:
+    with BlockingConnection(server.port) as line:
         for burst in sequence:
             line.send(*burst.pieces(proofs), pause=0.001)
             for request in burst.requests:
                 if request is burst.requests[-1] and "Connection: close" in request.fields:
-                    return [*found, line.rest()]
+                    return [*found, line.read_to_end()]
                 found.append(read_answer(line, request.method))
-        line.say_all()
-        return [*found, line.rest()]
+        line.end_sending()
+        return [*found, line.read_to_end()]
 
 
-def read_answer(line: Line, method: str) -> bytes:
+def read_answer(line: BlockingConnection, method: str) -> bytes:
     """One answer, nothing where the connection has ended. An interim one is a part of it."""
     head = line.read_until(b"\r\n\r\n")
     if head.startswith(b"HTTP/1.1 100"):

@@ -22,7 +22,7 @@ from audiostream.app import tokens_of
 from audiostream.auth.tickets import Identity
 from tests.conftest import write_wav
 from tests.support.raw_http import UNLIMITED, Target, bearer, forgeries, frame, request, signed
-from tests.support.standing import standing
+from tests.support.server_process import module_server
 
 Token = Callable[..., str]
 Door = Callable[[Target, str], Awaitable[Any]]
@@ -48,7 +48,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def target(media: Path) -> Iterator[Target]:
-    with standing(media, **UNLIMITED) as server:
+    with module_server(media, **UNLIMITED) as server:
         target = Target(server, media)
         yield target
         target.stop()

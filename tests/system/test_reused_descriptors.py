@@ -22,8 +22,9 @@ from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
 from tests.conftest import SECRET, ServerProcess
+from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import CLOSE, UNLIMITED, bearer, frame, request, upgrade
-from tests.support.standing import Line, standing
+from tests.support.server_process import module_server
 
 SIZES = {"little": 900, "some": 40_000, "much": 3_000_000}
 """Bytes of each user's tracks: one write, one read and a write, and more than sockets hold."""
@@ -60,7 +61,7 @@ def media(tmp_path_factory: pytest.TempPathFactory, shelves: dict[str, Tracks]) 
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[ServerProcess]:
-    with standing(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
+    with module_server(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
         yield server
 
 
@@ -81,7 +82,7 @@ class Visitor:
     def come_until(self, over: threading.Event) -> None:
         while not over.is_set():
             kind = self.chance.choice(list(self.visits))
-            line = Line(self.port)
+            line = BlockingConnection(self.port)
             try:
                 getattr(self, kind.replace(" ", "_"))(line)
             finally:
@@ -90,7 +91,7 @@ class Visitor:
                 line.socket.close()
             self.visits[kind] += 1
 
-    def a_stream(self, line: Line) -> None:
+    def a_stream(self, line: BlockingConnection) -> None:
         """Ranges of own tracks, one after the other; the last is perhaps not taken whole."""
         for _ in range(self.chance.randint(1, 4)):
             name, content = self.chance.choice(list(self.tracks.items()))
@@ -110,7 +111,7 @@ class Visitor:
             if taken < wanted:
                 return
 
-    def a_socket(self, line: Line) -> None:
+    def a_socket(self, line: BlockingConnection) -> None:
         """Questions, and a command about an own track."""
         line.send(upgrade("/ws", bearer(self.token)))
         head = line.read_until(b"\r\n\r\n")
@@ -125,17 +126,17 @@ class Visitor:
             line.send(frame((1000).to_bytes(2), CLOSE))
             assert self.payload(line) == (1000).to_bytes(2)
 
-    def payload(self, line: Line) -> bytes:
+    def payload(self, line: BlockingConnection) -> bytes:
         """Of the next frame."""
         length = line.read(2)[1]
         return line.read(int.from_bytes(line.read(2)) if length == 126 else length)
 
-    def a_list(self, line: Line) -> None:
+    def a_list(self, line: BlockingConnection) -> None:
         """Everything that this user may play, and that is nobody else's."""
         line.send(request("GET", "/tracks", bearer(self.token)))
         if self.chance.random() < 0.2:
             return
-        body = line.rest().partition(b"\r\n\r\n")[2]
+        body = line.read_to_end().partition(b"\r\n\r\n")[2]
         assert {track["id"] for track in json.loads(body)["tracks"]} == set(self.tracks)
 
     def check(self, found: bytes, wanted: bytes) -> None:

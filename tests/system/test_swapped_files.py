@@ -29,8 +29,9 @@ from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
 from audiostream.streaming.open_files import TRUSTED_FOR
 from tests.conftest import SECRET, Serve, ServerProcess
+from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import UNLIMITED, bearer, request
-from tests.support.standing import Line, standing
+from tests.support.server_process import module_server
 
 SIZES = (900, 40_000, 1_000_000)
 """Bytes: sent in one write, read and written, and sent from the file."""
@@ -66,7 +67,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[ServerProcess]:
-    with standing(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
+    with module_server(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
         yield server
 
 
@@ -91,7 +92,7 @@ class Answer:
         return str(re.findall(r'\r\nETag: ("[^"]+")', self.head)[0])
 
 
-class Listener(Line):
+class Listener(BlockingConnection):
     """A connection that stays, on which ada's track is asked for by one of the two ``WAYS``."""
 
     def __init__(self, port: int, tokens: Tokens, way: str) -> None:
@@ -393,7 +394,7 @@ def test_in_a_race_of_lengths_no_other_byte_is_sent(
                 assert answer.body == wanted or all(one in (0, other) for one, other in pairs)
                 promised = int(re.findall(r"Content-Length: ([0-9]+)", answer.head)[0])
                 if len(answer.body) < promised:
-                    assert listener.rest() == b""
+                    assert listener.read_to_end() == b""
                     return
                 answered.append(answer.status)
 

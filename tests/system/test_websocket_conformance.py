@@ -23,6 +23,7 @@ import pytest
 from audiostream import Settings
 from audiostream.app import tokens_of
 from tests.conftest import SECRET, ServerProcess, write_wav
+from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import (
     BINARY,
     CLOSE,
@@ -35,7 +36,7 @@ from tests.support.raw_http import (
     frame,
     upgrade,
 )
-from tests.support.standing import Line, standing
+from tests.support.server_process import module_server
 
 LONGEST = 16 * 1024
 """Bytes of the longest message, by default."""
@@ -467,7 +468,7 @@ CASES = {
 LIMITS = dict(limits())
 
 
-class Device(Line):
+class Device(BlockingConnection):
     """A WebSocket of which each frame is sent by hand."""
 
     def __init__(self, port: int, token: str) -> None:
@@ -521,7 +522,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(media: Path) -> Iterator[ServerProcess]:
-    with standing(media, **UNLIMITED) as server:
+    with module_server(media, **UNLIMITED) as server:
         yield server
 
 
@@ -556,8 +557,8 @@ def check(connect: Open, cases: list[Case]) -> None:
                 assert device.hears() == ("pong", b"still there?")
             assert device.hears() in (each.closes or {NORMAL})
             device.send(goodbye(NORMAL))
-            device.say_all()
-            assert device.rest() == b""
+            device.end_sending()
+            assert device.read_to_end() == b""
 
 
 ROUND_TRIPS = 1000
@@ -597,5 +598,5 @@ def test_the_first_of_a_thousand_binary_messages_ends_it(connect: Open, size: in
         device.send(frame(bytes(size), BINARY) * ROUND_TRIPS)
         assert device.hears() == UNSUPPORTED
         device.send(goodbye(UNSUPPORTED))
-        device.say_all()
-        assert device.rest() == b""
+        device.end_sending()
+        assert device.read_to_end() == b""

@@ -52,13 +52,16 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(
-    settings: Settings | None = None, *, wall_clock: Callable[[], float] = wall_clock
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = wall_clock,
 ) -> web.Application:
     """Return an application that serves ``settings.media`` to the holders of its tokens.
 
-    Without settings they are read from the environment. ``wall_clock`` returns epoch seconds, and
-    may be set while the application runs. Raises ``SettingsError``, and ``LibraryError`` when the
-    media folder cannot be read.
+    Without settings they are read from the environment. ``clock`` returns monotonic seconds;
+    ``wall_clock`` returns epoch seconds, and may be set while the application runs. Raises
+    ``SettingsError``, and ``LibraryError`` when the media folder cannot be read.
     """
     settings = settings or Settings.load(os.environ)
     proxies = Proxies(settings.trusted_proxies)
@@ -67,7 +70,7 @@ def create_app(
         middlewares=[proxies.identify_client, sender.middleware, errors_as_json],
         client_max_size=settings.limits.max_body,
     )
-    app[SERVICES] = services = _build_services(app, settings, sender, wall_clock)
+    app[SERVICES] = services = _build_services(app, settings, sender, clock, wall_clock)
     _set_other_keys(app, services, proxies)
     _add_routes(app)
     app.on_shutdown.append(gateway.close_all)
@@ -93,6 +96,7 @@ def _build_services(
     app: web.Application,
     settings: Settings,
     sender: ResponseSender,
+    clock: Callable[[], float],
     wall_clock: Callable[[], float],
 ) -> Services:
     library, tokens = Library(settings.media), tokens_of(settings)
@@ -101,10 +105,10 @@ def _build_services(
         return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
 
     catalogue = TrackCatalogue(library, tokens, wall_clock, get_stream_path)
-    registry = Registry(catalogue, time.monotonic, settings.sync_tolerance, wall_clock)
+    registry = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     return Services(
         settings=settings,
-        clock=time.monotonic,
+        clock=clock,
         wall_clock=wall_clock,
         tokens=tokens,
         session_cookie=SessionCookie(app, tokens),

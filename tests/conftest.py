@@ -71,11 +71,15 @@ def token(settings: Settings) -> Callable[..., str]:
 def serve(settings: Settings, aiohttp_client: Any) -> Serve:
     """Start an application in this process, scanned: ``await serve(**changed_settings)``.
 
-    ``wall_clock`` is the application's source of epoch seconds.
+    ``clock`` and ``wall_clock`` are the application's monotonic and epoch seconds.
     """
 
-    async def start(wall_clock: Callable[[], float] = time.time, **changes: Any) -> Client:
-        app = create_app(replace(settings, **changes), wall_clock=wall_clock)
+    async def start(
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        **changes: Any,
+    ) -> Client:
+        app = create_app(replace(settings, **changes), clock=clock, wall_clock=wall_clock)
         app[SERVICES].library.scan()
         client: Client = await aiohttp_client(app)
         return client

@@ -29,8 +29,8 @@ def authenticate(request: web.Request) -> Identity:
 def authenticate_command(request: web.Request) -> str:
     """Return the user of a command, and count it. Raises ``Unauthorized`` and ``RateLimited``."""
     user_id = authenticate(request).user_id
-    limits = request.app[SERVICES].command_limits
-    if not limits.take(user_id, asyncio.get_running_loop().time()):
+    services = request.app[SERVICES]
+    if not services.command_limits.take(user_id, services.clock()):
         raise RateLimited("too many commands at once; wait a moment")
     return user_id
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from aiohttp import web
+from collections.abc import Callable
 
 from ..errors import Unauthorized
 from .access_tokens import Tokens
-from .cookies import SessionCookie
 from .tickets import Identity
 
 
@@ -25,40 +22,34 @@ def bearer_token(authorization: str | None) -> str | None:
     return token.strip()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamCredentials:
-    """The credentials that a stream request may carry, None where one is absent."""
+def authenticate_stream(
+    tokens: Tokens,
+    track_id: str,
+    now: float,
+    *,
+    authorization: str | None,
+    ticket: str | None,
+    cookie: str | None,
+    is_public: bool,
+) -> str | None:
+    """Return the user id, by Authorization header, ticket or session cookie, in this order.
 
-    authorization: str | None = None
-    ticket: str | None = None
-    session: str | None = None
-
-    @classmethod
-    def of(cls, request: web.Request, cookie: SessionCookie | None) -> StreamCredentials:
-        """Read the header, ``?ticket=``, and with ``cookie`` the session cookie."""
-        return cls(
-            authorization=request.headers.get("Authorization"),
-            ticket=request.query.get("ticket"),
-            session=None if cookie is None else cookie.read(request),
-        )
-
-    def authenticate(self, tokens: Tokens, track_id: str, now: float) -> Identity:
-        """Return whose credentials these are; ``now`` in epoch seconds.
-
-        One valid credential is enough: a browser sends an expired cookie beside a fresh ticket.
-        Raises ``Unauthorized`` with the reason of the last one that was refused.
-        """
-        refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-        try:
-            if (token := bearer_token(self.authorization)) is not None:
-                return tokens.verify(token, now)
-        except Unauthorized as error:
-            refusal = error
-        try:
-            if self.ticket is not None:
-                return tokens.verify_ticket(self.ticket, track_id, now)
-        except Unauthorized as error:
-            refusal = error
-        if self.session is not None:
-            return tokens.verify_session(self.session, now)
-        raise refusal
+    One valid credential is enough: a browser may send an expired cookie beside a fresh ticket.
+    Without any, None where streams are public. ``now`` is in epoch seconds. Raises
+    ``Unauthorized``.
+    """
+    refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
+    verifiers: tuple[tuple[str | None, Callable[[str], Identity]], ...] = (
+        (authorization, lambda header: tokens.verify(bearer_token(header) or "", now)),
+        (ticket, lambda value: tokens.verify_ticket(value, track_id, now)),
+        (cookie, lambda value: tokens.verify_session(value, now)),
+    )
+    for credential, verify in verifiers:
+        if credential is not None:
+            try:
+                return verify(credential).user_id
+            except Unauthorized as error:
+                refusal = error
+    if is_public:
+        return None
+    raise refusal

@@ -36,9 +36,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 from aiohttp.typedefs import LooseHeaders
 
-from ..auth.credentials import bearer_token
-from ..auth.tickets import Identity
-from ..errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
+from ..auth.credentials import authenticate_stream
+from ..errors import AudiostreamError, RateLimited, TrackNotFound
 from ..library.formats import media_type
 from ..ops.proxies import client_of
 from ..services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
@@ -92,32 +91,16 @@ def listener_of(request: web.Request, track_id: str, *, takes_cookie: bool = Tru
 
     One good proof is enough: a browser may send an outdated cookie beside a fresh ticket.
     """
-    tokens, now = request.app[TOKENS], request.app[WALL_CLOCK]()
-
-    def by_header() -> Identity | None:
-        header = request.headers.get("Authorization")
-        return None if header is None else tokens.verify(bearer_token(header) or "", now)
-
-    def by_ticket() -> Identity | None:
-        ticket = request.query.get("ticket")
-        return None if ticket is None else tokens.verify_ticket(ticket, track_id, now)
-
-    def by_cookie() -> Identity | None:
-        value = request.app[SESSION_COOKIE].read(request)
-        return None if value is None else tokens.verify_session(value, now)
-
-    refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-    for look in (by_header, by_ticket, *([by_cookie] if takes_cookie else [])):
-        try:
-            identity = look()
-        except Unauthorized as error:
-            refusal = error
-        else:
-            if identity is not None:
-                return identity.user_id
-    if request.app[SETTINGS].public_streams:
-        return None
-    raise refusal
+    app = request.app
+    return authenticate_stream(
+        app[TOKENS],
+        track_id,
+        app[WALL_CLOCK](),
+        authorization=request.headers.get("Authorization"),
+        ticket=request.query.get("ticket"),
+        cookie=app[SESSION_COOKIE].read(request) if takes_cookie else None,
+        is_public=app[SETTINGS].public_streams,
+    )
 
 
 # What a request gets

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from audiostream.auth.access_tokens import Tokens
-from audiostream.auth.credentials import StreamCredentials, bearer_token
+from audiostream.auth.credentials import authenticate_stream, bearer_token
 from audiostream.auth.tickets import Identity
 from audiostream.errors import Unauthorized
 
@@ -30,33 +30,53 @@ class TestBearerToken:
             bearer_token(header)
 
 
-class TestStreamCredentials:
+def authenticate(
+    tokens: Tokens,
+    authorization: str | None = None,
+    ticket: str | None = None,
+    cookie: str | None = None,
+    *,
+    is_public: bool = False,
+) -> str | None:
+    return authenticate_stream(
+        tokens,
+        "song",
+        NOW,
+        authorization=authorization,
+        ticket=ticket,
+        cookie=cookie,
+        is_public=is_public,
+    )
+
+
+class TestStreams:
     def test_one_valid_credential_is_enough(self, tokens: Tokens) -> None:
         token = tokens.mint("ada", NOW, None)
         ticket = tokens.ticket("ada", "song", None, NOW)
         session, _ = tokens.session(Identity("ada", None), NOW)
-        for credentials in (
-            StreamCredentials(authorization=f"Bearer {token}", ticket="x", session="x"),
-            StreamCredentials(authorization="Basic x", ticket=ticket, session="x"),
-            StreamCredentials(authorization="Bearer x", ticket="x", session=session),
-        ):
-            assert credentials.authenticate(tokens, "song", NOW).user_id == "ada"
+        assert authenticate(tokens, f"Bearer {token}", "x", "x") == "ada"
+        assert authenticate(tokens, "Basic x", ticket, "x") == "ada"
+        assert authenticate(tokens, "Bearer x", "x", session) == "ada"
+
+    def test_without_a_valid_credential_a_public_stream_has_no_user(self, tokens: Tokens) -> None:
+        assert authenticate(tokens, is_public=True) is None
+        assert authenticate(tokens, "Bearer x", "x", "x", is_public=True) is None
 
     @pytest.mark.parametrize(
         ("credentials", "reason"),
         [
-            (StreamCredentials(), "a stream needs a Bearer token, a ticket or a session cookie"),
-            (StreamCredentials(authorization="Bearer \xe9"), "the token is malformed"),
-            (StreamCredentials(authorization="Bearer x", ticket="é"), "the ticket is malformed"),
-            (StreamCredentials(authorization="Basic x"), "must be: Bearer TOKEN"),
-            (StreamCredentials(ticket="x", session="é"), "the ticket is malformed"),
+            ((), "a stream needs a Bearer token, a ticket or a session cookie"),
+            (("Bearer \xe9",), "the token is malformed"),
+            (("Bearer x", "é"), "the ticket is malformed"),
+            (("Basic x",), "must be: Bearer TOKEN"),
+            ((None, "x", "é"), "the ticket is malformed"),
         ],
     )
     def test_without_a_valid_credential_the_last_reason_is_given(
-        self, tokens: Tokens, credentials: StreamCredentials, reason: str
+        self, tokens: Tokens, credentials: tuple[str | None, ...], reason: str
     ) -> None:
         with pytest.raises(Unauthorized, match=reason):
-            credentials.authenticate(tokens, "song", NOW)
+            authenticate(tokens, *credentials)
 
 
 class TestKinds:

@@ -33,7 +33,7 @@ async def eventually(true: Callable[[], bool]) -> None:
 
 
 class TestPages:
-    async def test_the_player_and_its_parts_are_there_under_a_strict_policy(
+    async def test_the_player_page_and_its_files_are_served_with_a_strict_policy(
         self, serve: Serve
     ) -> None:
         client = await serve()
@@ -50,7 +50,7 @@ class TestPages:
                 assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
-    async def test_nothing_else_of_the_package_is(self, serve: Serve) -> None:
+    async def test_no_other_file_of_the_package_is_served(self, serve: Serve) -> None:
         client = await serve()
         for path in ("/app.py", "/../app.py", "/%2e%2e/app.py", "/web/index.html"):
             async with client.get(path) as answer:
@@ -58,7 +58,7 @@ class TestPages:
 
 
 class TestCors:
-    async def test_a_named_origin_may_use_rest(self, serve: Serve, token: Token) -> None:
+    async def test_a_page_of_a_named_origin_may_use_rest(self, serve: Serve, token: Token) -> None:
         client = await serve(cors_origins=("https://music.example",))
         origin = {"Origin": "https://music.example"}
         preflight = {
@@ -74,7 +74,9 @@ class TestCors:
             assert answer.headers["Access-Control-Allow-Origin"] == "https://music.example"
             assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
-    async def test_refusals_and_streams_too(self, serve: Serve, token: Token) -> None:
+    async def test_errors_and_streams_have_cors_headers_too(
+        self, serve: Serve, token: Token
+    ) -> None:
         client = await serve(cors_origins=("https://music.example",))
         headers = {"Origin": "https://music.example"}
         async with client.get("/tracks", headers=headers) as answer:
@@ -86,12 +88,12 @@ class TestCors:
             assert "Access-Control-Allow-Origin" in answer.headers
             assert "Content-Range" in answer.headers["Access-Control-Expose-Headers"]
 
-    async def test_another_origin_may_not(self, serve: Serve) -> None:
+    async def test_a_page_of_another_origin_gets_no_cors_headers(self, serve: Serve) -> None:
         client = await serve(cors_origins=("https://music.example",))
         async with client.get("/tracks", headers={"Origin": "https://evil.example"}) as answer:
             assert "Access-Control-Allow-Origin" not in answer.headers
 
-    async def test_a_star_gets_no_credentials(self, serve: Serve) -> None:
+    async def test_the_origin_star_gets_no_credentials(self, serve: Serve) -> None:
         client = await serve(cors_origins=("*",))
         async with client.get("/tracks", headers={"Origin": "https://any.example"}) as answer:
             assert answer.headers["Access-Control-Allow-Origin"] == "https://any.example"
@@ -99,7 +101,7 @@ class TestCors:
 
 
 class TestScanning:
-    async def test_a_rescan_finds_new_files_and_disturbs_nobody(
+    async def test_a_rescan_finds_new_files_without_interrupting_playback(
         self, serve: Serve, media: Path, token: Token
     ) -> None:
         client = await serve()
@@ -114,7 +116,7 @@ class TestScanning:
             await eventually(lambda: len(library.tracks_for("ada")) == 4)
             await phone.heard_nothing()
 
-    async def test_a_scan_that_fails_is_logged_and_the_next_may_succeed(
+    async def test_a_failed_scan_is_logged_and_the_next_one_succeeds(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         client = await serve()
@@ -137,7 +139,7 @@ class TestScanning:
         client.app[SERVICES].rescan.set()
         await eventually(scanned.is_set)
 
-    async def test_progress_is_logged_about_once_a_second(
+    async def test_the_progress_of_a_scan_is_logged(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
@@ -147,7 +149,9 @@ class TestScanning:
         assert "scanning: 1 tracks so far" in caplog.text
         assert client.app[SERVICES].library.ready
 
-    def test_a_folder_that_cannot_be_read_is_refused_at_once(self, settings: Settings) -> None:
+    def test_a_media_folder_that_cannot_be_read_is_refused_by_create_app(
+        self, settings: Settings
+    ) -> None:
         for path in sorted(settings.media.rglob("*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
         settings.media.rmdir()
@@ -156,7 +160,7 @@ class TestScanning:
 
 
 class TestEmbedding:
-    async def test_under_a_prefix_in_somebody_elses_application(
+    async def test_an_application_works_below_a_prefix_of_another_one(
         self, settings: Settings, token: Token, aiohttp_client: Any
     ) -> None:
         outer = web.Application()
@@ -179,7 +183,7 @@ class TestEmbedding:
         async with connect(client.session, str(client.make_url("/audio/ws")), token()) as phone:
             await phone.heard_nothing()
 
-    async def test_two_in_one_process_know_nothing_of_each_other(
+    async def test_two_applications_in_one_process_share_no_playback(
         self, serve: Serve, token: Token
     ) -> None:
         one, two = await serve(), await serve()
@@ -190,7 +194,7 @@ class TestEmbedding:
 
 
 class TestHousekeeping:
-    async def test_the_grace_of_an_empty_room_runs_out_by_itself(
+    async def test_the_grace_of_an_empty_room_ends_without_a_request(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("audiostream.playback.rules.RESUME_GRACE", 0.1)
@@ -205,7 +209,7 @@ class TestHousekeeping:
 
 
 class TestLog:
-    async def test_tokens_and_tickets_are_not_in_it(
+    async def test_the_access_log_has_no_tokens_and_tickets(
         self,
         settings: Settings,
         token: Token,
@@ -231,7 +235,7 @@ class TestLog:
         assert secret not in caplog.text
         assert ticketed.partition("=")[2] not in caplog.text
 
-    def test_a_weak_secret_is_warned_of(
+    def test_a_short_secret_logs_a_warning(
         self, media: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         create_app(Settings(jwt_secret="short", media=media, allow_weak_secret=True))
@@ -239,7 +243,7 @@ class TestLog:
 
 
 class TestProgressReporter:
-    def test_on_a_terminal_one_line_is_redrawn(
+    def test_the_progress_of_a_scan_is_one_line_on_a_terminal(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         class Terminal(io.StringIO):

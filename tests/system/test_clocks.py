@@ -77,7 +77,7 @@ class Playing:
 
 
 class TestStepDetector:
-    def test_time_that_passes_is_no_step(self) -> None:
+    def test_passing_time_is_no_clock_step(self) -> None:
         wall, clock = FakeClock(), FakeClock(5.0)
         detector = StepDetector(wall, clock)
         for _ in range(3):
@@ -86,7 +86,7 @@ class TestStepDetector:
             assert detector.step() == 0.0
 
     @pytest.mark.parametrize("step", [3 * HOUR, -3 * HOUR, 1.0, -1.0])
-    def test_a_step_is_noticed_once(self, step: float) -> None:
+    def test_a_clock_step_is_detected_once(self, step: float) -> None:
         wall, clock = FakeClock(), FakeClock(5.0)
         detector = StepDetector(wall, clock)
         wall.advance(step + 1.0)
@@ -94,7 +94,7 @@ class TestStepDetector:
         assert detector.step() == pytest.approx(step)
         assert detector.step() == 0.0
 
-    def test_a_clock_that_is_slewed_is_a_step_in_the_end(self) -> None:
+    def test_a_slewed_clock_becomes_a_step_in_the_end(self) -> None:
         wall, clock = FakeClock(), FakeClock(5.0)
         detector = StepDetector(wall, clock)
         steps = []
@@ -104,13 +104,13 @@ class TestStepDetector:
             steps.append(detector.step())
         assert sum(steps) == pytest.approx(1.0, abs=0.5)
 
-    def test_the_wall_clock_is_the_systems(self) -> None:
+    def test_the_wall_clock_is_that_of_the_system(self) -> None:
         assert abs(wall_clock() - time.time()) < 1.0
 
 
 class TestAStepOfTheClock:
     @pytest.mark.parametrize("error", [-3 * HOUR, 3 * HOUR])
-    async def test_server_time_follows_and_positions_stay(
+    async def test_after_a_clock_step_server_time_follows_and_positions_stay(
         self, serve: Serve, settings: Any, error: float
     ) -> None:
         clock = SettableClock(error)
@@ -125,7 +125,7 @@ class TestAStepOfTheClock:
             assert state["updatedAt"] == started["updatedAt"]
         assert abs(started["updatedAt"] / 1000 - time.time() - error) < 5.0
 
-    async def test_a_clock_set_right_makes_new_tokens_good_and_ended_ones_bad(
+    async def test_after_a_clock_step_tokens_are_verified_by_the_new_time(
         self, serve: Serve
     ) -> None:
         clock = SettableClock(-3 * HOUR)
@@ -138,7 +138,9 @@ class TestAStepOfTheClock:
         assert await status(client, "/tracks", fresh) == 200
         assert await status(client, "/tracks", ended) == 401
 
-    async def test_tickets_and_cookies_end_by_it(self, serve: Serve, token: Token) -> None:
+    async def test_after_a_clock_step_tickets_and_cookies_expire_by_the_new_time(
+        self, serve: Serve, token: Token
+    ) -> None:
         clock = SettableClock()
         client = await serve(wall_clock=clock)
         async with client.get("/tracks/song", headers=bearer(token())) as answer:
@@ -151,7 +153,7 @@ class TestAStepOfTheClock:
                 async with client.get(url) as answer:
                     assert answer.status == wanted
 
-    async def test_a_token_that_has_ended_by_then_closes_its_device(
+    async def test_a_clock_step_beyond_a_token_s_expiry_closes_its_device(
         self, serve: Serve, token: Token
     ) -> None:
         clock = SettableClock()
@@ -168,7 +170,7 @@ class TestAStepOfTheClock:
                 assert await phone.closed() == 4401
             await kiosk.heard_nothing()
 
-    async def test_a_token_that_lives_longer_by_then_keeps_its_device(
+    async def test_a_clock_step_back_postpones_a_token_s_expiry(
         self, serve: Serve, token: Token
     ) -> None:
         clock = SettableClock()
@@ -179,7 +181,7 @@ class TestAStepOfTheClock:
             await asyncio.sleep(5.0)
             await phone.heard_nothing()
 
-    async def test_the_end_of_a_token_is_announced_again_a_minute_before(
+    async def test_a_clock_step_announces_the_expiry_of_a_token_again(
         self, serve: Serve, token: Token
     ) -> None:
         clock = SettableClock()
@@ -192,7 +194,7 @@ class TestAStepOfTheClock:
             await phone.heard_nothing()
 
     @pytest.mark.parametrize("transport", ["websocket", "polling"])
-    async def test_a_socketio_device_is_closed_too(
+    async def test_a_clock_step_beyond_a_token_s_expiry_closes_its_socketio_device(
         self, serve: Serve, token: Token, transport: str
     ) -> None:
         socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -209,7 +211,7 @@ class TestAStepOfTheClock:
         await device.shutdown()
 
     @pytest.mark.parametrize("step", [-3 * HOUR, 3 * HOUR])
-    async def test_a_revocation_holds_wherever_the_clock_is_set(
+    async def test_a_revocation_holds_after_any_clock_step(
         self, serve: Serve, token: Token, tmp_path: Path, step: float
     ) -> None:
         clock, path = SettableClock(), tmp_path / "state.sqlite3"
@@ -221,7 +223,7 @@ class TestAStepOfTheClock:
             assert await status(client, "/tracks", given) == 401
         assert await status(client, "/tracks", theirs) == 200
 
-    async def test_a_second_revocation_after_the_clock_was_set_back_takes_nothing_back(
+    async def test_a_second_revocation_after_a_step_back_keeps_the_first(
         self, serve: Serve, tmp_path: Path
     ) -> None:
         path = tmp_path / "state.sqlite3"
@@ -240,7 +242,7 @@ class TestAStepOfTheClock:
         async with client.get(ticketed) as answer:
             assert answer.status == 401
 
-    async def test_what_was_left_after_the_clock_was_set_back_is_where_it_goes_on(
+    async def test_a_stop_point_after_a_step_back_is_where_playback_resumes(
         self, serve: Serve, token: Token, tmp_path: Path
     ) -> None:
         clock, path = SettableClock(), tmp_path / "state.sqlite3"
@@ -261,7 +263,7 @@ class TestAStepOfTheClock:
             assert frame["data"]["currentTime"] == pytest.approx(20.0, abs=1.0)
 
     @pytest.mark.parametrize("saved_at", [0.0, 32503680000.0])
-    async def test_a_state_saved_long_ago_or_in_the_future_comes_back_where_it_was(
+    async def test_a_state_saved_long_ago_or_in_the_future_is_restored_in_place(
         self, serve: Serve, token: Token, tmp_path: Path, saved_at: float
     ) -> None:
         path, clock = tmp_path / "state.sqlite3", FakeClock(saved_at)
@@ -286,7 +288,7 @@ async def revoked(client: Client, path: Path, user: str, at: float) -> None:
 
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")
-async def test_the_process_itself_follows_the_systems_clock(
+async def test_a_running_server_follows_the_system_s_clock(
     launch: Launch, tmp_path: Path, token: Token
 ) -> None:
     """Started three hours slow, as a board without a battery for its clock is, and set right."""

@@ -97,7 +97,7 @@ async def test_two_servers_on_two_ports_of_one_host_both_stream(
     await all_stream(*sites)
 
 
-async def test_two_users_at_two_servers_of_one_secret_stream_what_is_theirs(
+async def test_two_users_of_two_servers_with_one_secret_each_stream_their_own_tracks(
     listening: Callable[..., Any], settings: Settings
 ) -> None:
     bases = [await listening(application(settings, SECRET)) for _ in range(2)]
@@ -112,7 +112,7 @@ async def test_two_users_at_two_servers_of_one_secret_stream_what_is_theirs(
         assert (await ada.status(session, "his"), await bob.status(session, "hers")) == (404, 404)
 
 
-async def test_to_sign_out_at_one_is_not_to_sign_out_at_the_other(
+async def test_signing_out_of_one_server_keeps_the_session_of_another(
     listening: Callable[..., Any], settings: Settings
 ) -> None:
     bases = [await listening(application(settings, SECRET)) for _ in range(2)]
@@ -149,7 +149,7 @@ async def test_servers_mounted_in_one_application_both_stream(
         ("[2001:db8::1]:3000", "[2001:db8::1]:3001"),
     ],
 )
-async def test_behind_a_proxy_the_port_is_the_one_that_the_browser_names(
+async def test_behind_a_proxy_the_cookie_s_name_has_the_browser_s_port(
     listening: Callable[..., Any], settings: Settings, hosts: tuple[str, str]
 ) -> None:
     base = await listening(application(settings, SECRET))
@@ -158,7 +158,7 @@ async def test_behind_a_proxy_the_port_is_the_one_that_the_browser_names(
     await all_stream(*(Site(base, ada, {"Host": host, **forwarded}) for host in hosts))
 
 
-async def test_default_ports_of_http_and_https_have_cookies_of_their_own(
+async def test_http_and_https_on_their_default_ports_have_cookies_of_their_own(
     settings: Settings,
 ) -> None:
     cookie = application(settings, SECRET)[SERVICES].session_cookie
@@ -169,12 +169,14 @@ async def test_default_ports_of_http_and_https_have_cookies_of_their_own(
 
 
 @pytest.mark.parametrize("host", ["", ":", "x:", "x:port", "x:123456", "[::1]", "x: 1", "x:1\n"])
-async def test_a_host_that_names_no_port_has_the_default_one(settings: Settings, host: str) -> None:
+async def test_a_host_header_without_a_port_means_the_default_port(
+    settings: Settings, host: str
+) -> None:
     cookie = application(settings, SECRET)[SERVICES].session_cookie
     assert cookie.name(host, is_tls=False) == cookie.name("x:80", is_tls=False)
 
 
-async def test_the_cookie_of_an_older_version_is_not_looked_at(
+async def test_a_cookie_without_the_server_s_tag_is_ignored(
     listening: Callable[..., Any], settings: Settings
 ) -> None:
     base = await listening(application(settings, SECRET))

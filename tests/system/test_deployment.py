@@ -65,7 +65,7 @@ def proxy(server: ServerProcess, tmp_path: Path) -> Iterator[str]:
     process.wait(PATIENCE)
 
 
-async def test_rest_sockets_and_ranges_pass_through(proxy: str, token: Token) -> None:
+async def test_rest_websockets_and_ranges_pass_through_nginx(proxy: str, token: Token) -> None:
     bearer = {"Authorization": f"Bearer {token()}"}
     async with ClientSession(proxy) as session:
         origin = {"Origin": proxy}
@@ -84,7 +84,7 @@ async def test_rest_sockets_and_ranges_pass_through(proxy: str, token: Token) ->
             assert "Secure" not in answer.headers["Set-Cookie"]  # nginx says what it knows: http
 
 
-async def test_the_python_client_passes_through(proxy: str, token: Token) -> None:
+async def test_the_python_client_works_through_nginx(proxy: str, token: Token) -> None:
     async with client.connect(proxy, token()) as player:
         await player.play("song", 5.0)
         async for event in player:
@@ -94,7 +94,7 @@ async def test_the_python_client_passes_through(proxy: str, token: Token) -> Non
         assert not (await player.pause()).is_playing
 
 
-async def test_a_foreign_origin_is_refused_behind_it_too(proxy: str, token: Token) -> None:
+async def test_a_foreign_origin_is_refused_behind_nginx(proxy: str, token: Token) -> None:
     async with ClientSession(proxy) as session:
         with pytest.raises(WSServerHandshakeError) as refused:
             async with connect(

@@ -68,7 +68,7 @@ async def health(url: str, path: str | None = None) -> int:
 class TestTcp:
     @needs_ipv6
     @pytest.mark.parametrize("host", ["::", "::0"])
-    def test_all_addresses_of_ipv6_are_those_of_ipv4_too(self, host: str) -> None:
+    def test_the_wildcard_of_ipv6_listens_on_ipv4_too(self, host: str) -> None:
         with listen([host], 0) as sockets:
             [port] = {each.getsockname()[1] for each in sockets.tcp}
             for address in ("127.0.0.1", "::1"):
@@ -76,7 +76,7 @@ class TestTcp:
             assert sockets.describe() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
 
     @needs_ipv6
-    def test_an_ipv4_client_is_one_there_as_well(self) -> None:
+    def test_an_ipv4_client_of_the_ipv6_wildcard_has_an_ipv4_address(self) -> None:
         with listen(["::"], 0) as sockets:
             port = sockets.tcp[0].getsockname()[1]
             peers = set()
@@ -92,7 +92,9 @@ class TestTcp:
                         peers.add(peer[0])
             assert peers == {"127.0.0.1", "::1"}
 
-    def test_without_ipv6_they_are_those_of_ipv4(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_wildcard_of_ipv6_falls_back_to_ipv4_without_ipv6(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         real = socket.socket
 
         def without(family: int = -1, *args: int, **more: int) -> socket.socket:
@@ -109,18 +111,18 @@ class TestTcp:
             listen(["::1"], 0).__enter__()
 
     @needs_ipv6
-    def test_several_addresses_have_one_port_and_are_shown_as_urls(self) -> None:
+    def test_several_addresses_share_one_free_port_and_are_logged_as_urls(self) -> None:
         with listen(["127.0.0.1", "::1", "127.0.0.1"], 0) as sockets:
             [port] = {each.getsockname()[1] for each in sockets.tcp}
             assert sockets.describe() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
 
-    def test_what_all_addresses_include_is_not_listened_at_again(self) -> None:
+    def test_an_address_that_a_wildcard_covers_is_not_opened_again(self) -> None:
         with listen(["127.0.0.1", "0.0.0.0", "localhost"], 0) as sockets:
             everywhere = [e for e in sockets.tcp if e.family is socket.AF_INET]
             assert [each.getsockname()[0] for each in everywhere] == ["0.0.0.0"]
             assert sockets.describe().startswith("http://localhost:")
 
-    def test_one_that_is_taken_leaves_none_open(self) -> None:
+    def test_an_address_in_use_leaves_no_socket_open(self) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.2", 0))
             taken.listen()
@@ -132,7 +134,7 @@ class TestTcp:
                 knock("127.0.0.1", port)
 
     @pytest.mark.parametrize("host", ["256.1.1.1", "no.such.host.invalid", "x" * 64 + ".invalid"])
-    def test_a_name_of_nothing_is_one_clear_line(
+    def test_a_host_that_cannot_be_resolved_is_an_error_of_one_line(
         self, host: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["--host", host, "--port", "0"]) == 2
@@ -140,7 +142,7 @@ class TestTcp:
 
 
 class TestUnix:
-    def test_the_socket_is_for_the_user_and_the_group_and_gone_at_the_end(self, place: str) -> None:
+    def test_a_unix_socket_is_for_user_and_group_and_removed_at_the_end(self, place: str) -> None:
         with listen([f"unix:{place}"], 3000) as sockets:
             status = os.stat(place)
             assert stat.S_ISSOCK(status.st_mode)
@@ -148,7 +150,7 @@ class TestUnix:
             assert sockets.describe() == f"unix:{place}"
         assert not os.path.lexists(place)
 
-    def test_one_that_was_left_behind_is_replaced(self, place: str) -> None:
+    def test_a_stale_unix_socket_is_replaced(self, place: str) -> None:
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(place)
         with (
@@ -157,14 +159,14 @@ class TestUnix:
         ):
             visitor.connect(place)
 
-    def test_one_that_somebody_listens_at_is_refused_and_stays(self, place: str) -> None:
+    def test_a_unix_socket_in_use_is_an_error_and_stays(self, place: str) -> None:
         with listen([f"unix:{place}"], 3000):
             before = os.stat(place).st_ino
             with pytest.raises(SettingsError, match="is in use"):
                 listen([f"unix:{place}"], 3000).__enter__()
             assert os.stat(place).st_ino == before
 
-    def test_one_whose_queue_is_full_is_alive(self, place: str) -> None:
+    def test_a_unix_socket_with_a_full_backlog_counts_as_in_use(self, place: str) -> None:
         with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
             busy.bind(place)
             busy.listen(0)
@@ -173,7 +175,7 @@ class TestUnix:
                 listen([f"unix:{place}"], 3000).__enter__()
 
     @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-    def test_what_is_no_socket_is_not_touched(self, place: str, kind: str) -> None:
+    def test_a_file_that_is_no_socket_is_an_error_and_stays(self, place: str, kind: str) -> None:
         if kind == "folder":
             os.mkdir(place)
         elif kind == "link":
@@ -185,21 +187,21 @@ class TestUnix:
         assert os.path.lexists(place)
 
     @pytest.mark.parametrize("name", ["/nowhere/at/all", "/var/" + "x" * 200])
-    def test_a_path_that_cannot_be_is_one_clear_line(
+    def test_an_impossible_unix_socket_path_is_an_error_of_one_line(
         self, name: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["--host", f"unix:{name}"]) == 2
         [line] = capsys.readouterr().err.splitlines()[-1:]
         assert line.startswith(f"audiostream: cannot listen at unix:{name}: ")
 
-    def test_where_one_host_cannot_be_had_no_other_stays(self, place: str) -> None:
+    def test_a_host_that_fails_leaves_no_other_open(self, place: str) -> None:
         with pytest.raises(SettingsError):
             listen([f"unix:{place}", "unix:/nowhere/at/all"], 0).__enter__()
         assert not os.path.lexists(place)
 
 
 class TestServer:
-    async def test_it_serves_at_all_places_that_it_was_given(
+    async def test_the_server_listens_at_all_hosts_of_its_settings(
         self, launch: Launch, token: Token, place: str
     ) -> None:
         server = launch("--host", f"unix:{place}")
@@ -225,7 +227,7 @@ class TestServer:
         with pytest.raises(ClientConnectorError):
             await health("http://audio", place)
 
-    async def test_the_access_log_names_who_comes_by_a_unix_socket_as_such(
+    async def test_the_access_log_has_unix_for_clients_of_a_unix_socket(
         self, launch: Launch, place: str
     ) -> None:
         server = launch("--host", f"unix:{place}")
@@ -235,7 +237,7 @@ class TestServer:
         [line] = [line for line in server.log if "GET /healthz" in line]
         assert ' unix "GET /healthz" 200 ' in line
 
-    async def test_a_proxy_at_the_unix_socket_says_for_whom_it_asks(
+    async def test_a_trusted_proxy_at_the_unix_socket_forwards_the_client_s_address(
         self, launch: Launch, place: str
     ) -> None:
         server = launch("--host", f"unix:{place}", AUDIOSTREAM_TRUSTED_PROXIES="unix")
@@ -253,7 +255,7 @@ class TestServer:
         lines = [line for line in server.log if "GET /healthz" in line]
         assert [line.split(' "')[0].split()[-1] for line in lines] == ["203.0.113.9", "127.0.0.1"]
 
-    def test_a_killed_one_leaves_its_socket_to_the_next(
+    def test_a_server_replaces_the_unix_socket_of_a_killed_one(
         self, launch: Launch, place: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         first = launch("--host", f"unix:{place}")
@@ -266,7 +268,7 @@ class TestServer:
         launch("--host", f"unix:{place}")
         assert asyncio.run(health("http://audio", place)) == 200
 
-    def test_systemd_hears_that_it_is_ready(self, launch: Launch, place: str) -> None:
+    def test_the_server_notifies_systemd_when_it_listens(self, launch: Launch, place: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
             line.bind(f"{place}.notify")
             line.settimeout(10.0)
@@ -276,7 +278,9 @@ class TestServer:
             assert line.recv(100) == b"STOPPING=1"
 
     @needs_ipv6
-    async def test_hosts_may_repeat_and_have_commas(self, launch: Launch, place: str) -> None:
+    async def test_the_host_option_may_be_repeated_and_have_commas(
+        self, launch: Launch, place: str
+    ) -> None:
         server: ServerProcess = launch(
             "serve", "--host", "127.0.0.1,::1", "--host", "127.0.0.2", "--host", f"unix:{place}"
         )

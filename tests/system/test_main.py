@@ -30,7 +30,9 @@ def environment(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
 
 
 class TestSecret:
-    def test_it_is_long_and_new_each_time(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_secret_prints_a_long_and_new_secret_each_time(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["secret"]) == main(["secret"]) == 0
         first, second = capsys.readouterr().out.split()
         assert first != second
@@ -41,24 +43,28 @@ class TestToken:
     @pytest.mark.parametrize(
         ("life", "seconds"), [("90s", 90), ("5m", 300), ("12h", 43_200), ("2d", 172_800)]
     )
-    def test_for_a_while(self, capsys: pytest.CaptureFixture[str], life: str, seconds: int) -> None:
+    def test_token_prints_a_token_that_expires(
+        self, capsys: pytest.CaptureFixture[str], life: str, seconds: int
+    ) -> None:
         assert main(["token", "ada", "--expires", life]) == 0
         identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
         assert identity.user_id == "ada"
         assert abs((identity.expires_at or 0) - time.time() - seconds) < 60
 
-    def test_it_needs_no_music(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_token_needs_no_media_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AUDIOSTREAM_MEDIA", "/nowhere")
         assert main(["token", "ada"]) == 0
 
-    def test_without_an_end(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_token_prints_a_token_without_expiry_by_default(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["token", "ada"]) == 0
         identity = Tokens(SECRET).verify(capsys.readouterr().out.strip(), time.time())
         assert identity.expires_at is None
 
 
 class TestRevoke:
-    def test_a_running_server_notices_within_a_second(
+    def test_revoke_ends_a_token_of_a_running_server_within_a_second(
         self,
         launch: Launch,
         tmp_path: Path,
@@ -80,7 +86,7 @@ class TestRevoke:
         assert refused.value.code == 401
         refused.value.close()
 
-    def test_it_needs_neither_a_secret_nor_music(
+    def test_revoke_needs_neither_a_secret_nor_a_media_folder(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("JWT_SECRET")
@@ -88,7 +94,7 @@ class TestRevoke:
         monkeypatch.setenv("AUDIOSTREAM_STATE", str(tmp_path / "state"))
         assert main(["revoke", "ada"]) == 0
 
-    def test_where_nothing_is_kept_nothing_can_be_noted(
+    def test_revoke_without_a_state_file_is_an_error(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["revoke", "ada", "--state", ":memory:"]) == 2
@@ -96,7 +102,7 @@ class TestRevoke:
 
 
 class TestRestart:
-    async def test_playback_survives_and_nobody_plays(
+    async def test_playback_survives_a_restart_paused(
         self, launch: Launch, tmp_path: Path, token: Callable[..., str]
     ) -> None:
         state = str(tmp_path / "state")
@@ -111,7 +117,7 @@ class TestRestart:
         assert (after.track_id, after.is_playing) == ("song", False)
         assert 20.0 <= after.position < 26.0
 
-    def test_a_file_in_use_and_a_damaged_one(
+    def test_a_state_file_that_is_in_use_or_damaged_is_an_error(
         self, launch: Launch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         launch("--state", str(tmp_path / "state"))
@@ -125,7 +131,7 @@ class TestRestart:
 
 class TestLog:
     @pytest.mark.parametrize(("switch", "lines"), [("1", 2), ("0", 0)])
-    def test_requests_are_logged_unless_a_proxy_does_it(
+    def test_requests_are_logged_unless_the_access_log_is_off(
         self, launch: Launch, switch: str, lines: int
     ) -> None:
         server = launch(AUDIOSTREAM_ACCESS_LOG=switch)
@@ -135,7 +141,7 @@ class TestLog:
         server.wait_for_end(10)
         assert sum('"GET /healthz" 200' in line for line in server.log) == lines
 
-    def test_json_lines(self, launch: Launch) -> None:
+    def test_with_log_json_each_line_is_an_object(self, launch: Launch) -> None:
         server = launch("--log-json")
         server.stop()
         entries = [json.loads(line) for line in server.log if line.startswith("{")]
@@ -156,7 +162,7 @@ class TestRefusals:
             (["--host", "256.256.256.256"], {}, "cannot listen at 256.256.256.256"),
         ],
     )
-    def test_one_clear_line_and_exit_code_2(
+    def test_a_wrong_setting_is_one_line_and_exit_code_2(
         self,
         arguments: list[str],
         environ: dict[str, str],
@@ -172,7 +178,9 @@ class TestRefusals:
         [line] = [line for line in error.splitlines() if line.startswith("audiostream:")]
         assert error.rstrip().endswith(line)
 
-    def test_a_port_in_use(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_port_in_use_is_one_line_and_exit_code_2(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
@@ -180,9 +188,7 @@ class TestRefusals:
             assert main(["--host", "127.0.0.1", "--port", str(port)]) == 2
         assert f"127.0.0.1:{port} is in use" in capsys.readouterr().err
 
-    def test_an_unknown_command_is_answered_with_the_usage(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_an_unknown_command_prints_the_usage(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as left:
             main(["dance"])
         assert left.value.code == 2
@@ -190,12 +196,12 @@ class TestRefusals:
 
 
 class TestProcess:
-    def test_options_may_stand_before_and_behind_serve(self, launch: Launch, media: Path) -> None:
+    def test_options_are_accepted_before_and_after_serve(self, launch: Launch, media: Path) -> None:
         server = launch("serve", "--media", str(media))
         with urllib.request.urlopen(f"{server.url}/healthz") as answer:
             assert json.load(answer) == {"status": "ok"}
 
-    def test_a_rescan_on_hangup(self, launch: Launch, media: Path) -> None:
+    def test_sighup_scans_the_media_folder_again(self, launch: Launch, media: Path) -> None:
         server = launch()
         server.wait_for_log("the library has 4 tracks")
         write_wav(media / "new.wav", 1.0)
@@ -203,15 +209,17 @@ class TestProcess:
         server.wait_for_log("the library has 5 tracks")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-    def test_it_may_open_all_the_files_that_the_system_allows(self, launch: Launch) -> None:
+    def test_the_server_raises_its_open_file_limit_to_the_maximum(self, launch: Launch) -> None:
         resource = pytest.importorskip("resource")
         soft, hard = resource.prlimit(launch().process.pid, resource.RLIMIT_NOFILE)
         assert soft == hard
 
-    def test_a_stop_is_a_clean_exit(self, launch: Launch) -> None:
+    def test_sigterm_ends_the_server_with_exit_code_0(self, launch: Launch) -> None:
         assert launch().stop() == 0
 
-    def test_it_answers_while_a_large_folder_is_scanned(self, launch: Launch, media: Path) -> None:
+    def test_the_server_responds_while_a_large_folder_is_scanned(
+        self, launch: Launch, media: Path
+    ) -> None:
         folder = media / "many"
         write_wav(folder / "0.wav", 0.01)
         for number in range(1, 3000):
@@ -221,7 +229,7 @@ class TestProcess:
             assert answer.status == 200
         server.wait_for_log("the library has 3004 tracks")
 
-    def test_the_console_script_and_the_module_are_one(self) -> None:
+    def test_the_console_script_calls_the_command_line(self) -> None:
         shown = subprocess.run(
             [sys.executable, "-m", "audiostream", "--version"], capture_output=True, text=True
         )

@@ -70,11 +70,11 @@ def documented() -> set[tuple[str, str]]:
     }
 
 
-def test_it_is_valid() -> None:
+def test_the_openapi_document_is_valid() -> None:
     validate(DOCUMENT)
 
 
-async def test_it_names_every_route_and_no_other(settings: Settings) -> None:
+async def test_the_openapi_document_has_every_route_and_no_other(settings: Settings) -> None:
     routes = {
         (route.method, route.resource.canonical)
         for route in create_app(settings).router.routes()
@@ -90,7 +90,7 @@ async def test_it_names_every_route_and_no_other(settings: Settings) -> None:
     assert [server["url"] for server in DOCUMENT["servers"]] == ["./", "./api"]
 
 
-def test_nothing_in_it_is_left_over() -> None:
+def test_every_component_of_the_openapi_document_is_used() -> None:
     text = json.dumps(DOCUMENT)
     for kind, components in DOCUMENT["components"].items():
         for name in components:
@@ -98,13 +98,15 @@ def test_nothing_in_it_is_left_over() -> None:
             assert named in text, f"{kind}/{name}"
 
 
-async def test_the_server_publishes_it_as_json(serve: Serve) -> None:
+async def test_the_openapi_document_is_served_as_json(serve: Serve) -> None:
     async with (await serve()).get("/openapi.json") as answer:
         assert (answer.status, answer.content_type) == (200, "application/json")
         assert await answer.json() == DOCUMENT
 
 
-def test_the_server_keeps_to_it(launch: Launch, token: Token, tmp_path: Path) -> None:
+def test_the_server_responds_as_the_openapi_document_says(
+    launch: Launch, token: Token, tmp_path: Path
+) -> None:
     server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="100000")
     server.wait_for_log("the library has")
     configuration = tmp_path / "schemathesis.toml"
@@ -133,20 +135,20 @@ class TestRareAnswers:
         server.wait_for_log("the library has")
         return server
 
-    def test_a_conflict(self, server: ServerProcess, token: Token) -> None:
+    def test_a_conflict_is_documented(self, server: ServerProcess, token: Token) -> None:
         assert ask(server, token, "/tracks/play/{id}", {"currentTime": 3}) == 200
         assert ask(server, token, "/tracks/pause/{id}", {"ifRev": 7}) == 409
 
-    def test_a_body_too_large(self, server: ServerProcess, token: Token) -> None:
+    def test_a_body_too_large_is_documented(self, server: ServerProcess, token: Token) -> None:
         assert ask(server, token, "/tracks/play/{id}", {"padding": "x" * 20_000}) == 413
 
-    def test_a_body_that_is_not_encoded_as_it_says(
+    def test_a_body_with_a_wrong_content_encoding_is_documented(
         self, server: ServerProcess, token: Token
     ) -> None:
         claimed = {"Content-Encoding": "gzip"}
         assert ask(server, token, "/tracks/play/{id}", {}, headers=claimed) == 400
 
-    def test_a_body_too_slow(self, server: ServerProcess, token: Token) -> None:
+    def test_a_body_too_slow_is_documented(self, server: ServerProcess, token: Token) -> None:
         assert "408" in DOCUMENT["paths"]["/tracks/play/{id}"]["post"]["responses"]
         connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         with closing(connection):
@@ -167,14 +169,16 @@ class TestRareAnswers:
             ("/tracks/update-state/{id}", "POST"),
         ],
     )
-    def test_too_many_commands(self, launch: Launch, token: Token, path: str, method: str) -> None:
+    def test_too_many_commands_are_documented(
+        self, launch: Launch, token: Token, path: str, method: str
+    ) -> None:
         server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1")
         server.wait_for_log("the library has")
         body = {"currentTime": 1, "isPlaying": True} if method == "POST" else None
         answers = [ask(server, token, path, body, method=method) for _ in range(10)]
         assert 429 in answers
 
-    def test_too_many_streams(self, server: ServerProcess, token: Token) -> None:
+    def test_too_many_streams_are_documented(self, server: ServerProcess, token: Token) -> None:
         with open_stream(server, token()):
             assert ask(server, token, "/tracks/stream/{id}", method="GET") == 429
             assert ask(server, token, "/tracks/stream/{id}", method="HEAD") == 429
@@ -189,7 +193,7 @@ class TestRareAnswers:
             ({"Range": "bytes=99999999-"}, 416),
         ],
     )
-    def test_the_stream(
+    def test_the_responses_of_a_stream_are_documented(
         self, server: ServerProcess, token: Token, headers: dict[str, str], status: int
     ) -> None:
         path = "/tracks/stream/{id}"

@@ -9,7 +9,7 @@ from tests.conftest import Serve
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_file_is_sent_whole(serve: Serve, path: str) -> None:
+async def test_every_file_of_the_page_is_sent_whole(serve: Serve, path: str) -> None:
     client = await serve()
     async with client.get(path) as answer:
         assert (answer.status, await answer.read()) == (200, (WEB / path[1:]).read_bytes())
@@ -20,12 +20,12 @@ async def test_every_file_is_sent_whole(serve: Serve, path: str) -> None:
         assert answer.headers["ETag"] == etag
 
 
-async def test_head_has_the_length_alone(serve: Serve) -> None:
+async def test_head_of_the_page_has_its_length_and_no_body(serve: Serve) -> None:
     client = await serve()
     async with client.head("/openapi.json") as answer:
         assert (answer.status, await answer.read()) == (200, b"")
         assert int(answer.headers["Content-Length"]) == (WEB / "openapi.json").stat().st_size
 
 
-def test_all_that_is_there_is_sent() -> None:
+def test_every_file_in_web_has_a_route() -> None:
     assert {path[1:] for path in PATHS} == {path.name for path in WEB.iterdir()}

@@ -56,7 +56,7 @@ def seen(
         ("[::1", "127.0.0.1"),
     ],
 )
-def test_the_client_is_the_rightmost_that_no_trusted_proxy_is(
+def test_the_client_is_the_rightmost_address_that_is_no_trusted_proxy_s(
     forwarded_for: str, address: str
 ) -> None:
     assert seen({"X-Forwarded-For": forwarded_for}).address == address
@@ -111,18 +111,18 @@ def test_scheme_and_host_are_those_that_the_outermost_trusted_proxy_saw(
         (";;;", DIRECT),
     ],
 )
-def test_the_standard_field_says_the_same(forwarded: str, client: Client) -> None:
+def test_forwarded_is_parsed_like_the_x_forwarded_headers(forwarded: str, client: Client) -> None:
     assert seen({"Forwarded": forwarded}) == client
 
 
-def test_the_standard_field_is_ignored_beside_the_usual_ones() -> None:
+def test_forwarded_is_ignored_beside_the_x_forwarded_headers() -> None:
     by_client = {"Forwarded": "for=6.6.6.6;proto=https;host=evil.example"}
     assert seen(by_client | {"X-Forwarded-For": "203.0.113.9"}).address == "203.0.113.9"
     assert seen(by_client | {"X-Forwarded-Proto": "http"}) == DIRECT
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "2001:db9::1", "::1", None, ""])
-def test_nobody_else_is_believed(peer: str | None) -> None:
+def test_forwarding_headers_of_an_untrusted_peer_are_ignored(peer: str | None) -> None:
     fields = {
         "X-Forwarded-For": "203.0.113.9",
         "X-Forwarded-Proto": "https",
@@ -135,11 +135,11 @@ def test_nobody_else_is_believed(peer: str | None) -> None:
 
 
 @pytest.mark.parametrize("peer", ["10.2.3.4", "::ffff:10.2.3.4", "2001:db8::5", "", "/run/client"])
-def test_networks_mapped_addresses_and_unix_sockets_are_trusted(peer: str) -> None:
+def test_trusted_proxies_may_be_networks_mapped_addresses_and_unix_sockets(peer: str) -> None:
     assert seen({"X-Forwarded-For": "203.0.113.9"}, peer).address == "203.0.113.9"
 
 
-def test_an_address_with_a_zone_is_of_its_network() -> None:
+def test_an_address_with_a_zone_belongs_to_its_network() -> None:
     fields = {"X-Forwarded-For": "203.0.113.9"}
     assert seen(fields, "fe80::1%eth0", ("fe80::/10",)).address == "203.0.113.9"
 
@@ -157,12 +157,12 @@ _texts = st.text(st.sampled_from('0123456789abf.:[]"%=;, \t\\/_for@é\x00'), max
     ),
     st.one_of(st.none(), _texts, st.sampled_from(["127.0.0.1", "::1", ""])),
 )
-def test_whatever_they_say_it_never_raises(fields: dict[str, str], peer: str | None) -> None:
+def test_no_forwarding_header_raises(fields: dict[str, str], peer: str | None) -> None:
     assert " " not in seen(fields, peer).host
 
 
 class TestWhereItCounts:
-    async def test_sockets_that_wait_are_counted_by_the_clients_behind_a_proxy(
+    async def test_unauthenticated_sockets_are_counted_by_the_clients_behind_a_proxy(
         self, serve: Serve
     ) -> None:
         client = await serve(trusted_proxies=HERE, limits=Limits(waiting_per_address=2))
@@ -181,7 +181,7 @@ class TestWhereItCounts:
             assert refused.value.status == 429
             await stack.enter_async_context(connect(client.session, url, headers=by("203.0.113.1")))
 
-    async def test_who_is_not_trusted_stays_one_address(self, serve: Serve) -> None:
+    async def test_clients_of_an_untrusted_proxy_count_as_one_address(self, serve: Serve) -> None:
         client = await serve(limits=Limits(waiting_per_address=2))
         url = str(client.make_url("/ws"))
         async with AsyncExitStack() as stack:
@@ -193,7 +193,9 @@ class TestWhereItCounts:
                 await stack.enter_async_context(connect(client.session, url, headers=headers))
             assert refused.value.status == 429
 
-    async def test_socketio_clients_too(self, serve: Serve) -> None:
+    async def test_socketio_clients_are_counted_by_the_clients_behind_a_proxy(
+        self, serve: Serve
+    ) -> None:
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
         client = await serve(trusted_proxies=HERE, limits=Limits(waiting_per_address=1))
         statuses = []
@@ -204,7 +206,7 @@ class TestWhereItCounts:
                 statuses.append(answer.status)
         assert statuses == [200, 429, 200]
 
-    async def test_streams_without_a_proof_are_counted_by_the_client(
+    async def test_public_streams_are_counted_by_the_clients_behind_a_proxy(
         self, serve: Serve, media: Any
     ) -> None:
         with (media / "song.wav").open("ab") as song:
@@ -224,7 +226,7 @@ class TestWhereItCounts:
         assert statuses == [200, 429, 200]
 
     @pytest.mark.parametrize(("trusted", "secure"), [(HERE, True), ((), False)])
-    async def test_the_cookie_is_secure_where_the_proxy_speaks_tls(
+    async def test_the_session_cookie_is_secure_where_the_proxy_speaks_tls(
         self, serve: Serve, token: Token, trusted: tuple[str, ...], secure: bool
     ) -> None:
         client = await serve(trusted_proxies=trusted)
@@ -234,7 +236,7 @@ class TestWhereItCounts:
         assert bool(cookie["secure"]) == secure
 
     @pytest.mark.parametrize(("trusted", "status"), [(HERE, 101), ((), 403)])
-    async def test_a_page_of_the_host_that_the_proxy_names_may_connect(
+    async def test_a_page_of_the_host_that_the_proxy_forwards_may_connect(
         self, serve: Serve, token: Token, trusted: tuple[str, ...], status: int
     ) -> None:
         client = await serve(trusted_proxies=trusted)
@@ -247,7 +249,7 @@ class TestWhereItCounts:
             found = refused.status
         assert found == status
 
-    async def test_a_cookie_set_behind_a_proxy_opens_small_and_large_ranges(
+    async def test_a_cookie_set_behind_a_proxy_authenticates_small_and_large_ranges(
         self, launch: Launch, token: Token
     ) -> None:
         server = launch(AUDIOSTREAM_TRUSTED_PROXIES="127.0.0.1")
@@ -276,7 +278,7 @@ class TestWhereItCounts:
     @pytest.mark.parametrize(
         ("trusted", "named"), [("127.0.0.0/8", "203.0.113.9"), ("", "127.0.0.1")]
     )
-    async def test_the_access_log_names_the_client(
+    async def test_the_access_log_has_the_address_of_the_client_behind_a_proxy(
         self, launch: Launch, trusted: str, named: str
     ) -> None:
         server = launch(AUDIOSTREAM_TRUSTED_PROXIES=trusted)

@@ -34,7 +34,7 @@ async def close_frame(session: ClientSession, url: str, **options: Any) -> tuple
 
 @pytest.mark.parametrize("path", ["/ws", "/"])
 @pytest.mark.parametrize("token", ["nonsense", "", "a.b.c", "x" * 3000])
-async def test_it_is_upgraded_and_closed_with_4401_and_a_reason(
+async def test_a_handshake_with_a_refused_query_token_is_upgraded_and_closed_with_4401(
     serve: Serve, path: str, token: str
 ) -> None:
     client = await serve()
@@ -43,7 +43,9 @@ async def test_it_is_upgraded_and_closed_with_4401_and_a_reason(
     assert reason
 
 
-async def test_so_is_an_expired_and_a_revoked_one(serve: Serve, token: Token) -> None:
+async def test_an_expired_or_revoked_query_token_is_closed_with_4401(
+    serve: Serve, token: Token
+) -> None:
     client = await serve()
     expired = await close_frame(client.session, url_with(client, token(life=-60)))
     assert expired == (4401, "the token has expired")
@@ -52,20 +54,20 @@ async def test_so_is_an_expired_and_a_revoked_one(serve: Serve, token: Token) ->
     assert await close_frame(client.session, url) == (4401, "the token has been revoked")
 
 
-async def test_the_error_comes_before_the_end(serve: Serve) -> None:
+async def test_a_refused_query_token_gets_an_error_event_before_the_close(serve: Serve) -> None:
     client = await serve()
     async with connect(client.session, url_with(client, "nonsense")) as page:
         assert (await page.hears("error"))["code"] == "unauthorized"
         assert await page.closed() == 4401
 
 
-async def test_with_a_refused_label_it_is_about_the_token(serve: Serve) -> None:
+async def test_beside_a_refused_label_the_error_is_about_the_token(serve: Serve) -> None:
     client = await serve()
     url = url_with(client, "nonsense", deviceName="\x07")
     assert (await close_frame(client.session, url))[0] == 4401
 
 
-async def test_a_header_is_refused_before_the_upgrade_also_beside_a_good_query(
+async def test_a_refused_header_token_is_401_also_beside_a_valid_query_token(
     serve: Serve, token: Token
 ) -> None:
     client = await serve()
@@ -76,7 +78,7 @@ async def test_a_header_is_refused_before_the_upgrade_also_beside_a_good_query(
     assert refused.value.status == 401
 
 
-async def test_a_page_of_a_foreign_origin_is_refused_before_the_upgrade(serve: Serve) -> None:
+async def test_a_foreign_origin_with_a_refused_query_token_is_403(serve: Serve) -> None:
     client = await serve()
     origin = {"Origin": "https://evil.example"}
     with pytest.raises(WSServerHandshakeError) as refused:
@@ -87,7 +89,9 @@ async def test_a_page_of_a_foreign_origin_is_refused_before_the_upgrade(serve: S
     assert found[0] == 4401
 
 
-async def test_refused_ones_do_not_wait_and_wait_for_nobody(serve: Serve, token: Token) -> None:
+async def test_sockets_with_refused_tokens_do_not_count_as_unauthenticated(
+    serve: Serve, token: Token
+) -> None:
     client = await serve(limits=Limits(waiting_per_address=1))
     url = str(client.make_url("/ws"))
     async with connect(client.session, url) as waiting:
@@ -100,7 +104,7 @@ async def test_refused_ones_do_not_wait_and_wait_for_nobody(serve: Serve, token:
         await another.hears("authenticated")
 
 
-async def test_who_does_not_close_is_cut(serve: Serve) -> None:
+async def test_a_client_that_ignores_the_close_frame_is_disconnected(serve: Serve) -> None:
     client = await serve()
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(

@@ -41,14 +41,14 @@ async def post(client: Client, path: str, headers: dict[str, str], **body: Any) 
 
 
 class TestTracks:
-    async def test_the_list_is_what_this_user_may_play(
+    async def test_the_list_of_tracks_has_shared_and_own_ones(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         status, body = await get(await serve(), "/tracks", ada)
         assert status == 200
         assert [track["id"] for track in body["tracks"]] == ["hers", "other", "song"]
 
-    async def test_a_track_says_what_it_is_and_not_where_its_file_is(
+    async def test_a_track_is_described_without_the_path_of_its_file(
         self, serve: Serve, ada: dict[str, str], media: Path
     ) -> None:
         status, track = await get(await serve(), "/tracks/hers", ada)
@@ -71,24 +71,26 @@ class TestTracks:
             ("?q=", ["hers", "other", "song"]),
         ],
     )
-    async def test_search_and_pages(
+    async def test_the_list_of_tracks_is_filtered_and_paged(
         self, serve: Serve, ada: dict[str, str], query: str, ids: list[str]
     ) -> None:
         _, body = await get(await serve(), f"/tracks{query}", ada)
         assert [track["id"] for track in body["tracks"]] == ids
 
     @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "offset=1.5", "limit=", "limit=²"])
-    async def test_pages_that_are_no_numbers(
+    async def test_a_limit_or_offset_that_is_no_number_is_400(
         self, serve: Serve, ada: dict[str, str], query: str
     ) -> None:
         status, body = await get(await serve(), f"/tracks?{query}", ada)
         assert (status, body["error"]["code"]) == (400, "invalid_message")
 
-    async def test_the_total_is_in_a_header(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_the_number_of_matching_tracks_is_in_a_header(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         async with (await serve()).get("/tracks?limit=1", headers=ada) as answer:
             assert answer.headers["X-Total-Count"] == "3"
 
-    async def test_an_unchanged_list_is_not_sent_again(
+    async def test_an_unchanged_list_is_answered_with_304(
         self, serve: Serve, ada: dict[str, str], media: Path
     ) -> None:
         client = await serve()
@@ -104,7 +106,7 @@ class TestTracks:
         async with client.get("/tracks", headers=ada | {"If-None-Match": etag}) as changed:
             assert changed.status == 200
 
-    async def test_a_long_list_is_written_beside_the_event_loop(
+    async def test_a_long_list_is_made_by_a_worker_thread(
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(tracks, "LONG_LIST", 2)
@@ -125,14 +127,14 @@ class TestDescriptions:
         app[SERVICES].library.scan()
         return app
 
-    def test_within_an_hour_it_is_the_same_one(
+    def test_the_description_of_a_track_is_cached_for_an_hour(
         self, app: web.Application, clock: FakeClock
     ) -> None:
         first = app[SERVICES].catalogue.describe("ada", "song")
         clock.advance(60.0)
         assert app[SERVICES].catalogue.describe("ada", "song") is first
 
-    def test_the_next_hour_gets_a_ticket_of_its_own(
+    def test_the_description_of_a_track_has_a_new_ticket_in_the_next_hour(
         self, app: web.Application, clock: FakeClock
     ) -> None:
         first = app[SERVICES].catalogue.describe("ada", "song")
@@ -141,7 +143,7 @@ class TestDescriptions:
         assert second["streamUrl"] != first["streamUrl"]
         app[SERVICES].tokens.verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFETIME)
 
-    def test_after_a_revocation_the_ticket_is_one_that_opens(
+    def test_the_description_of_a_track_has_a_valid_ticket_after_a_revocation(
         self, app: web.Application, clock: FakeClock
     ) -> None:
         before = {user: app[SERVICES].catalogue.describe(user, "song") for user in ("ada", "bob")}
@@ -154,7 +156,7 @@ class TestDescriptions:
         )
         assert app[SERVICES].catalogue.describe("bob", "song") is before["bob"]
 
-    def test_a_rescan_that_finds_another_title_is_heard_of(
+    def test_the_description_of_a_track_changes_with_a_rescan(
         self, app: web.Application, media: Path
     ) -> None:
         assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Song"
@@ -163,16 +165,16 @@ class TestDescriptions:
         app[SERVICES].library.scan()
         assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Hymn"
 
-    def test_what_was_taken_off_the_shelf_is_not_described(
-        self, app: web.Application, media: Path
-    ) -> None:
+    def test_a_removed_track_has_no_description(self, app: web.Application, media: Path) -> None:
         app[SERVICES].catalogue.describe("ada", "song")
         (media / "tracks.json").write_text("[]")
         app[SERVICES].library.scan()
         with pytest.raises(TrackNotFound):
             app[SERVICES].catalogue.describe("ada", "song")
 
-    def test_each_user_gets_his_own(self, app: web.Application, clock: FakeClock) -> None:
+    def test_the_descriptions_of_a_track_have_each_user_s_ticket(
+        self, app: web.Application, clock: FakeClock
+    ) -> None:
         app[SERVICES].catalogue.describe("ada", "hers")
         with pytest.raises(TrackNotFound):
             app[SERVICES].catalogue.describe("bob", "hers")
@@ -187,7 +189,9 @@ def ticket_of(track: Mapping[str, Any]) -> str:
 
 
 class TestCommands:
-    async def test_play_pause_and_set(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_play_pause_and_update_state_change_the_state(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         client = await serve()
         _, state = await post(client, "/tracks/play/song", ada)
         assert (state["currentTime"], state["isPlaying"], state["rev"]) == (0, True, 1)
@@ -200,11 +204,13 @@ class TestCommands:
         _, state = await get(client, "/tracks/current-state", ada)
         assert (state["trackId"], state["duration"], state["deviceId"]) == ("other", 60, None)
 
-    async def test_a_body_may_be_missing(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_a_command_without_a_body_is_accepted(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         async with (await serve()).post("/tracks/play/song", headers=ada) as answer:
             assert answer.status == 200
 
-    async def test_the_track_is_the_paths_and_the_user_the_tokens(
+    async def test_a_command_takes_the_track_from_the_path_and_the_user_from_the_token(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve()
@@ -212,11 +218,15 @@ class TestCommands:
         assert state["trackId"] == "song"
         assert client.app[SERVICES].registry.room("bob").state.rev == 0
 
-    async def test_nothing_played_yet(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_the_state_of_a_user_who_has_played_nothing_has_no_track(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         _, state = await get(await serve(), "/tracks/current-state", ada)
         assert (state["trackId"], state["currentTime"], state["isPlaying"]) == (None, 0, False)
 
-    async def test_a_conflict_shows_the_state(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_a_conflict_is_409_with_the_current_state(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         client = await serve()
         await post(client, "/tracks/play/song", ada)
         status, body = await post(client, "/tracks/pause/other", ada)
@@ -228,18 +238,24 @@ class TestCommands:
     @pytest.mark.parametrize(
         "body", [b"nonsense", b"[]", b'{"currentTime": -1}', b'{"currentTime": "5"}', b"\xff"]
     )
-    async def test_bad_bodies(self, serve: Serve, ada: dict[str, str], body: bytes) -> None:
+    async def test_a_malformed_body_is_400(
+        self, serve: Serve, ada: dict[str, str], body: bytes
+    ) -> None:
         async with (await serve()).post("/tracks/play/song", headers=ada, data=body) as answer:
             assert answer.status == 400
             assert (await answer.json())["error"]["code"] == "invalid_message"
 
-    async def test_update_state_needs_both(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_update_state_without_position_or_playing_is_400(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         client = await serve()
         for body in ({"currentTime": 1}, {"isPlaying": True}):
             status, _ = await post(client, "/tracks/update-state/song", ada, **body)
             assert status == 400
 
-    async def test_a_body_of_more_than_16_kib(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_a_body_of_more_than_16_kib_is_413(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         body = b" " * (16 * 1024 + 1)
         async with (await serve()).post("/tracks/play/song", headers=ada, data=body) as answer:
             assert answer.status == 413
@@ -260,7 +276,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("base", ["", "/api"])
     @pytest.mark.parametrize(("method", "path"), ROUTES)
-    async def test_every_route_wants_a_token(
+    async def test_a_route_without_a_token_is_401(
         self, serve: Serve, method: str, path: str, base: str
     ) -> None:
         client = await serve()
@@ -270,13 +286,13 @@ class TestRefusals:
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
                 assert (await answer.json())["error"]["code"] == "unauthorized"
 
-    async def test_a_token_in_the_query_opens_no_rest_route(
+    async def test_a_token_in_the_query_of_a_rest_route_is_401(
         self, serve: Serve, token: Token
     ) -> None:
         status, _ = await get(await serve(), f"/tracks?token={token()}", {})
         assert status == 401
 
-    async def test_no_such_route_and_no_such_method(
+    async def test_an_unknown_route_is_404_and_a_wrong_method_405(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve()
@@ -286,7 +302,7 @@ class TestRefusals:
             assert answer.status == 405
             assert "GET" in answer.headers["Allow"]
 
-    async def test_our_own_mistake_says_nothing_of_itself(
+    async def test_an_internal_error_is_500_without_the_exception_s_text(
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
@@ -297,7 +313,7 @@ class TestRefusals:
 
 
 class TestSession:
-    async def test_a_cookie_that_opens_the_stream_and_nothing_else(
+    async def test_the_session_cookie_authenticates_streams_and_nothing_else(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve()
@@ -317,7 +333,9 @@ class TestSession:
         async with client.get("/tracks/stream/hers") as stream:
             assert stream.status == 401
 
-    async def test_it_lives_as_long_as_its_token(self, serve: Serve, token: Token) -> None:
+    async def test_the_session_cookie_expires_with_its_token(
+        self, serve: Serve, token: Token
+    ) -> None:
         headers = {"Authorization": f"Bearer {token(life=600)}", "X-Forwarded-Proto": "https"}
         client = await serve(trusted_proxies=("127.0.0.1",))
         async with client.post("/session", headers=headers) as answer:
@@ -327,7 +345,7 @@ class TestSession:
 
 
 class TestStreams:
-    async def test_by_bearer_by_ticket_and_by_nothing(
+    async def test_a_stream_is_authenticated_by_token_or_ticket(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve()
@@ -346,7 +364,7 @@ class TestStreams:
                 async with client.request(method, path, headers=headers) as answer:
                     assert answer.status == status, path
 
-    async def test_a_good_proof_beside_a_bad_one_is_enough(
+    async def test_a_stream_with_a_valid_ticket_and_an_expired_cookie_is_sent(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve()
@@ -358,7 +376,9 @@ class TestStreams:
         async with client.get(track["streamUrl"], headers=cookie) as answer:
             assert answer.status == 200
 
-    async def test_a_ticket_is_no_token(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_a_ticket_is_refused_as_an_access_token(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         client = await serve()
         _, track = await get(client, "/tracks/hers", ada)
         ticket = track["streamUrl"].partition("ticket=")[2]
@@ -367,7 +387,7 @@ class TestStreams:
         async with client.get(f"/tracks/stream/hers?ticket={token}") as answer:
             assert answer.status == 401
 
-    async def test_public_streams_are_the_shared_ones(
+    async def test_public_streams_are_shared_tracks_alone(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
         client = await serve(public_streams=True)
@@ -382,7 +402,7 @@ class TestStreams:
 
 
 class TestLimits:
-    async def test_streams_at_once(
+    async def test_one_stream_too_many_is_429_and_a_slot_is_freed_at_its_end(
         self, serve: Serve, ada: dict[str, str], media: Path, token: Token
     ) -> None:
         write_wav(media / "long.wav", 3000.0)
@@ -404,7 +424,7 @@ class TestLimits:
                 assert (answer.status, len(await answer.read())) == (206, 10)
         assert client.app[SERVICES].open_streams["bob"] == 0
 
-    async def test_a_reader_that_takes_nothing_is_cut(
+    async def test_a_stream_whose_reader_takes_nothing_is_disconnected(
         self, serve: Serve, ada: dict[str, str], media: Path
     ) -> None:
         write_wav(media / "long.wav", 3000.0)
@@ -418,7 +438,9 @@ class TestLimits:
             with pytest.raises(ClientPayloadError):
                 await answer.read()
 
-    async def test_a_body_that_never_comes(self, serve: Serve, ada: dict[str, str]) -> None:
+    async def test_a_body_that_does_not_arrive_is_408(
+        self, serve: Serve, ada: dict[str, str]
+    ) -> None:
         client = await serve(limits=Limits(body_timeout=1))
         reader, writer = await asyncio.open_connection(client.host, client.port)
         writer.write(
@@ -446,19 +468,19 @@ async def test_a_state_file_that_cannot_be_read_is_503(
     assert (status, body["error"]["code"]) == (503, "state_unavailable")
 
 
-async def test_degraded_health_is_said(serve: Serve) -> None:
+async def test_health_is_degraded_while_the_state_file_fails(serve: Serve) -> None:
     client = await serve()
     client.app[SERVICES].storage.saver.is_degraded = True
     assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 
-async def test_health_says_nothing_private(serve: Serve) -> None:
+async def test_health_needs_no_token_and_has_the_status_alone(serve: Serve) -> None:
     client = await serve()
     for path in ("/healthz", "/api/healthz"):
         assert await get(client, path, {}) == (200, {"status": "ok"})
 
 
-async def test_tickets_in_lists_are_good_for_six_hours(serve: Serve, ada: dict[str, str]) -> None:
+async def test_tickets_in_lists_are_valid_for_six_hours(serve: Serve, ada: dict[str, str]) -> None:
     _, track = await get(await serve(), "/tracks/song", ada)
     expiry = int(track["streamUrl"].partition("ticket=")[2].partition(".")[0])
     assert expiry - time.time() >= 60 + 6 * 3600

@@ -68,7 +68,9 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class TestWhileTheRoomIsLoaded:
-    async def test_a_handshake_is_refused(self, server: Server, token: Token) -> None:
+    async def test_a_handshake_is_401_when_its_user_is_revoked_while_the_room_is_loaded(
+        self, server: Server, token: Token
+    ) -> None:
         async def knock() -> int:
             url = str(server.client.make_url("/ws"))
             with pytest.raises(WSServerHandshakeError) as refused:
@@ -81,7 +83,9 @@ class TestWhileTheRoomIsLoaded:
         assert await knocking == 401
         assert server.devices == 0
 
-    async def test_a_token_in_the_query_ends_in_4401(self, server: Server, token: Token) -> None:
+    async def test_a_query_token_is_closed_with_4401_when_revoked_while_the_room_is_loaded(
+        self, server: Server, token: Token
+    ) -> None:
         async def knock() -> int | None:
             url = str(server.client.make_url(f"/ws?token={token()}"))
             async with connect(server.client.session, url) as device:
@@ -92,7 +96,9 @@ class TestWhileTheRoomIsLoaded:
         assert await knocking == 4401
         assert server.devices == 0
 
-    async def test_a_first_frame_ends_in_4401(self, server: Server, token: Token) -> None:
+    async def test_a_first_frame_is_closed_with_4401_when_revoked_while_the_room_is_loaded(
+        self, server: Server, token: Token
+    ) -> None:
         url = str(server.client.make_url("/ws"))
         async with connect(server.client.session, url) as device:
             await device.send("auth", token=token())
@@ -101,7 +107,9 @@ class TestWhileTheRoomIsLoaded:
             assert await closing == 4401
         assert server.devices == 0
 
-    async def test_a_socketio_client_is_refused(self, server: Server, token: Token) -> None:
+    async def test_a_socketio_client_is_refused_when_revoked_while_the_room_is_loaded(
+        self, server: Server, token: Token
+    ) -> None:
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
         path = server.client.make_url("/socket.io/?EIO=4&transport=websocket")
         async with server.client.session.ws_connect(path) as socket:
@@ -122,7 +130,7 @@ class TestWhileTheRoomIsLoaded:
             ("POST", "/tracks/update-state/song", {"currentTime": 7, "isPlaying": True}),
         ],
     )
-    async def test_a_request_is_401_and_changes_nothing(
+    async def test_a_request_is_401_without_effect_when_revoked_while_the_room_is_loaded(
         self, server: Server, token: Token, method: str, path: str, body: Any
     ) -> None:
         async def ask() -> int:
@@ -163,7 +171,7 @@ async def test_a_post_whose_body_ends_after_the_revocation_is_401_and_changes_no
     assert server.client.app[SERVICES].registry.room("ada").state.rev == 0
 
 
-async def test_a_long_list_that_is_written_meanwhile_gives_no_tickets(
+async def test_a_long_list_is_401_when_its_user_is_revoked_while_it_is_made(
     server: Server, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracks, "LONG_LIST", 1)
@@ -190,7 +198,7 @@ async def test_a_long_list_that_is_written_meanwhile_gives_no_tickets(
     assert "ticket" not in text
 
 
-async def test_nothing_of_a_revoked_devices_events_is_done_or_answered(
+async def test_events_of_a_revoked_device_have_no_effect_and_no_answer(
     server: Server, token: Token
 ) -> None:
     """Neither by its native socket nor by Socket.IO, however fast it goes on."""

@@ -177,7 +177,7 @@ def text_of(beginning: str, unit: str, ending: str, size: int) -> str:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_twice_the_bytes_take_twice_the_time(name: str) -> None:
+def test_parsing_twice_the_bytes_takes_at_most_about_twice_the_time(name: str) -> None:
     reader, size = READERS[name], SIZES.get(name, SIZE)
     slow = []
     for beginning in BEGINNINGS:

@@ -52,8 +52,17 @@ def media(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(media: Path) -> Settings:
-    return Settings(jwt_secret=SECRET, media=media, host="127.0.0.1")
+def fast_path() -> bool:
+    """Whether servers have the fast path. ``both_ways`` runs a test with and without it."""
+    return True
+
+
+both_ways = pytest.mark.parametrize("fast_path", [True, False], ids=["fast path", "aiohttp alone"])
+
+
+@pytest.fixture
+def settings(media: Path, fast_path: bool) -> Settings:
+    return Settings(jwt_secret=SECRET, media=media, host="127.0.0.1", fast_path=fast_path)
 
 
 @pytest.fixture
@@ -112,11 +121,12 @@ def live(settings: Settings) -> Callable[..., AbstractAsyncContextManager[Live]]
 
 
 @pytest.fixture
-def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
+def launch(media: Path, tmp_path: Path, fast_path: bool) -> Iterator[Launch]:
     """Start server processes; none may have logged a traceback when the test is over."""
     servers: list[ServerProcess] = []
 
     def start(*arguments: str, **environ: str) -> ServerProcess:
+        environ = {"AUDIOSTREAM_FAST_PATH": str(int(fast_path)), **environ}
         server = ServerProcess.start(media, *arguments, environ=environ, cwd=tmp_path)
         servers.append(server)
         server.wait_for_start()

@@ -35,7 +35,8 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
 from audiostream.auth.access_tokens import Tokens
-from tests.conftest import SECRET, START_TIMEOUT, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import SECRET, START_TIMEOUT, ServerProcess
 
 TRACKS = 8
 DURATION = 120.0

@@ -26,8 +26,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from audiostream import Settings, create_app
 from audiostream.server import serving
 from audiostream.services import SERVICES
-from tests.conftest import PATIENCE, until
 from tests.support.raw_http import Answer, bearer, request, upgrade
+from tests.support.waiting import PATIENCE, until
 
 SMALL_BUFFER = 4096
 """Bytes that a client which reads nothing lets its system take in."""

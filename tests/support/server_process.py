@@ -20,6 +20,17 @@ SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
 """Seconds in which a server starts, stops, or logs what is waited for."""
 COMMAND = ("-m", "audiostream", "--host", "127.0.0.1", "--port", "0")
+UNLIMITED = {
+    f"AUDIOSTREAM_{name}": "100000"
+    for name in (
+        "SOCKETS_PER_USER",
+        "WAITING_PER_ADDRESS",
+        "COMMANDS_PER_SECOND",
+        "REPORTS_PER_SECOND",
+        "STREAMS_PER_USER",
+    )
+}
+"""Settings under which no attack is refused merely for being one of many."""
 
 
 @dataclass

@@ -19,7 +19,8 @@ from audiostream.errors import LibraryError
 from audiostream.library.library import ScanProgress, ScanReport
 from audiostream.ops.access_log import AccessLogger
 from audiostream.services import SERVICES
-from tests.conftest import Client, Serve, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

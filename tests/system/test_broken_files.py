@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.conftest import Launch, ServerProcess, write_wav
-from tests.support.audio_files import tagged
+from tests.support.audio_files import tagged, write_wav
+from tests.support.server_process import Launch, ServerProcess
 
 Token = Callable[..., str]
 MIB = 1024 * 1024

@@ -26,8 +26,8 @@ from audiostream.errors import (
     TrackNotFound,
     Unauthorized,
 )
-from tests.conftest import SECRET, Launch, ServerProcess
 from tests.support.paths import ROOT
+from tests.support.server_process import SECRET, Launch, ServerProcess
 
 Token = Callable[..., str]
 PATIENCE = 10.0

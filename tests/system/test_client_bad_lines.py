@@ -10,8 +10,10 @@ import pytest
 
 from audiostream.client.player import Player, connect
 from audiostream.errors import Conflict
-from tests.conftest import PATIENCE, Launch, ProxyTo, ServerProcess, until
+from tests.conftest import ProxyTo
 from tests.support.proxy import Mode
+from tests.support.server_process import Launch, ServerProcess
+from tests.support.waiting import PATIENCE, until
 
 Token = Callable[..., str]
 

@@ -16,8 +16,10 @@ from audiostream.auth.access_tokens import Tokens
 from audiostream.clocks import StepDetector, wall_clock
 from audiostream.services import SERVICES
 from audiostream.storage.revocations import revoke
-from tests.conftest import SECRET, Client, Launch, Serve, until
+from tests.conftest import Client, Serve
 from tests.support.fakes import FakeClock
+from tests.support.server_process import SECRET, Launch
+from tests.support.waiting import until
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.conftest import Client, Serve, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
 
 Token = Callable[..., str]
 

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import ClientSession
 
 from audiostream import Settings
-from tests.conftest import Client, Launch, Serve
+from tests.conftest import Client, Serve
 from tests.support.fakes import FakeClock
+from tests.support.server_process import Launch
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, CookieJar, web
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
-from tests.conftest import SECRET, Launch
+from tests.support.server_process import SECRET, Launch
 
 OTHER_SECRET = "another secret of more than 32 bytes"
 

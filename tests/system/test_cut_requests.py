@@ -20,10 +20,11 @@ import pytest
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
-from tests.conftest import SECRET, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.raw_http import CLOSE, CONTINUATION, PING, bearer, frame, request, upgrade
-from tests.support.server_process import module_server
+from tests.support.raw_http import bearer, request, upgrade
+from tests.support.raw_websocket import CLOSE, CONTINUATION, PING, frame
+from tests.support.server_process import SECRET, ServerProcess, module_server
 from tests.support.waiting import wait_until
 
 HTTP = ("a page", "a range", "a post")

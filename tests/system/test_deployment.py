@@ -15,8 +15,8 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from audiostream.client import player as client
-from tests.conftest import Launch, ServerProcess
 from tests.support.paths import ROOT
+from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
 README = (ROOT / "README.md").read_text()

@@ -29,10 +29,8 @@ from hypothesis import strategies as st
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.tickets import Identity
-from tests.conftest import SECRET, ServerProcess
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.raw_http import UNLIMITED
-from tests.support.server_process import COMMAND, module_server
+from tests.support.server_process import COMMAND, SECRET, UNLIMITED, ServerProcess, module_server
 
 WITH = COMMAND
 WITHOUT = """

@@ -40,8 +40,11 @@ from audiostream.services import SERVICES
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
 from audiostream.websocket import sockets
-from tests.conftest import PATIENCE, SECRET, START_TIMEOUT, Launch, Serve, ServerProcess, until
-from tests.support.raw_http import UNLIMITED, Answer, RawSocket, bearer, request, upgrade
+from tests.conftest import Serve
+from tests.support.raw_http import Answer, bearer, request, upgrade
+from tests.support.raw_websocket import RawWebSocket
+from tests.support.server_process import SECRET, START_TIMEOUT, UNLIMITED, Launch, ServerProcess
+from tests.support.waiting import PATIENCE, until
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -127,7 +130,7 @@ async def raw_connection(
 
 
 @asynccontextmanager
-async def sleeper(port: int, token: str) -> AsyncIterator[RawSocket]:
+async def sleeper(port: int, token: str) -> AsyncIterator[RawWebSocket]:
     """A device that shakes hands and from then on reads nothing, and answers no ping."""
     async with raw_connection(port, SMALL_BUFFER) as (reader, writer):
         writer.write(upgrade("/ws", bearer(token)))
@@ -135,7 +138,7 @@ async def sleeper(port: int, token: str) -> AsyncIterator[RawSocket]:
             head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        yield RawSocket(reader, writer, [])
+        yield RawWebSocket(reader, writer, [])
 
 
 class Download:

@@ -20,12 +20,15 @@ import pytest
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.tickets import Identity
-from tests.conftest import write_wav
-from tests.support.raw_http import UNLIMITED, Target, bearer, forgeries, frame, request, signed
-from tests.support.server_process import module_server
+from tests.support.attack_target import AttackTarget
+from tests.support.audio_files import write_wav
+from tests.support.forged_tokens import forgeries, signed
+from tests.support.raw_http import bearer, request
+from tests.support.raw_websocket import frame
+from tests.support.server_process import UNLIMITED, module_server
 
 Token = Callable[..., str]
-Door = Callable[[Target, str], Awaitable[Any]]
+Door = Callable[[AttackTarget, str], Awaitable[Any]]
 
 AT_ONCE = 16
 """Forgeries that are tried at a time."""
@@ -47,9 +50,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def target(media: Path) -> Iterator[Target]:
+def target(media: Path) -> Iterator[AttackTarget]:
     with module_server(media, **UNLIMITED) as server:
-        target = Target(server, media)
+        target = AttackTarget(server, media)
         yield target
         target.stop()
 
@@ -129,7 +132,7 @@ def other_proofs(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def forged(target: Target, token: Token, other_proofs: dict[str, str]) -> dict[str, str]:
+def forged(target: AttackTarget, token: Token, other_proofs: dict[str, str]) -> dict[str, str]:
     """All that is forged, wherever it was thought of, and ``other_proofs``."""
     now = time.time()
     found = forgeries(now) | more_forgeries(now, token(), token("bob")) | other_proofs
@@ -138,14 +141,14 @@ def forged(target: Target, token: Token, other_proofs: dict[str, str]) -> dict[s
 
 
 def by_bearer(path: str) -> Door:
-    async def knock(target: Target, proof: str) -> Any:
+    async def knock(target: AttackTarget, proof: str) -> Any:
         return (await target.ask("GET", path, bearer(proof))).essence
 
     return knock
 
 
 def by_query(path: str, name: str) -> Door:
-    async def knock(target: Target, proof: str) -> Any:
+    async def knock(target: AttackTarget, proof: str) -> Any:
         asked = f"{path}?{name}={quote(proof, safe='', errors='surrogatepass')}"
         return (await target.ask("GET", asked)).essence
 
@@ -153,7 +156,7 @@ def by_query(path: str, name: str) -> Door:
 
 
 def by_cookie(path: str) -> Door:
-    async def knock(target: Target, proof: str) -> Any:
+    async def knock(target: AttackTarget, proof: str) -> Any:
         cleared = await target.ask("DELETE", "/session")
         name = cleared.headers["set-cookie"].partition("=")[0]
         headers = {"Cookie": f"{name}={proof}"}
@@ -162,11 +165,11 @@ def by_cookie(path: str) -> Door:
     return knock
 
 
-async def native_by_header(target: Target, proof: str) -> Any:
+async def native_by_header(target: AttackTarget, proof: str) -> Any:
     return (await target.knock("/ws", bearer(proof))).essence
 
 
-async def native_by_query(target: Target, proof: str) -> Any:
+async def native_by_query(target: AttackTarget, proof: str) -> Any:
     asked = quote(proof, safe="", errors="surrogatepass")
     async with target.socket(path=f"/ws?token={asked}") as device:
         await device.say("getCurrentState")  # a token that is good is answered with nothing
@@ -176,7 +179,7 @@ async def native_by_query(target: Target, proof: str) -> Any:
         return REFUSED if await device.ending() == "4401" else verdict
 
 
-async def native_by_frame(target: Target, proof: str) -> Any:
+async def native_by_frame(target: AttackTarget, proof: str) -> Any:
     hello = json.dumps({"event": "auth", "data": {"token": proof}})
     async with target.socket() as device:
         await device.send(frame(hello))
@@ -192,7 +195,7 @@ SOCKETIO = "/socket.io/?EIO=4&transport=websocket"
 
 
 async def enter_socketio(
-    target: Target, query: str, headers: Mapping[str, str | bytes], auth: object
+    target: AttackTarget, query: str, headers: Mapping[str, str | bytes], auth: object
 ) -> Any:
     """What the namespace answers: ``REFUSED``, or the packet."""
     handshake = request(
@@ -228,20 +231,20 @@ async def _packet(reader: asyncio.StreamReader) -> str:
     return (await reader.readexactly(length)).decode()
 
 
-async def socketio_by_auth(target: Target, proof: str) -> Any:
+async def socketio_by_auth(target: AttackTarget, proof: str) -> Any:
     return await enter_socketio(target, "", {}, {"token": proof})
 
 
-async def socketio_by_header(target: Target, proof: str) -> Any:
+async def socketio_by_header(target: AttackTarget, proof: str) -> Any:
     return await enter_socketio(target, "", bearer(proof), None)
 
 
-async def socketio_by_query(target: Target, proof: str) -> Any:
+async def socketio_by_query(target: AttackTarget, proof: str) -> Any:
     asked = quote(proof, safe="", errors="surrogatepass")
     return await enter_socketio(target, f"&token={asked}", {}, None)
 
 
-async def socketio_by_polling(target: Target, proof: str) -> Any:
+async def socketio_by_polling(target: AttackTarget, proof: str) -> Any:
     path = "/socket.io/?EIO=4&transport=polling"
     opened = await target.ask("GET", path)
     path += f"&sid={json.loads(opened.body[1:])['sid']}"
@@ -274,7 +277,7 @@ FITS = {"a stream by ticket": "a ticket", "a cover by ticket": "a ticket"} | {
 """Which of ada's other proofs is right there. For covers a cookie may be refused as well."""
 
 
-async def tried(target: Target, door: str, proofs: Mapping[str, str]) -> dict[str, Any]:
+async def tried(target: AttackTarget, door: str, proofs: Mapping[str, str]) -> dict[str, Any]:
     """What was answered otherwise than by a refusal, by the name of the forgery."""
     room = asyncio.Semaphore(AT_ONCE)
 
@@ -288,7 +291,7 @@ async def tried(target: Target, door: str, proofs: Mapping[str, str]) -> dict[st
 
 @pytest.mark.parametrize("door", DOORS)
 async def test_a_forged_credential_is_refused_where_a_valid_one_is_accepted(
-    target: Target, token: Token, forged: dict[str, str], door: str
+    target: AttackTarget, token: Token, forged: dict[str, str], door: str
 ) -> None:
     if door.startswith("Socket.IO"):
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -315,7 +318,7 @@ async def test_a_forged_credential_is_refused_where_a_valid_one_is_accepted(
     ],
 )
 async def test_a_credential_that_is_not_ascii_is_refused(
-    target: Target, token: Token, door: str
+    target: AttackTarget, token: Token, door: str
 ) -> None:
     if door.startswith("Socket.IO"):
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -325,7 +328,7 @@ async def test_a_credential_that_is_not_ascii_is_refused(
 
 
 async def test_a_ticket_is_refused_for_another_track_or_user(
-    target: Target, settings: Settings
+    target: AttackTarget, settings: Settings
 ) -> None:
     tokens, now = tokens_of(settings), time.time()
     expiry, user, mac = tokens.ticket("ada", "hers", 60.0, now).split(".")

@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from audiostream import Settings, create_app
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
-from tests.conftest import SECRET, write_wav
 from tests.fuzz.targets import FIELDS, SIZES, check_decision, check_message
+from tests.support.audio_files import write_wav
+from tests.support.server_process import SECRET
 from tests.support.ws_client import PATIENCE, Peer, connect
 
 Token = Callable[..., str]

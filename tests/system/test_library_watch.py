@@ -16,8 +16,10 @@ from audiostream.library import library as libraries
 from audiostream.library.library import Library, ScanProgress
 from audiostream.rooms.library_watch import TOLD_AT_ONCE, LibraryWatch
 from audiostream.services import SERVICES
-from tests.conftest import Client, Serve, until, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
 from tests.support.fakes import Ear
+from tests.support.waiting import until
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]

@@ -19,7 +19,7 @@ from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 from audiostream.cli import main
 from audiostream.errors import SettingsError
 from audiostream.ops.listening_sockets import listen
-from tests.conftest import SECRET, Launch, ServerProcess
+from tests.support.server_process import SECRET, Launch, ServerProcess
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.conftest import write_wav
+from tests.support.audio_files import write_wav
 from tests.support.paths import ROOT
 
 TRACKS = 50_000

@@ -19,7 +19,8 @@ import pytest
 from audiostream.auth.access_tokens import Tokens
 from audiostream.cli import main
 from audiostream.client.player import connect
-from tests.conftest import SECRET, Launch, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import SECRET, Launch
 
 
 @pytest.fixture(autouse=True)

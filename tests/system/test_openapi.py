@@ -21,8 +21,10 @@ import schemathesis
 from openapi_spec_validator import validate
 
 from audiostream import Settings, create_app
-from tests.conftest import Launch, Serve, ServerProcess, write_wav
+from tests.conftest import Serve
+from tests.support.audio_files import write_wav
 from tests.support.paths import WEB
+from tests.support.server_process import Launch, ServerProcess
 
 Token = Callable[..., str]
 

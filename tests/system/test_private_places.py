@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from audiostream.library.library import Library
 from audiostream.services import SERVICES
-from tests.conftest import Client, Launch, Serve, ServerProcess, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from audiostream.ops.proxies import UNIX, Client, Proxies
 from audiostream.settings import Limits
-from tests.conftest import Launch, Serve
+from tests.conftest import Serve
+from tests.support.server_process import Launch
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

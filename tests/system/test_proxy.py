@@ -8,8 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conftest import PATIENCE, ProxyTo
+from tests.conftest import ProxyTo
 from tests.support.proxy import HOST, Mode, Proxy
+from tests.support.waiting import PATIENCE
 
 SILENCE = 0.3
 """Seconds after which nothing is taken to have come."""

@@ -15,8 +15,8 @@ from audiostream import Settings, create_app
 from audiostream.errors import CloseCode
 from audiostream.settings import Limits, markdown_tables
 from audiostream.websocket import gateway, sockets
-from tests.conftest import Launch
 from tests.support.paths import ROOT
+from tests.support.server_process import Launch
 
 README = (ROOT / "README.md").read_text()
 
@@ -55,7 +55,7 @@ def test_every_route_is_in_the_readme(settings: Settings) -> None:
     for route in create_app(settings).router.routes():
         path = route.resource.canonical if route.resource else ""
         if path.startswith("/api") or path.rpartition("/")[2] in {
-            page.name for page in (ROOT / "audiostream/web").iterdir()
+            page.name for page in (ROOT / "audiostream/web").rglob("*")
         }:
             continue
         assert f"{path}`" in tables, path

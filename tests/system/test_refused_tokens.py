@@ -13,7 +13,8 @@ from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
-from tests.conftest import Client, Serve, until
+from tests.conftest import Client, Serve
+from tests.support.waiting import until
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

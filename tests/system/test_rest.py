@@ -19,7 +19,8 @@ from audiostream.auth.tickets import TICKET_LIFETIME
 from audiostream.errors import StoreError, TrackNotFound
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
-from tests.conftest import Client, Serve, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
 from tests.support.fakes import FakeClock
 
 Token = Callable[..., str]

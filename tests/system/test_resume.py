@@ -18,7 +18,8 @@ from aiohttp import ClientSession
 from audiostream.playback.rules import Left, State
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.storage.stop_points import TRACKS_KEPT
-from tests.conftest import Client, Launch, Serve
+from tests.conftest import Client, Serve
+from tests.support.server_process import Launch
 from tests.support.state_files import SCHEMA_2
 from tests.support.ws_client import Peer, connect
 

@@ -21,10 +21,10 @@ import pytest
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
-from tests.conftest import SECRET, ServerProcess
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.raw_http import CLOSE, UNLIMITED, bearer, frame, request, upgrade
-from tests.support.server_process import module_server
+from tests.support.raw_http import bearer, request, upgrade
+from tests.support.raw_websocket import CLOSE, frame
+from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
 
 SIZES = {"little": 900, "some": 40_000, "much": 3_000_000}
 """Bytes of each user's tracks: one write, one read and a write, and more than sockets hold."""

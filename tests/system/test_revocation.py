@@ -16,7 +16,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 from audiostream.api import tracks
 from audiostream.services import SERVICES
 from audiostream.storage.revocations import revoke
-from tests.conftest import Client, Serve, until
+from tests.conftest import Client, Serve
+from tests.support.waiting import until
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]

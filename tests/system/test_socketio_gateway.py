@@ -15,7 +15,8 @@ from aiohttp import ClientSession, WSMsgType
 
 from audiostream.settings import Limits
 from audiostream.websocket import gateway
-from tests.conftest import Launch, Serve, ServerProcess
+from tests.conftest import Serve
+from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
 socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.conftest import Launch, ServerProcess
+from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]

@@ -25,7 +25,7 @@ from audiostream.server import serving
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.streaming.response import AudioFileResponse
-from tests.conftest import SECRET, Launch, until, write_wav
+from tests.support.audio_files import write_wav
 from tests.support.live import (
     LONG,
     SMALL_BUFFER,
@@ -37,6 +37,8 @@ from tests.support.live import (
     stream_request,
 )
 from tests.support.raw_http import Answer, bearer, request, upgrade
+from tests.support.server_process import SECRET, Launch
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what was taken")
 

@@ -15,7 +15,7 @@ from audiostream.errors import StoreError
 from audiostream.playback.rules import State
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.storage.revocations import revoke
-from tests.conftest import SECRET, START_TIMEOUT, Launch
+from tests.support.server_process import SECRET, START_TIMEOUT, Launch
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock on the inode is Linux's")
 pytestmark = on_linux

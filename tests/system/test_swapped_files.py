@@ -28,10 +28,10 @@ from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
 from audiostream.streaming.open_files import TRUSTED_FOR
-from tests.conftest import SECRET, Serve, ServerProcess
+from tests.conftest import Serve
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.raw_http import UNLIMITED, bearer, request
-from tests.support.server_process import module_server
+from tests.support.raw_http import bearer, request
+from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
 
 SIZES = (900, 40_000, 1_000_000)
 """Bytes: sent in one write, read and written, and sent from the file."""

@@ -14,8 +14,7 @@ import pytest
 from audiostream.library.formats import AUDIO_TYPES
 from audiostream.library.tags import Tags
 from audiostream.library.tags_worker import READY, tags_of
-from tests.conftest import write_wav
-from tests.support.audio_files import id3_of, mpeg_frames, tagged
+from tests.support.audio_files import id3_of, mpeg_frames, tagged, write_wav
 from tests.support.paths import SAMPLES
 
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix in AUDIO_TYPES)

@@ -12,8 +12,9 @@ import pytest
 
 from audiostream.client.player import connect as player
 from audiostream.services import SERVICES
-from tests.conftest import Client, Launch, Serve
+from tests.conftest import Client, Serve
 from tests.support.scenario import Scene
+from tests.support.server_process import Launch
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]

@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.conftest import Launch, ServerProcess, until
+from tests.support.server_process import Launch, ServerProcess
+from tests.support.waiting import until
 from tests.system.test_covers import JPEG, mp3
 
 Token = Callable[..., str]

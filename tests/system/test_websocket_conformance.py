@@ -22,21 +22,11 @@ import pytest
 
 from audiostream import Settings
 from audiostream.app import tokens_of
-from tests.conftest import SECRET, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.raw_http import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    PING,
-    PONG,
-    TEXT,
-    UNLIMITED,
-    bearer,
-    frame,
-    upgrade,
-)
-from tests.support.server_process import module_server
+from tests.support.raw_http import bearer, upgrade
+from tests.support.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
+from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
 
 LONGEST = 16 * 1024
 """Bytes of the longest message, by default."""

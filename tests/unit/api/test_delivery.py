@@ -12,7 +12,8 @@ from aiohttp import web
 from audiostream.api import delivery
 from audiostream.api.delivery import CHUNK_SIZE, ResponseSender
 from audiostream.api.responses import Body, respond
-from tests.conftest import Client, until
+from tests.conftest import Client
+from tests.support.waiting import until
 
 RouteHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[..., Awaitable[Client]]

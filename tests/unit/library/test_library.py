@@ -20,7 +20,7 @@ from audiostream.library import library as library_module
 from audiostream.library.library import Library, ScanProgress, Track
 from audiostream.library.tag_reader import TagReader
 from audiostream.library.tags import Tags
-from tests.conftest import write_wav
+from tests.support.audio_files import write_wav
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audiostream.library.manifest import Manifest, parse, read_entries
-from tests.conftest import write_wav
+from tests.support.audio_files import write_wav
 
 
 @pytest.fixture

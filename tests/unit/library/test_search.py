@@ -20,7 +20,8 @@ from audiostream.library.search import (
     parse_query,
     searchable,
 )
-from tests.conftest import Client, Serve, write_wav
+from tests.conftest import Client, Serve
+from tests.support.audio_files import write_wav
 
 Token = Callable[..., str]
 

@@ -17,7 +17,7 @@ import pytest
 from audiostream.streaming.open_files import OpenFile
 from audiostream.streaming.response import open_regular
 from audiostream.streaming.transfer import Shipment, StallWatch, WriteWatch, disconnect, drop
-from tests.conftest import PATIENCE, until
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ships files this way")
 

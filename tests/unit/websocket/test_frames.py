@@ -24,7 +24,7 @@ from audiostream.websocket.frames import (
     text_frame,
 )
 from tests.fuzz.targets import MAX_MESSAGE, check_frames, read_frames
-from tests.support.raw_http import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
+from tests.support.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 Reading = tuple[list[Message], int | None]
 """What was read, and the close code where that was the end of it."""

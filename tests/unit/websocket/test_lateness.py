@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PATIENCE, Client, ProxyTo, Serve
+from tests.conftest import Client, ProxyTo, Serve
 from tests.support.proxy import Mode, Proxy
 from tests.support.scenario import Scene
+from tests.support.waiting import PATIENCE
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]

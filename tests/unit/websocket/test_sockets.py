@@ -13,7 +13,7 @@ import pytest
 from audiostream.websocket import sockets
 from audiostream.websocket.frames import Closing, close_frame, text_frame
 from audiostream.websocket.sockets import CLOSE_TIMEOUT, HEARTBEAT, DeviceSocket, Outbox, Turn
-from tests.support.raw_http import CLOSE, PING, frame
+from tests.support.raw_websocket import CLOSE, PING, frame
 
 PING_FRAME = b"\x89\x00"
 

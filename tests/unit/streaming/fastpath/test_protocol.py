@@ -38,7 +38,7 @@ from audiostream.streaming.fastpath.protocol import (
 from audiostream.streaming.open_files import TRUSTED_FOR
 from audiostream.streaming.response import SMALL, Asked
 from audiostream.streaming.transfer import GONE
-from tests.conftest import PATIENCE, until
+from tests.support.waiting import PATIENCE, until
 
 IDLE_LIMIT = 2.0
 on_linux = pytest.mark.skipif(

@@ -1,10 +1,9 @@
 """audiostream: one playback per user, on all of that user's devices.
 
-Here: the version and the public names. ``create_app(Settings(...))`` makes an aiohttp
-application; ``python -m audiostream`` serves one.
+``create_app(Settings(...))`` returns an aiohttp application; ``python -m audiostream`` serves one.
 
-The names are imported when they are first used: the process that reads tags, and programs that
-use ``audiostream.client`` alone, need no aiohttp server.
+The names are imported with their first use: the process that reads tags, and programs that use
+``audiostream.client`` alone, need no aiohttp server.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,6 +75,13 @@ def token(settings: Settings) -> Callable[..., str]:
         return tokens.mint(user, time.time(), lifetime)
 
     return mint
+
+
+@pytest.fixture
+def socket_path() -> Iterator[str]:
+    """A path for a unix socket: those of ``tmp_path`` may be longer than the 107 bytes of one."""
+    with TemporaryDirectory() as folder:
+        yield f"{folder}/audio.sock"
 
 
 @pytest.fixture

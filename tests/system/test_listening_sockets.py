@@ -1,47 +1,24 @@
-"""Where the server listens: several addresses, both versions of IP, unix sockets."""
+"""The server listens at several addresses, both versions of IP, and unix sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
 import signal
 import socket
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
 from audiostream.cli import main
-from audiostream.errors import SettingsError
-from audiostream.ops.listening_sockets import listen
+from tests.support.ipv6 import needs_ipv6
 from tests.support.server_process import SECRET, Launch, ServerProcess
 from tests.support.ws_client import connect
 
 Token = Callable[..., str]
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as attempt:
-            attempt.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this system has no IPv6")
-
-
-@pytest.fixture
-def place() -> Iterator[str]:
-    """Where a unix socket may be: paths of more than 107 bytes cannot be bound."""
-    with TemporaryDirectory() as folder:
-        yield f"{folder}/audio.sock"
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +26,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, media: Path) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET)
     monkeypatch.setenv("AUDIOSTREAM_MEDIA", str(media))
     monkeypatch.setenv("AUDIOSTREAM_STATE", ":memory:")
-
-
-def knock(host: str, port: int) -> None:
-    with socket.create_connection((host, port), 5.0):
-        pass
 
 
 async def health(url: str, path: str | None = None) -> int:
@@ -65,151 +37,16 @@ async def health(url: str, path: str | None = None) -> int:
         return answer.status
 
 
-class TestTcp:
-    @needs_ipv6
-    @pytest.mark.parametrize("host", ["::", "::0"])
-    def test_the_wildcard_of_ipv6_listens_on_ipv4_too(self, host: str) -> None:
-        with listen([host], 0) as sockets:
-            [port] = {each.getsockname()[1] for each in sockets.tcp}
-            for address in ("127.0.0.1", "::1"):
-                knock(address, port)
-            assert sockets.describe() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
-
-    @needs_ipv6
-    def test_an_ipv4_client_of_the_ipv6_wildcard_has_an_ipv4_address(self) -> None:
-        with listen(["::"], 0) as sockets:
-            port = sockets.tcp[0].getsockname()[1]
-            peers = set()
-            for host in ("127.0.0.1", "::1"):
-                with socket.create_connection((host, port)):
-                    for each in sockets.tcp:
-                        each.settimeout(0.5)
-                        try:
-                            accepted, peer = each.accept()
-                        except TimeoutError:
-                            continue
-                        accepted.close()
-                        peers.add(peer[0])
-            assert peers == {"127.0.0.1", "::1"}
-
-    def test_the_wildcard_of_ipv6_falls_back_to_ipv4_without_ipv6(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        real = socket.socket
-
-        def without(family: int = -1, *args: int, **more: int) -> socket.socket:
-            if family == socket.AF_INET6:
-                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-            return real(family, *args, **more)
-
-        monkeypatch.setattr(socket, "socket", without)
-        with listen(["::"], 0) as sockets:
-            [only] = sockets.tcp
-            assert sockets.describe().endswith("(all IPv4 addresses)")
-            assert only.family is socket.AF_INET
-        with pytest.raises(SettingsError, match=r"cannot listen at \[::1\]:0: Address family not"):
-            listen(["::1"], 0).__enter__()
-
-    @needs_ipv6
-    def test_several_addresses_share_one_free_port_and_are_logged_as_urls(self) -> None:
-        with listen(["127.0.0.1", "::1", "127.0.0.1"], 0) as sockets:
-            [port] = {each.getsockname()[1] for each in sockets.tcp}
-            assert sockets.describe() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
-
-    def test_an_address_that_a_wildcard_covers_is_not_opened_again(self) -> None:
-        with listen(["127.0.0.1", "0.0.0.0", "localhost"], 0) as sockets:
-            everywhere = [e for e in sockets.tcp if e.family is socket.AF_INET]
-            assert [each.getsockname()[0] for each in everywhere] == ["0.0.0.0"]
-            assert sockets.describe().startswith("http://localhost:")
-
-    def test_an_address_in_use_leaves_no_socket_open(self) -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.2", 0))
-            taken.listen()
-            port = taken.getsockname()[1]
-            with pytest.raises(SettingsError) as refused:
-                listen(["127.0.0.1", "127.0.0.2"], port).__enter__()
-            assert f"127.0.0.2:{port} is in use. Stop what" in str(refused.value)
-            with pytest.raises(ConnectionRefusedError):
-                knock("127.0.0.1", port)
-
-    @pytest.mark.parametrize("host", ["256.1.1.1", "no.such.host.invalid", "x" * 64 + ".invalid"])
-    def test_a_host_that_cannot_be_resolved_is_an_error_of_one_line(
-        self, host: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert main(["--host", host, "--port", "0"]) == 2
-        assert f"audiostream: cannot listen at {host}:0: " in capsys.readouterr().err
-
-
-class TestUnix:
-    def test_a_unix_socket_is_for_user_and_group_and_removed_at_the_end(self, place: str) -> None:
-        with listen([f"unix:{place}"], 3000) as sockets:
-            status = os.stat(place)
-            assert stat.S_ISSOCK(status.st_mode)
-            assert stat.S_IMODE(status.st_mode) == 0o660
-            assert sockets.describe() == f"unix:{place}"
-        assert not os.path.lexists(place)
-
-    def test_a_stale_unix_socket_is_replaced(self, place: str) -> None:
-        with socket.socket(socket.AF_UNIX) as stale:
-            stale.bind(place)
-        with (
-            listen([f"unix:{place}"], 3000),
-            socket.socket(socket.AF_UNIX) as visitor,
-        ):
-            visitor.connect(place)
-
-    def test_a_unix_socket_in_use_is_an_error_and_stays(self, place: str) -> None:
-        with listen([f"unix:{place}"], 3000):
-            before = os.stat(place).st_ino
-            with pytest.raises(SettingsError, match="is in use"):
-                listen([f"unix:{place}"], 3000).__enter__()
-            assert os.stat(place).st_ino == before
-
-    def test_a_unix_socket_with_a_full_backlog_counts_as_in_use(self, place: str) -> None:
-        with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
-            busy.bind(place)
-            busy.listen(0)
-            waiting.connect(place)
-            with pytest.raises(SettingsError, match="is in use"):
-                listen([f"unix:{place}"], 3000).__enter__()
-
-    @pytest.mark.parametrize("kind", ["file", "folder", "link"])
-    def test_a_file_that_is_no_socket_is_an_error_and_stays(self, place: str, kind: str) -> None:
-        if kind == "folder":
-            os.mkdir(place)
-        elif kind == "link":
-            os.symlink("/nowhere", place)
-        else:
-            Path(place).write_text("mine")
-        with pytest.raises(SettingsError, match="is no socket"):
-            listen([f"unix:{place}"], 3000).__enter__()
-        assert os.path.lexists(place)
-
-    @pytest.mark.parametrize("name", ["/nowhere/at/all", "/var/" + "x" * 200])
-    def test_an_impossible_unix_socket_path_is_an_error_of_one_line(
-        self, name: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert main(["--host", f"unix:{name}"]) == 2
-        [line] = capsys.readouterr().err.splitlines()[-1:]
-        assert line.startswith(f"audiostream: cannot listen at unix:{name}: ")
-
-    def test_a_host_that_fails_leaves_no_other_open(self, place: str) -> None:
-        with pytest.raises(SettingsError):
-            listen([f"unix:{place}", "unix:/nowhere/at/all"], 0).__enter__()
-        assert not os.path.lexists(place)
-
-
 class TestServer:
     async def test_the_server_listens_at_all_hosts_of_its_settings(
-        self, launch: Launch, token: Token, place: str
+        self, launch: Launch, token: Token, socket_path: str
     ) -> None:
-        server = launch("--host", f"unix:{place}")
+        server = launch("--host", f"unix:{socket_path}")
         await server.logs("the library has")
         assert await health(server.url) == 200
-        assert await health("http://audio", place) == 200
+        assert await health("http://audio", socket_path) == 200
         async with (
-            ClientSession(connector=UnixConnector(place)) as session,
+            ClientSession(connector=UnixConnector(socket_path)) as session,
             connect(session, "http://audio/ws", token()) as phone,
         ):
             await phone.send("playTrack", trackId="song")
@@ -222,26 +59,26 @@ class TestServer:
             async with session.get(f"http://audio{track['streamUrl']}") as answer:
                 assert len(await answer.read()) == 960_044
         line = server.wait_for_log("listening at")
-        assert f"unix:{place}" in line
+        assert f"unix:{socket_path}" in line
         assert server.stop() == 0
         with pytest.raises(ClientConnectorError):
-            await health("http://audio", place)
+            await health("http://audio", socket_path)
 
     async def test_the_access_log_has_unix_for_clients_of_a_unix_socket(
-        self, launch: Launch, place: str
+        self, launch: Launch, socket_path: str
     ) -> None:
-        server = launch("--host", f"unix:{place}")
-        await health("http://audio", place)
+        server = launch("--host", f"unix:{socket_path}")
+        await health("http://audio", socket_path)
         assert server.stop() == 0
         server.wait_for_end()
         [line] = [line for line in server.log if "GET /healthz" in line]
         assert ' unix "GET /healthz" 200 ' in line
 
     async def test_a_trusted_proxy_at_the_unix_socket_forwards_the_client_s_address(
-        self, launch: Launch, place: str
+        self, launch: Launch, socket_path: str
     ) -> None:
-        server = launch("--host", f"unix:{place}", AUDIOSTREAM_TRUSTED_PROXIES="unix")
-        async with ClientSession(connector=UnixConnector(place)) as session:
+        server = launch("--host", f"unix:{socket_path}", AUDIOSTREAM_TRUSTED_PROXIES="unix")
+        async with ClientSession(connector=UnixConnector(socket_path)) as session:
             headers = {"X-Forwarded-For": "203.0.113.9"}
             async with session.get("http://audio/healthz", headers=headers) as answer:
                 assert answer.status == 200
@@ -256,33 +93,41 @@ class TestServer:
         assert [line.split(' "')[0].split()[-1] for line in lines] == ["203.0.113.9", "127.0.0.1"]
 
     def test_a_server_replaces_the_unix_socket_of_a_killed_one(
-        self, launch: Launch, place: str, capsys: pytest.CaptureFixture[str]
+        self, launch: Launch, socket_path: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        first = launch("--host", f"unix:{place}")
-        assert main(["--host", f"unix:{place}"]) == 2
-        assert f"unix:{place} is in use" in capsys.readouterr().err
-        assert asyncio.run(health("http://audio", place)) == 200
+        first = launch("--host", f"unix:{socket_path}")
+        assert main(["--host", f"unix:{socket_path}"]) == 2
+        assert f"unix:{socket_path} is in use" in capsys.readouterr().err
+        assert asyncio.run(health("http://audio", socket_path)) == 200
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
-        assert os.path.lexists(place)
-        launch("--host", f"unix:{place}")
-        assert asyncio.run(health("http://audio", place)) == 200
+        assert os.path.lexists(socket_path)
+        launch("--host", f"unix:{socket_path}")
+        assert asyncio.run(health("http://audio", socket_path)) == 200
 
-    def test_the_server_notifies_systemd_when_it_listens(self, launch: Launch, place: str) -> None:
+    def test_the_server_notifies_systemd_when_it_listens(
+        self, launch: Launch, socket_path: str
+    ) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-            line.bind(f"{place}.notify")
+            line.bind(f"{socket_path}.notify")
             line.settimeout(10.0)
-            server = launch("--host", f"unix:{place}", NOTIFY_SOCKET=f"{place}.notify")
+            server = launch("--host", f"unix:{socket_path}", NOTIFY_SOCKET=f"{socket_path}.notify")
             assert line.recv(100) == b"READY=1"
             server.stop()
             assert line.recv(100) == b"STOPPING=1"
 
     @needs_ipv6
     async def test_the_host_option_may_be_repeated_and_have_commas(
-        self, launch: Launch, place: str
+        self, launch: Launch, socket_path: str
     ) -> None:
         server: ServerProcess = launch(
-            "serve", "--host", "127.0.0.1,::1", "--host", "127.0.0.2", "--host", f"unix:{place}"
+            "serve",
+            "--host",
+            "127.0.0.1,::1",
+            "--host",
+            "127.0.0.2",
+            "--host",
+            f"unix:{socket_path}",
         )
         line = server.wait_for_log("listening at")
         places = re.findall(r"http://[^,; ]+|unix:[^,; ]+", line)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientPayloadError, web
+from aiohttp import ClientPayloadError
 
-from audiostream import Settings, create_app
 from audiostream.api import tracks
-from audiostream.auth.tickets import TICKET_LIFETIME
-from audiostream.errors import StoreError, TrackNotFound
+from audiostream.errors import StoreError
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.conftest import Client, Serve
 from tests.support.audio_files import write_wav
-from tests.support.fakes import FakeClock
 
 Token = Callable[..., str]
 
@@ -113,80 +110,6 @@ class TestTracks:
         monkeypatch.setattr(tracks, "LONG_LIST", 2)
         _, body = await get(await serve(), "/tracks", ada)
         assert len(body["tracks"]) == 3
-
-
-class TestDescriptions:
-    """They are kept, until something about them changes."""
-
-    @pytest.fixture
-    def clock(self) -> FakeClock:
-        return FakeClock(1_700_000_100.0)  # some minutes after the full hour
-
-    @pytest.fixture
-    def app(self, settings: Settings, clock: FakeClock) -> web.Application:
-        app = create_app(settings, wall_clock=clock)
-        app[SERVICES].library.scan()
-        return app
-
-    def test_the_description_of_a_track_is_cached_for_an_hour(
-        self, app: web.Application, clock: FakeClock
-    ) -> None:
-        first = app[SERVICES].catalogue.describe("ada", "song")
-        clock.advance(60.0)
-        assert app[SERVICES].catalogue.describe("ada", "song") is first
-
-    def test_the_description_of_a_track_has_a_new_ticket_in_the_next_hour(
-        self, app: web.Application, clock: FakeClock
-    ) -> None:
-        first = app[SERVICES].catalogue.describe("ada", "song")
-        clock.advance(3600.0)
-        second = app[SERVICES].catalogue.describe("ada", "song")
-        assert second["streamUrl"] != first["streamUrl"]
-        app[SERVICES].tokens.verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFETIME)
-
-    def test_the_description_of_a_track_has_a_valid_ticket_after_a_revocation(
-        self, app: web.Application, clock: FakeClock
-    ) -> None:
-        before = {user: app[SERVICES].catalogue.describe(user, "song") for user in ("ada", "bob")}
-        app[SERVICES].tokens.revoked = {"ada": clock.now}
-        renewed = app[SERVICES].catalogue.describe("ada", "song")
-        assert renewed["streamUrl"] != before["ada"]["streamUrl"]
-        assert (
-            app[SERVICES].tokens.verify_ticket(ticket_of(renewed), "song", clock.now).user_id
-            == "ada"
-        )
-        assert app[SERVICES].catalogue.describe("bob", "song") is before["bob"]
-
-    def test_the_description_of_a_track_changes_with_a_rescan(
-        self, app: web.Application, media: Path
-    ) -> None:
-        assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Song"
-        manifest = media / "tracks.json"
-        manifest.write_text(manifest.read_text().replace('"Song"', '"Hymn"'))
-        app[SERVICES].library.scan()
-        assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Hymn"
-
-    def test_a_removed_track_has_no_description(self, app: web.Application, media: Path) -> None:
-        app[SERVICES].catalogue.describe("ada", "song")
-        (media / "tracks.json").write_text("[]")
-        app[SERVICES].library.scan()
-        with pytest.raises(TrackNotFound):
-            app[SERVICES].catalogue.describe("ada", "song")
-
-    def test_the_descriptions_of_a_track_have_each_user_s_ticket(
-        self, app: web.Application, clock: FakeClock
-    ) -> None:
-        app[SERVICES].catalogue.describe("ada", "hers")
-        with pytest.raises(TrackNotFound):
-            app[SERVICES].catalogue.describe("bob", "hers")
-        for user in ("ada", "bob"):
-            ticket = ticket_of(app[SERVICES].catalogue.describe(user, "song"))
-            assert app[SERVICES].tokens.verify_ticket(ticket, "song", clock.now).user_id == user
-
-
-def ticket_of(track: Mapping[str, Any]) -> str:
-    ticket: str = track["streamUrl"].partition("?ticket=")[2]
-    return ticket
 
 
 class TestCommands:

@@ -14,12 +14,22 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from json.scanner import make_scanner
-from typing import Any, NoReturn, TypeVar, dataclass_transform
+from typing import Any, NoReturn
 
 from ..errors import AudiostreamError, Conflict, InvalidMessage, UnknownEvent
+from ..playback.commands import (
+    MAX_RATE,
+    MIN_RATE,
+    Change,
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+    fast_dataclass,
+)
+from ..playback.model import State
 
 MAX_ID_LENGTH = 128
 MAX_COMMAND_ID = 64
@@ -28,89 +38,24 @@ LONGEST_FAMILIAR = 1024
 """Characters up to which a text is remembered, to know those that are like it."""
 MEDIA_CLOCK_ERROR = 1.0
 """Seconds: browsers report a ``currentTime`` just under 0 at the start of some files; that is 0."""
-MIN_RATE, MAX_RATE = 0.0625, 16.0
-"""The playback rates that browsers' media elements play."""
 
 JsonObject = Mapping[str, Any]
 FrameId = str | int | float
 
-_T = TypeVar("_T")
 
-
-@dataclass_transform(frozen_default=True)
-def value(cls: type[_T]) -> type[_T]:
-    """A dataclass that nobody changes. The type checker alone sees to it.
-
-    Several are made for every frame: a ``frozen`` one takes up to seven times as long to make, a
-    ``NamedTuple`` twice, and that is equal to others of the same content.
-    """
-    return dataclass(slots=True, unsafe_hash=True)(cls)
-
-
-@value
-class PlayTrack:
-    """A person wants ``track_id`` to play, from ``position`` seconds or where it stands.
-
-    ``resume``: another track than the current one starts where this user last left it. A command
-    that is sent once more has the same ``command_id``.
-    """
-
-    track_id: str
-    position: float | None = None
-    if_rev: int | None = None
-    resume: bool = False
-    command_id: str | None = None
-
-
-@value
-class PauseTrack:
-    """A person wants ``track_id`` to stop, at ``position`` seconds or where it stands."""
-
-    track_id: str
-    position: float | None = None
-    if_rev: int | None = None
-    command_id: str | None = None
-
-
-@value
-class SetState:
-    """A person sets the whole state over REST."""
-
-    track_id: str
-    position: float
-    is_playing: bool
-    playback_rate: float | None = None
-    if_rev: int | None = None
-
-
-@value
-class Report:
-    """A player says where it is; ``playback_rate`` and ``duration`` are None where it does not say.
-
-    ``duration`` is that of its track in seconds, as the player knows it.
-    """
-
-    track_id: str
-    position: float
-    is_playing: bool
-    playback_rate: float | None = None
-    if_rev: int | None = None
-    duration: float | None = None
-
-
-@value
+@fast_dataclass
 class GetCurrentState:
     """A device asks where the playback is."""
 
 
-@value
+@fast_dataclass
 class GetDevices:
     """A device asks who else is connected; with ``watch``, also to hear of every change."""
 
     watch: bool = False
 
 
-@value
+@fast_dataclass
 class Labels:
     """How a device wants to be called; None where it does not say."""
 
@@ -123,13 +68,11 @@ class Labels:
         return cls(_label(data, "deviceId"), _label(data, "deviceName"))
 
 
-Change = PlayTrack | PauseTrack | SetState | Report
-"""What the rules of playback decide on."""
 Command = Change | GetCurrentState
 """What is asked of a room."""
 
 
-@value
+@fast_dataclass
 class Frame:
     """One text frame: ``{"event", "data"?, "id"?}``."""
 
@@ -138,7 +81,7 @@ class Frame:
     id: FrameId | None = None
 
 
-@value
+@fast_dataclass
 class StateText:
     """A state as JSON text, in the pieces around what time alone changes.
 
@@ -155,7 +98,7 @@ class StateText:
         return f"{self.head}{current_time:.3f}{self.middle}{server_time}{self.tail}{end}"
 
 
-@value
+@fast_dataclass
 class StateView:
     """The state of a user's playback as clients are told it, extrapolated to ``server_time``."""
 
@@ -168,6 +111,21 @@ class StateView:
     device_id: str | None
     updated_at: int
     server_time: int
+
+    @classmethod
+    def of(cls, state: State, now: float, wall_time: float) -> StateView:
+        """The view of ``state`` at ``now``, which is ``wall_time`` in epoch seconds."""
+        return cls(
+            track_id=state.track_id,
+            current_time=state.position_at(now),
+            is_playing=state.is_playing,
+            duration=state.duration,
+            playback_rate=state.playback_rate,
+            rev=state.rev,
+            device_id=state.active_device.device_id if state.active_device else None,
+            updated_at=int(state.updated_at * 1000),
+            server_time=int(wall_time * 1000),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The protocol's state object; ``duration`` only where it is known."""

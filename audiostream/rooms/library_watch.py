@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from ..library.library import Library
-from ..protocol.messages import FrameId, encode, value
+from ..playback.commands import fast_dataclass
+from ..protocol.messages import FrameId, encode
 
 TOLD_AT_ONCE: Final = 200
 """Devices that are told before others have their turn: about a millisecond."""
 
 
-@value
+@fast_dataclass
 class LibraryState:
     """``version`` differs for each library that was published, also by another process."""
 

@@ -13,32 +13,31 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Protocol
 
-from ..errors import TrackNotFound
-from ..playback import rules as playback
-from ..playback.rules import (
+from ..errors import Conflict, TrackNotFound
+from ..playback import lifecycle, rules, sync
+from ..playback.commands import Change, PauseTrack, PlayTrack, Report
+from ..playback.model import (
     NOBODY,
     OTHERS,
     PAUSED,
     ROOM,
     SENDER,
-    Audience,
+    SYNC_TOLERANCE,
+    CommandRefused,
     DeviceRef,
-    Left,
-    Listener,
-    Sighting,
+    DeviceSync,
+    Recipients,
+    Snapshot,
     State,
+    StopPoint,
 )
 from ..protocol import messages
 from ..protocol.messages import (
-    Change,
     Command,
     Frame,
     FrameId,
     GetCurrentState,
     GetDevices,
-    PauseTrack,
-    PlayTrack,
-    Report,
     StateText,
     StateView,
     encode,
@@ -54,7 +53,7 @@ UNSAVED_KEPT = 256
 """Positions that wait to be saved; where the state file fails for long, the oldest are lost."""
 COMMANDS_REMEMBERED = 64
 """Commands of a room that are known again if they are sent once more."""
-_NEWCOMER, _UNTOUCHED = Listener(), State()
+_NEWCOMER, _UNTOUCHED = DeviceSync(), State()
 """A device that was told nothing, a room that never played: one of each is enough for all."""
 
 
@@ -98,7 +97,7 @@ class Device:
     ref: DeviceRef
     name: str | None
     outbox: Outbox
-    listener: Listener = _NEWCOMER
+    sync: DeviceSync = _NEWCOMER
     is_watching: bool = False
 
 
@@ -122,7 +121,7 @@ class Room:
         self.state = _UNTOUCHED
         self.devices: dict[int, Device] = {}
         self.positions: dict[str, float | None] = {}
-        self.left: list[Left] = []
+        self.left: list[StopPoint] = []
         self._performed: dict[str, None] = {}
         self._is_restored = False
         self._catalogue = catalogue
@@ -141,7 +140,9 @@ class Room:
     def name(self) -> str:
         return f"user_{self.user_id}"
 
-    def restore(self, state: State, left: Iterable[Left], reached_at: float | None = None) -> None:
+    def restore(
+        self, state: State, left: Iterable[StopPoint], reached_at: float | None = None
+    ) -> None:
         """Go on from what was saved: a playback that was at its position at ``reached_at``.
 
         That is in epoch seconds; None says that it was some time after ``state.updated_at``.
@@ -160,7 +161,7 @@ class Room:
         self.positions.setdefault(track_id, position)
         self._forget_oldest()
 
-    def saved(self, left: Iterable[Left]) -> None:
+    def saved(self, left: Iterable[StopPoint]) -> None:
         """Take note that these are in the state file."""
         done = set(left)
         self.left = [each for each in self.left if each not in done]
@@ -177,8 +178,8 @@ class Room:
             return
         self._watchers -= device.is_watching
         self._pass_time(self._clock())
-        others = (other.listener for other in self.devices.values())
-        self.state = playback.leave(self.state, device.listener, others, self._clock())
+        others = (other.sync for other in self.devices.values())
+        self.state = lifecycle.on_disconnect(self.state, device.sync, others, self._clock())
         if self.state.frozen_at is not None:
             self._restless.add(self)
         self._tell_watchers()
@@ -200,7 +201,7 @@ class Room:
 
     def has_read(self, device: Device) -> None:
         """A device has not read until now what it was told last (rule 22)."""
-        device.listener = playback.read(device.listener, self._clock())
+        device.sync = sync.record_delivered(device.sync, self._clock())
 
     def list_devices(
         self, request: GetDevices, device: Device, frame_id: FrameId | None = None
@@ -226,7 +227,7 @@ class Room:
         as telling. Raises ``TrackNotFound`` (rule 9), ``Conflict`` and ``PositionNeeded``.
         """
         now = self._carry_out(command, device, frame_id)
-        return playback.view(self.state, now, self._wall_clock())
+        return StateView.of(self.state, now, self._wall_clock())
 
     def _carry_out(
         self, command: Command, device: Device | None, frame_id: FrameId | None = None
@@ -244,30 +245,33 @@ class Room:
             return now
         before = self.state
         duration, is_listed = self._listed(command.track_id, device)
-        outcome = playback.apply(
-            before,
-            command,
-            now,
-            device=device.ref if device else None,
-            listener=device.listener if device else None,
-            duration=duration,
-            left_at=self._left_at(command),
-            same_album=self._goes_on_in_album(command.track_id),
-            alone=len(self.devices) <= 1,
-            tolerance=self._tolerance,
-            wall_time=self._wall_clock(),
-        )
+        try:
+            outcome = rules.apply(
+                before,
+                command,
+                now,
+                device=device.ref if device else None,
+                sync=device.sync if device else None,
+                duration=duration,
+                resume_position=self._left_at(command),
+                same_album=self._goes_on_in_album(command.track_id),
+                alone=len(self.devices) <= 1,
+                tolerance=self._tolerance,
+            )
+        except CommandRefused as refused:
+            state = StateView.of(before, now, self._wall_clock())
+            raise Conflict(str(refused), state.to_json()) from None
         if not is_listed and _starts(command, before, outcome.state):
             raise TrackNotFound("there is no such track")
         if outcome.state is not before:
             self._change(outcome.state, now)
             self._note_performed(command)
         if device is not None:
-            device.listener = outcome.listener
-            if outcome.listener.is_ignored:
+            device.sync = outcome.sync
+            if outcome.sync.is_ignored:
                 self._restless.add(self)
-        if outcome.audience is not NOBODY or frame_id is not None:
-            hearers = self._hearers(outcome.audience, device)
+        if outcome.recipients is not NOBODY or frame_id is not None:
+            hearers = self._hearers(outcome.recipients, device)
             self._tell(hearers, outcome.event, before, now, device, frame_id)
         self._tell_watchers()
         return now
@@ -298,24 +302,24 @@ class Room:
         """Let time do what it does alone: rules 11 and 16. Call about once a second."""
         self._pass_time(self._clock())
         for device in tuple(self.devices.values()):
-            report = playback.overdue(device.listener, self._clock())
+            report = lifecycle.assumed_report(device.sync, self._clock())
             if report is not None:
                 self._repeat(report, device)
-        waiting = any(playback.may_be_overdue(each.listener) for each in self.devices.values())
+        waiting = any(lifecycle.may_resend(each.sync) for each in self.devices.values())
         if self.state.frozen_at is None and not waiting:
             self._restless.discard(self)
 
     def _repeat(self, report: Report, device: Device) -> None:
         """Rule 16. It has obeyed since, or not: either way it is told what came of it."""
-        before = device.listener
+        before = device.sync
         with suppress(TrackNotFound):
             self._carry_out(report, device)
-        if device.listener.told is before.told:
+        if device.sync.last_sent is before.last_sent:
             self._tell((device,), "trackUpdated", self.state, self._clock())
-        device.listener = playback.reminded(before, device.listener)
+        device.sync = sync.record_resend(before, device.sync)
 
     def _pass_time(self, now: float) -> None:
-        before, after = self.state, playback.settled(self.state, now)
+        before, after = self.state, lifecycle.advance(self.state, now)
         if after is before:
             return
         self._change(after, now)
@@ -328,7 +332,7 @@ class Room:
         if self.state.track_id is not None:
             with suppress(TrackNotFound):
                 duration = self._catalogue.duration(self.user_id, self.state.track_id)
-                self.state = playback.with_listed(self.state, duration)
+                self.state = lifecycle.with_listed_duration(self.state, duration)
 
     def _listed(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
         """The listed duration of a command's track, and whether it is listed at all.
@@ -342,7 +346,7 @@ class Room:
         except TrackNotFound:
             if track_id == self.state.track_id:
                 return self.state.duration, False
-            recent = () if device is None else device.listener.recent
+            recent = () if device is None else device.sync.history
             if any(seen.track_id == track_id for seen in recent):
                 return None, False
             raise
@@ -353,7 +357,7 @@ class Room:
         if state.rev != before.rev:
             state = replace(state, updated_at=wall_time)
         self.state = state
-        for left in playback.left(before, state, now):
+        for left in lifecycle.stop_points(before, state, now):
             self._remember(replace(left, at=wall_time))
 
     def _goes_on_in_album(self, track_id: str) -> bool:
@@ -376,7 +380,7 @@ class Room:
             raise PositionNeeded(track_id)
         return self.positions.get(track_id)
 
-    def _remember(self, left: Left) -> None:
+    def _remember(self, left: StopPoint) -> None:
         if self.positions.get(left.track_id) == left.position:
             return
         self.positions.pop(left.track_id, None)  # the last one is the latest
@@ -393,7 +397,7 @@ class Room:
                 if track_id not in unsaved:
                     del self.positions[track_id]
 
-    def _hearers(self, audience: Audience, sender: Device | None) -> tuple[Device, ...]:
+    def _hearers(self, audience: Recipients, sender: Device | None) -> tuple[Device, ...]:
         if audience is SENDER:
             return () if sender is None else (sender,)
         if audience is ROOM:
@@ -401,7 +405,7 @@ class Room:
         if audience is OTHERS:
             return tuple(other for other in self.devices.values() if other is not sender)
         if audience is PAUSED:
-            sent = ((device, device.listener.told) for device in self.devices.values())
+            sent = ((device, device.sync.last_sent) for device in self.devices.values())
             return tuple(device for device, told in sent if told and not told.is_playing)
         return ()
 
@@ -416,12 +420,12 @@ class Room:
     ) -> None:
         answered = sender if frame_id is not None else None
         if hearers:
-            told = playback.sighting(self.state, now)
-            former = told if before is self.state else playback.sighting(before, now)
+            told = self.state.snapshot(now)
+            former = told if before is self.state else before.snapshot(now)
             texts: dict[str, str] = {}
             for device in hearers:
                 its_event = self._event_for(device, event, before)
-                device.listener = playback.tell(device.listener, former, told)
+                device.sync = sync.record_sent(device.sync, former, told)
                 if device is answered:
                     data = self._payload(its_event, now, told)
                     device.outbox.offer(messages.frame_text(its_event, data, frame_id))
@@ -438,7 +442,7 @@ class Room:
         """``event``, or the one that brings a device from another track to this one (rule 18)."""
         if event != "trackUpdated":
             return event
-        current = device.listener.doing
+        current = device.sync.current
         track_id = before.track_id if current is None else current.track_id
         if track_id is None or track_id == self.state.track_id:
             return event
@@ -461,7 +465,7 @@ class Room:
             *(
                 (device.ref, doing and (doing.track_id, doing.is_playing))
                 for device in self.devices.values()
-                for doing in [device.listener.doing]
+                for doing in [device.sync.current]
             ),
         )
 
@@ -470,8 +474,8 @@ class Room:
         return {"devices": [self._describe(device, now) for device in self.devices.values()]}
 
     def _describe(self, device: Device, now: float) -> dict[str, Any]:
-        doing, position = device.listener.doing, None
-        reported = device.listener.reported
+        doing, position = device.sync.current, None
+        reported = device.sync.last_report
         if doing is not None:
             position = doing.position_at(now)
             if doing.track_id == self.state.track_id:
@@ -486,11 +490,11 @@ class Room:
             "reportAge": None if reported is None else round(now - reported.at, 3),
         }
 
-    def _payload(self, event: str, now: float, told: Sighting | None = None) -> str:
+    def _payload(self, event: str, now: float, told: Snapshot | None = None) -> str:
         """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
-            self._texted, self._text = state, playback.view(state, now, 0.0).standing()
+            self._texted, self._text = state, StateView.of(state, now, 0.0).standing()
         track = self._track() if event in _WITH_TRACK else None
         position = told.position if told is not None else state.position_at(now)
         return self._text.at(position, int(self._wall_clock() * 1000), track)
@@ -531,7 +535,7 @@ class Registry:
         self,
         catalogue: Catalogue,
         clock: Callable[[], float],
-        tolerance: float = playback.SYNC_TOLERANCE,
+        tolerance: float = SYNC_TOLERANCE,
         wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import StoreError
-from ..playback.rules import DeviceRef, Left, State
+from ..playback.model import DeviceRef, State, StopPoint
 
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61756469
@@ -132,7 +132,7 @@ class Saved:
     """
 
     state: State = field(default_factory=State)
-    left: tuple[Left, ...] = ()
+    left: tuple[StopPoint, ...] = ()
     reached_at: float | None = None
 
 
@@ -145,7 +145,7 @@ class Unsaved:
 
     user_id: str
     state: State
-    left: tuple[Left, ...]
+    left: tuple[StopPoint, ...]
     now: float
     wall_time: float | None = None
 
@@ -217,7 +217,7 @@ class Store:
             is_interrupted=bool(was_playing),
             is_abandoned=bool(is_abandoned),
         )
-        left = (Left(track_id, position, updated_at),) if was_playing else ()
+        left = (StopPoint(track_id, position, updated_at),) if was_playing else ()
         return Saved(state, left, updated_at if reached_at is None else reached_at)
 
     def position(self, user_id: str, track_id: str) -> float | None:
@@ -259,7 +259,7 @@ class Store:
             ),
         )
 
-    def _save_position(self, user_id: str, left: Left) -> None:
+    def _save_position(self, user_id: str, left: StopPoint) -> None:
         """What is saved last counts as last, also where the clock was set back in between."""
         key = (user_id, left.track_id)
         row = self._db.execute(

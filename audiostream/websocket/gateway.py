@@ -43,8 +43,9 @@ from ..errors import (
     Unauthorized,
 )
 from ..ops.proxies import client_of
+from ..playback.commands import Report
 from ..protocol import messages
-from ..protocol.messages import Familiar, Frame, Labels, Report
+from ..protocol.messages import Familiar, Frame, Labels
 from ..rate_limit import Allowance
 from ..rooms.registry import Device, PositionNeeded, Room
 from ..services import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 
 from audiostream.errors import AudiostreamError
+from audiostream.playback.commands import MAX_RATE, MIN_RATE, PlayTrack, Report, SetState
 from audiostream.protocol import messages
-from audiostream.protocol.messages import GetCurrentState, Labels, PlayTrack, Report, SetState
+from audiostream.protocol.messages import GetCurrentState, Labels
 from audiostream.streaming.response import (
     Decision,
     NotModified,
@@ -75,7 +76,7 @@ def _check_understood(understood: messages.Command | Labels) -> None:
         assert type(understood.resume) is bool
     if isinstance(understood, Report | SetState):
         rate = understood.playback_rate
-        assert rate is None or messages.MIN_RATE <= rate <= messages.MAX_RATE
+        assert rate is None or MIN_RATE <= rate <= MAX_RATE
 
 
 def check_decision(method: str, fields: Mapping[str, str], size: int) -> Decision:

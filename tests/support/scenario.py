@@ -8,13 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from audiostream.playback.rules import SYNC_TOLERANCE
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
+from audiostream.playback.model import SYNC_TOLERANCE
 from audiostream.protocol.messages import (
     GetCurrentState,
-    PauseTrack,
-    PlayTrack,
-    Report,
-    SetState,
     StateView,
 )
 from audiostream.rooms.registry import Device, Registry, Room

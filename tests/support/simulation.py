@@ -19,8 +19,9 @@ from itertools import count
 from typing import Any
 
 from audiostream.errors import Conflict
-from audiostream.playback.rules import State
-from audiostream.protocol.messages import Command, GetCurrentState, PauseTrack, PlayTrack, Report
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report
+from audiostream.playback.model import State
+from audiostream.protocol.messages import Command, GetCurrentState
 from audiostream.rooms.registry import Device, Registry, Room
 from audiostream.websocket.lateness import SILENCE, LateReports
 from tests.support.fakes import FakeClock, Shelf

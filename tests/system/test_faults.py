@@ -35,7 +35,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
-from audiostream.playback import rules as playback
+from audiostream.playback import model as playback
 from audiostream.services import REGISTRY
 from audiostream.storage.playback_store import Store, Unsaved
 from audiostream.streaming import response as streaming

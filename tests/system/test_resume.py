@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from audiostream.playback.rules import Left, State
+from audiostream.playback.model import State, StopPoint
 from audiostream.storage.playback_store import TRACKS_KEPT, Store, Unsaved
 from tests.conftest import Client, Launch, Serve
 from tests.support.ws_client import Peer, connect
@@ -36,7 +36,7 @@ def state(tmp_path: Path) -> Path:
     path = tmp_path / "state" / "audiostream.sqlite3"
     paused = State("other", 60.0, 9.0, 0.0, False, 1.0, 5, 0.0, None)
     with closing(Store(path)) as store:
-        store.save([Unsaved("ada", paused, (Left("song", 30.0, 1.0),), 0.0)])
+        store.save([Unsaved("ada", paused, (StopPoint("song", 30.0, 1.0),), 0.0)])
     return path
 
 
@@ -326,7 +326,7 @@ async def test_a_history_that_is_too_long_is_cut_to_the_tracks_left_last(
 def gone_for_long(tmp_path: Path) -> Path:
     """A state file with positions of three tracks that scans have not found for 91 days."""
     path = tmp_path / "state.sqlite3"
-    lefts = [Left(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
+    lefts = [StopPoint(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
     with closing(Store(path)) as store:
         store.save([Unsaved("ada", State("other", rev=1), tuple(lefts), 0.0)])
         store.review(("", ""), lambda *_: False, time.time() - 91 * 86400)

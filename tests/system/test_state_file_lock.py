@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import State
+from audiostream.playback.model import State
 from audiostream.storage.playback_store import Store, Unsaved, revoke
 from tests.conftest import SECRET, START_TIMEOUT, Launch
 

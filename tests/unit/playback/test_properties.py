@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiostream.errors import Conflict
-from audiostream.playback import rules as playback
-from audiostream.playback.rules import RECENT_STATES, SETTLE_TIME, Listener, Sighting
+from audiostream.playback import sync
+from audiostream.playback.model import DeviceSync, Snapshot
+from audiostream.playback.sync import HISTORY_SIZE, SETTLE_TIME
 from tests.support.scenario import Scene
 
 DEVICES = ("phone", "kiosk", "tablet", "laptop")
@@ -47,9 +48,9 @@ class Rehearsal(Scene):
             assert 0.0 <= self.position <= (state.duration or float("inf"))
             assert state.is_playing or state.frozen_at is None
             for device in self.devices.values():
-                moments = [seen.at for seen in device.listener.recent]
+                moments = [seen.at for seen in device.sync.history]
                 assert moments == sorted(moments)
-                assert device.listener.reported in (None, *device.listener.recent[-1:])
+                assert device.sync.last_report in (None, *device.sync.history[-1:])
 
     def _play_one(self, kind: object, *details: object) -> None:
         match kind, details:
@@ -82,7 +83,7 @@ class Rehearsal(Scene):
 
     def follow(self, name: str, offset: float = 0.0) -> None:
         """Let a device report exactly what it was told last, gone on until now."""
-        told = self.devices[name].listener.told
+        told = self.devices[name].sync.last_sent
         if told is None:
             return
         went_on = (self.clock.now - told.at) * told.playback_rate if told.is_playing else 0.0
@@ -120,32 +121,32 @@ def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_
     assert not any(told.values()), told
 
 
-MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=RECENT_STATES).map(sorted)
+MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
 
 
 @given(moments=MOMENTS, after=st.floats(0.0, 5.0), told=st.integers(0, 9), changed=st.booleans())
 def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
     moments: list[float], after: float, told: int, changed: bool
 ) -> None:
-    seen = tuple(Sighting("song", at, True, 1.0, at) for at in moments)
+    seen = tuple(Snapshot("song", at, True, 1.0, at) for at in moments)
     last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
-    news = Sighting("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
-    former = Sighting("song", 5.0, True, 1.0, news.at) if changed else None
-    listener = playback.tell(Listener(last, reported, seen), former, news)
+    news = Snapshot("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
+    former = Snapshot("song", 5.0, True, 1.0, news.at) if changed else None
+    listener = sync.record_sent(DeviceSync(last, reported, seen), former, news)
     lately = [
         each
         for each in seen
         if news.at - each.at <= SETTLE_TIME or each is last or each is reported
     ]
-    assert listener.recent == (*lately, *([former] if former else []), news)[-RECENT_STATES:]
+    assert listener.history == (*lately, *([former] if former else []), news)[-HISTORY_SIZE:]
 
 
 def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
     moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
-    first, second, third = (Sighting("song", at, True, 1.0, at) for at in moments)
-    listener = playback.tell(playback.tell(Listener(), first, first), second, second)
-    assert listener.recent == (first, first, second, second)
-    assert playback.tell(listener, third, third).recent == (second, third, third)
+    first, second, third = (Snapshot("song", at, True, 1.0, at) for at in moments)
+    listener = sync.record_sent(sync.record_sent(DeviceSync(), first, first), second, second)
+    assert listener.history == (first, first, second, second)
+    assert sync.record_sent(listener, third, third).history == (second, third, third)
 
 
 @settings(max_examples=400, deadline=None)
@@ -172,7 +173,7 @@ def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was
     track = scene.room.state.track_id
     if track is None:
         return
-    sent_from = {name: scene.devices[name].listener for name in DEVICES}
+    sent_from = {name: scene.devices[name].sync for name in DEVICES}
     paused_at = scene.clock.now
     if pauser is None:
         scene.set(scene.position, playing=False, track=track)
@@ -182,7 +183,7 @@ def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was
         if scene.clock.now + delay - paused_at >= SETTLE_TIME:
             break
         scene.clock.advance(delay)
-        was = sent_from[name].reported or sent_from[name].told
+        was = sent_from[name].last_report or sent_from[name].last_sent
         if was is not None and was.is_playing:
             went_on = max(0.0, (scene.clock.now - was.at) - stalled)
             scene.report(name, was.position + went_on, True, was.track_id)

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from audiostream.errors import Conflict, TrackNotFound
-from audiostream.playback import rules as playback
-from audiostream.playback.rules import Audience, State, settled, view
-from audiostream.protocol.messages import GetCurrentState, PlayTrack
+from audiostream.playback import rules
+from audiostream.playback.commands import PlayTrack
+from audiostream.playback.lifecycle import advance
+from audiostream.playback.model import Recipients, State
+from audiostream.protocol.messages import GetCurrentState, StateView
 from tests.support.scenario import Scene
 
 
@@ -41,20 +43,22 @@ class TestState:
         assert State("song", 100.0, 10.0, 50.0, True).position_at(49.0) == 10.0
 
     def test_the_end_of_the_track_ends_the_playing(self) -> None:
-        ended = settled(State("song", 100.0, 95.0, 50.0, True), 60.0)
+        ended = advance(State("song", 100.0, 95.0, 50.0, True), 60.0)
         assert (ended.is_playing, ended.position) == (False, 100.0)
 
     def test_it_has_ended_where_its_position_says_so(self) -> None:
         for position, moment in ((9.0, 100.5), (9.0, 101.0), (9.0, 99.0), (10.0, 99.0)):
             state = State("song", 10.0, position, 100.0, True)
-            assert settled(state, moment).is_playing == (state.position_at(moment) < 10.0)
+            assert advance(state, moment).is_playing == (state.position_at(moment) < 10.0)
 
     def test_a_track_of_unknown_length_has_no_end(self) -> None:
         state = State("song", None, 95.0, 50.0, True)
-        assert settled(state, 10_000.0) is state
+        assert advance(state, 10_000.0) is state
 
     def test_clients_are_told_positions_of_now_and_times_in_milliseconds(self) -> None:
-        told = view(State("song", None, 10.0, 50.0, True, rev=3, updated_at=950.0), 51.5, 951.5)
+        told = StateView.of(
+            State("song", None, 10.0, 50.0, True, rev=3, updated_at=950.0), 51.5, 951.5
+        )
         assert told.to_json() == {
             "trackId": "song",
             "currentTime": 11.5,
@@ -67,7 +71,7 @@ class TestState:
         }
 
     def test_nothing_played_yet(self) -> None:
-        told = view(State(), 51.5, 951.5)
+        told = StateView.of(State(), 51.5, 951.5)
         assert (told.track_id, told.current_time, told.is_playing) == (None, 0.0, False)
 
 
@@ -388,8 +392,8 @@ class TestRule11WhenTheLastPlayerLeaves:
     def frozen(self, together: Scene) -> Scene:
         """Only the phone had sound; it left at 10 s while the kiosk watches."""
         together.report("kiosk", together.position)
-        together.devices["kiosk"].listener = replace(
-            together.devices["kiosk"].listener, is_sounding=False
+        together.devices["kiosk"].sync = replace(
+            together.devices["kiosk"].sync, reports_playing=False
         )
         together.disconnect("phone")
         return together
@@ -943,9 +947,9 @@ class TestRule21TheRateStaysWithinAnAlbum:
 
 
 def test_apply_needs_no_device() -> None:
-    outcome = playback.apply(State(), PlayTrack("song"), 5.0, duration=10.0)
-    assert (outcome.state.track_id, outcome.state.rev, outcome.audience) == (
+    outcome = rules.apply(State(), PlayTrack("song"), 5.0, duration=10.0)
+    assert (outcome.state.track_id, outcome.state.rev, outcome.recipients) == (
         "song",
         1,
-        Audience.ROOM,
+        Recipients.ROOM,
     )

@@ -11,16 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostream.errors import Conflict, InvalidMessage, UnknownEvent
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
 from audiostream.protocol import messages
 from audiostream.protocol.messages import (
     Familiar,
     Frame,
     GetCurrentState,
     Labels,
-    PauseTrack,
-    PlayTrack,
-    Report,
-    SetState,
     StateView,
 )
 

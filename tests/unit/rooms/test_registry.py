@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from audiostream.errors import InvalidMessage, TrackNotFound
-from audiostream.playback.rules import MAX_REMINDERS
-from audiostream.protocol.messages import Frame, GetCurrentState, PlayTrack, Report
+from audiostream.playback.commands import PlayTrack, Report
+from audiostream.playback.lifecycle import MAX_RESENDS
+from audiostream.protocol.messages import Frame, GetCurrentState
 from audiostream.rooms.registry import Registry
 from tests.support.fakes import Ear, FakeClock, Shelf
 from tests.support.scenario import USER, Scene
@@ -106,9 +107,9 @@ class TestDirectAnswers:
         scene = Scene()
         scene.connect("phone")
         scene.play("phone", at=0.0)
-        told = scene.devices["phone"].listener.told
+        told = scene.devices["phone"].sync.last_sent
         scene.room.perform(Report("song", 0.0, True), scene.devices["phone"], 5)
-        assert scene.devices["phone"].listener.told is told
+        assert scene.devices["phone"].sync.last_sent is told
 
 
 def test_a_track_that_left_the_shelf_is_still_told_as_the_state() -> None:
@@ -205,7 +206,7 @@ class TestRule16SilenceRepeats:
             scene.wait(1.0)
         scene.report("kiosk", 0.0, playing=False)  # it speaks again
         scene.wait(10.0)
-        assert len(scene.heard("kiosk")) <= MAX_REMINDERS
+        assert len(scene.heard("kiosk")) <= MAX_RESENDS
 
     def test_a_track_gone_meanwhile_ends_the_matter(self) -> None:
         scene = Scene()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import DeviceRef, Left, State
+from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage import playback_store as store_module
 from audiostream.storage.playback_store import (
     GONE_FOR,
@@ -43,7 +43,9 @@ def store(path: Path) -> Iterator[Store]:
     store.close()
 
 
-def save(store: Store, state: State, *left: Left, user_id: str = "ada", now: float = 100.0) -> None:
+def save(
+    store: Store, state: State, *left: StopPoint, user_id: str = "ada", now: float = 100.0
+) -> None:
     store.save([Unsaved(user_id, state, left, now)])
 
 
@@ -65,7 +67,7 @@ class TestKeeping:
         save(store, PLAYING, now=104.0)
         saved = store.load("ada")
         assert (saved.state.position, saved.state.is_playing, saved.state.rev) == (16.0, False, 8)
-        assert saved.left == (Left("song", 16.0, 99.0),)
+        assert saved.left == (StopPoint("song", 16.0, 99.0),)
 
     def test_the_restored_active_device_is_no_connected_one(self, store: Store) -> None:
         save(store, PLAYING)
@@ -77,14 +79,19 @@ class TestKeeping:
 
     def test_the_last_positions_of_each_track(self, store: Store) -> None:
         for at in range(POSITIONS_KEPT + 5):
-            save(store, PLAYING, Left("song", float(at), float(at)), Left("b", 1.0, float(at)))
+            save(
+                store,
+                PLAYING,
+                StopPoint("song", float(at), float(at)),
+                StopPoint("b", 1.0, float(at)),
+            )
         assert store.position("ada", "song") == POSITIONS_KEPT + 4.0
         assert store.position("ada", "b") == 1.0
         count = "SELECT count(*) FROM position WHERE track_id = 'song'"
         assert store._db.execute(count).fetchone() == (POSITIONS_KEPT,)
 
     def test_users_do_not_mix(self, store: Store) -> None:
-        save(store, PLAYING, Left("song", 9.0, 1.0))
+        save(store, PLAYING, StopPoint("song", 9.0, 1.0))
         assert store.load("bob") == Saved()
 
     def test_a_batch_is_kept_whole_or_not_at_all(self, store: Store) -> None:
@@ -297,7 +304,7 @@ class TestAFileOfSchema2:
                 assert store.load("ada").state.rev == 7
                 bob = store.load("bob")
                 assert (bob.state.position, bob.state.rev) == (14.0, 4)
-                assert bob.left == (Left("song", 14.0, 97.0),)
+                assert bob.left == (StopPoint("song", 14.0, 97.0),)
                 assert store.position("ada", "song") == 11.0
                 assert store.position("ada", "other") == 12.0
                 assert store.position("bob", "song") == 13.0
@@ -309,7 +316,7 @@ class TestAFileOfSchema2:
 
     def test_what_is_saved_then_is_the_newest(self, path: Path) -> None:
         with closing(Store(path)) as store:
-            save(store, PLAYING, Left("song", 50.0, 200.0))
+            save(store, PLAYING, StopPoint("song", 50.0, 200.0))
             assert store.position("ada", "song") == 50.0
 
 
@@ -333,9 +340,9 @@ def review(store: Store, *existing: str, now: float = 0.0) -> None:
 
 class TestWhatIsDropped:
     def test_of_more_tracks_than_are_kept_the_oldest(self, store: Store, path: Path) -> None:
-        lefts = [Left(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
-        save(store, PLAYING, *lefts, Left("track-0", 10.0, 5000.0))
-        save(store, PLAYING, Left("new", 11.0, 5001.0), Left("newer", 12.0, 5002.0))
+        lefts = [StopPoint(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
+        save(store, PLAYING, *lefts, StopPoint("track-0", 10.0, 5000.0))
+        save(store, PLAYING, StopPoint("new", 11.0, 5001.0), StopPoint("newer", 12.0, 5002.0))
         kept = positions_kept(path)
         assert len(kept) == TRACKS_KEPT
         assert {"track-0", "track-3", "new", "newer"} <= kept.keys()
@@ -343,7 +350,7 @@ class TestWhatIsDropped:
 
     def test_each_user_has_a_count_of_ones_own(self, store: Store, path: Path) -> None:
         for user_id in ("ada", "bob"):
-            lefts = [Left(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
+            lefts = [StopPoint(f"track-{n}", 9.0, float(n)) for n in range(TRACKS_KEPT)]
             save(store, PLAYING, *lefts, user_id=user_id)
         assert len(positions_kept(path, "ada")) == len(positions_kept(path, "bob")) == TRACKS_KEPT
 
@@ -351,12 +358,12 @@ class TestWhatIsDropped:
         self, store: Store, path: Path
     ) -> None:
         names = [f"track-{n}" for n in range(TRACKS_KEPT + 500)]
-        save(store, PLAYING, *(Left(name, 9.0, float(n)) for n, name in enumerate(names)))
+        save(store, PLAYING, *(StopPoint(name, 9.0, float(n)) for n, name in enumerate(names)))
         review(store, *names)
         assert positions_kept(path).keys() == set(names[-TRACKS_KEPT:])
 
     def test_a_track_that_is_gone_for_long(self, store: Store, path: Path) -> None:
-        save(store, PLAYING, Left("song", 9.0, 1.0), Left("gone", 10.0, 2.0))
+        save(store, PLAYING, StopPoint("song", 9.0, 1.0), StopPoint("gone", 10.0, 2.0))
         review(store, "song", now=10.0)
         review(store, "song", now=9.0 + GONE_FOR)
         assert store.position("ada", "gone") == 10.0
@@ -367,14 +374,14 @@ class TestWhatIsDropped:
     def test_one_that_was_last_left_long_ago_is_not_dropped_when_its_disk_is_away(
         self, store: Store
     ) -> None:
-        save(store, PLAYING, Left("gone", 10.0, 0.0))
+        save(store, PLAYING, StopPoint("gone", 10.0, 0.0))
         review(store, "song", now=3 * GONE_FOR)
         assert store.position("ada", "gone") == 10.0
 
     def test_one_that_came_back_or_was_left_again_counts_from_the_start(self, store: Store) -> None:
-        save(store, PLAYING, Left("song", 9.0, 1.0), Left("other", 10.0, 1.0))
+        save(store, PLAYING, StopPoint("song", 9.0, 1.0), StopPoint("other", 10.0, 1.0))
         review(store, now=10.0)
-        save(store, PLAYING, Left("other", 11.0, 20.0))
+        save(store, PLAYING, StopPoint("other", 11.0, 20.0))
         review(store, "song", now=GONE_FOR)
         review(store, now=10.0 + GONE_FOR)
         review(store, now=GONE_FOR + GONE_FOR - 1.0)
@@ -382,7 +389,7 @@ class TestWhatIsDropped:
         assert store.position("ada", "other") == 11.0
 
     def test_a_clock_that_was_far_ahead_makes_nothing_old(self, store: Store) -> None:
-        save(store, PLAYING, Left("gone", 10.0, 1.0))
+        save(store, PLAYING, StopPoint("gone", 10.0, 1.0))
         review(store, now=10 * GONE_FOR)
         review(store, now=10.0)
         review(store, now=GONE_FOR)
@@ -390,7 +397,7 @@ class TestWhatIsDropped:
 
     def test_each_call_looks_at_a_part_alone(self, store: Store) -> None:
         names = [f"track-{n}" for n in range(1000)]
-        save(store, PLAYING, *(Left(name, 9.0, float(n)) for n, name in enumerate(names)))
+        save(store, PLAYING, *(StopPoint(name, 9.0, float(n)) for n, name in enumerate(names)))
         asked: list[str] = []
 
         def exists(user_id: str, track_id: str) -> bool:
@@ -407,9 +414,9 @@ class TestWhatIsDropped:
 
 
 def test_after_the_clock_was_set_back_what_is_left_last_is_still_the_last(store: Store) -> None:
-    save(store, PLAYING, Left("song", 100.0, 5000.0))
-    save(store, PLAYING, Left("song", 200.0, 10.0))
-    save(store, PLAYING, Left("song", 300.0, 11.0))
+    save(store, PLAYING, StopPoint("song", 100.0, 5000.0))
+    save(store, PLAYING, StopPoint("song", 200.0, 10.0))
+    save(store, PLAYING, StopPoint("song", 300.0, 11.0))
     assert store.position("ada", "song") == 300.0
 
 

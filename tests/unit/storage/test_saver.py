@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import RESUME_GRACE
-from audiostream.protocol.messages import GetCurrentState, PauseTrack, PlayTrack, Report
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report
+from audiostream.playback.lifecycle import RESUME_GRACE
+from audiostream.protocol.messages import GetCurrentState
 from audiostream.rooms.registry import (
     POSITIONS_IN_MEMORY,
     UNSAVED_KEPT,

@@ -32,8 +32,9 @@ from ..errors import (
 )
 from ..library.library import Library, Track
 from ..ops.proxies import client_of
-from ..protocol import messages
-from ..protocol.messages import Command, GetCurrentState, StateView
+from ..protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
+from ..protocol.encode import StateView
+from ..protocol.strict_json import parse_json_object
 from ..rate_limit import Allowances
 from ..rooms.registry import PositionNeeded
 from ..services import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
@@ -254,17 +255,17 @@ async def get_track(request: web.Request) -> web.Response:
 
 async def play(request: web.Request) -> web.Response:
     """``POST /tracks/play/{id}`` with ``{currentTime?}``."""
-    return await _perform(request, partial(messages.command, "playTrack"))
+    return await _perform(request, partial(decode_command, "playTrack"))
 
 
 async def pause(request: web.Request) -> web.Response:
     """``POST /tracks/pause/{id}`` with ``{currentTime?}``."""
-    return await _perform(request, partial(messages.command, "pauseTrack"))
+    return await _perform(request, partial(decode_command, "pauseTrack"))
 
 
 async def update_state(request: web.Request) -> web.Response:
     """``POST /tracks/update-state/{id}`` with ``{currentTime, isPlaying}``."""
-    return await _perform(request, messages.set_state)
+    return await _perform(request, decode_set_state)
 
 
 async def current_state(request: web.Request) -> web.Response:
@@ -362,7 +363,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
         raise InvalidMessage("the body is not encoded as its headers say") from None
     except UnicodeDecodeError:
         raise InvalidMessage("the body must be JSON in UTF-8") from None
-    return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
+    return parse_json_object(text, limits.max_json_depth) if text.strip() else {}
 
 
 def _count(request: web.Request, name: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from ..library.library import Library
 from ..playback.commands import fast_dataclass
-from ..protocol.messages import FrameId, encode
+from ..protocol.envelope import FrameId, encode_frame
 
 TOLD_AT_ONCE: Final = 200
 """Devices that are told before others have their turn: about a millisecond."""
@@ -68,7 +68,7 @@ class LibraryWatch:
     def add(self, outbox: Outbox, frame_id: FrameId | None = None) -> LibraryState:
         """Tell a device the state, and again whenever it is another. Answers what it is told."""
         self._told[outbox] = state = self.state
-        outbox.offer(encode("libraryUpdated", state.to_json(), frame_id))
+        outbox.offer(encode_frame("libraryUpdated", state.to_json(), frame_id))
         return state
 
     def remove(self, outbox: Outbox) -> None:
@@ -84,6 +84,6 @@ class LibraryWatch:
             state = self.state  # another by now, perhaps
             if self._told.get(outbox, state) != state:
                 self._told[outbox] = state
-                outbox.offer(encode("libraryUpdated", state.to_json()))
+                outbox.offer(encode_frame("libraryUpdated", state.to_json()))
             if number % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)

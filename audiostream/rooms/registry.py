@@ -31,17 +31,10 @@ from ..playback.model import (
     State,
     StopPoint,
 )
-from ..protocol import messages
-from ..protocol.messages import (
-    Command,
-    Frame,
-    FrameId,
-    GetCurrentState,
-    GetDevices,
-    StateText,
-    StateView,
-    encode,
-)
+from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
+from ..protocol.encode import StateTemplate, StateView
+from ..protocol.envelope import Frame, FrameId, encode_frame, wrap_in_frame
+from ..protocol.strict_json import encode_json
 
 _WITH_TRACK = frozenset({"trackPlaying", "trackState"})
 """The events that carry a description of their track."""
@@ -132,7 +125,7 @@ class Room:
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
         self._texted: State | None = None
-        self._text: StateText
+        self._text: StateTemplate
         self._described: Mapping[str, Any] | None = None
         self._written = ""
 
@@ -189,9 +182,9 @@ class Room:
         ``TrackNotFound``, ``Conflict`` and ``PositionNeeded``.
         """
         if frame.event == "getDevices":
-            self.list_devices(messages.get_devices(frame.data), device, frame.id)
+            self.list_devices(decode_get_devices(frame.data), device, frame.id)
         else:
-            self._carry_out(messages.command(frame.event, frame.data), device, frame.id)
+            self._carry_out(decode_command(frame.event, frame.data), device, frame.id)
 
     def hear(self, report: Report, device: Device) -> None:
         """Take a device's report that wants no direct answer. Raises ``TrackNotFound`` and
@@ -204,17 +197,17 @@ class Room:
         device.sync = sync.record_delivered(device.sync, self._clock())
 
     def list_devices(
-        self, request: GetDevices, device: Device, frame_id: FrameId | None = None
+        self, watch: bool, device: Device, frame_id: FrameId | None = None
     ) -> dict[str, Any]:
         """Tell a device who is connected and what each does; from now on again, if it watches.
 
         Answers what it is told.
         """
-        self._watchers += request.watch - device.is_watching
-        device.is_watching = request.watch
+        self._watchers += watch - device.is_watching
+        device.is_watching = watch
         self._watched = self._doings()
         data = self._device_list()
-        device.outbox.offer(encode("devices", data, frame_id))
+        device.outbox.offer(encode_frame("devices", data, frame_id))
         return data
 
     def perform(
@@ -428,15 +421,15 @@ class Room:
                 device.sync = sync.record_sent(device.sync, former, told)
                 if device is answered:
                     data = self._payload(its_event, now, told)
-                    device.outbox.offer(messages.frame_text(its_event, data, frame_id))
+                    device.outbox.offer(wrap_in_frame(its_event, data, frame_id))
                     continue
                 if its_event not in texts:
                     data = self._payload(its_event, now, told)
-                    texts[its_event] = messages.frame_text(its_event, data)
+                    texts[its_event] = wrap_in_frame(its_event, data)
                 device.outbox.offer(texts[its_event])
         if answered is not None and answered not in hearers:
             data = self._payload("trackState", now)
-            answered.outbox.offer(messages.frame_text("trackState", data, frame_id))
+            answered.outbox.offer(wrap_in_frame("trackState", data, frame_id))
 
     def _event_for(self, device: Device, event: str, before: State) -> str:
         """``event``, or the one that brings a device from another track to this one (rule 18)."""
@@ -453,7 +446,7 @@ class Room:
         if not self._watchers or (doings := self._doings()) == self._watched:
             return
         self._watched = doings
-        text = encode("devices", self._device_list())
+        text = encode_frame("devices", self._device_list())
         for device in self.devices.values():
             if device.is_watching:
                 device.outbox.offer(text)
@@ -494,10 +487,10 @@ class Room:
         """The state as JSON text. ``told`` is how it looks ``now``, where that is known."""
         state = self.state
         if state is not self._texted:
-            self._texted, self._text = state, StateView.of(state, now, 0.0).standing()
+            self._texted, self._text = state, StateTemplate.of(state)
         track = self._track() if event in _WITH_TRACK else None
         position = told.position if told is not None else state.position_at(now)
-        return self._text.at(position, int(self._wall_clock() * 1000), track)
+        return self._text.render(position, int(self._wall_clock() * 1000), track)
 
     def _track(self) -> str | None:
         """The current track as JSON text, written anew where its description is a new one."""
@@ -508,7 +501,7 @@ class Room:
         except TrackNotFound:  # it has been taken off the shelf since
             return None
         if described is not self._described:
-            self._described, self._written = described, messages.to_text(described)
+            self._described, self._written = described, encode_json(described)
         return self._written
 
 

@@ -35,8 +35,10 @@ from ..errors import (
     Unauthorized,
 )
 from ..ops.proxies import client_of
-from ..protocol import messages
-from ..protocol.messages import Command, Frame, Labels
+from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
+from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
+from ..protocol.labels import DeviceLabels
+from ..protocol.strict_json import JsonObject, encode_json, parse_json
 from ..rooms.registry import Device, PositionNeeded, Room
 from ..services import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
 from ..websocket import gateway, sockets
@@ -66,11 +68,11 @@ class StrictJson:
 
     def loads(self, text: str) -> Any:
         """Read any JSON value. Raises ``InvalidMessage``."""
-        return messages.parse_value(text, self._max_depth)
+        return parse_json(text, self._max_depth)
 
     def dumps(self, content: Any, **_: Any) -> str:
         """Write one."""
-        return messages.to_text(content)
+        return encode_json(content)
 
 
 def text_packets(max_depth: int) -> type[Packet]:
@@ -113,7 +115,7 @@ class SocketioOutbox:
             self._endpoint.cut(self._engine_id)
             return
         frame = json.loads(text)
-        packet = f"{EVENT}{messages.to_text([frame['event'], frame['data']])}"
+        packet = f"{EVENT}{encode_json([frame['event'], frame['data']])}"
         engine.queue.put_nowait(EnginePacket(MESSAGE, packet))
 
 
@@ -146,7 +148,7 @@ class Client:
     def room(self) -> Room:
         return self._registry.room(self._identity.user_id)
 
-    def enter(self, labels: Labels) -> None:
+    def enter(self, labels: DeviceLabels) -> None:
         """Let the device into its room."""
         self.device = self._registry.connect(
             self._identity.user_id, self.outbox, labels.device_id or self.sid, labels.device_name
@@ -164,14 +166,14 @@ class Client:
             return None
         try:
             self._pace.check(event, asyncio.get_running_loop().time())
-            frame = Frame(event, messages.frame_data(data))
+            frame = Frame(event, event_data(data))
             if event == "auth":
                 return self._renew(frame)
             if event == "watchLibrary":
                 return self._library_watch.add(self.outbox).to_json()
             if event == "getDevices":
-                return self.room.list_devices(messages.get_devices(frame.data), self.device)
-            return await self._perform(messages.command(event, frame.data))
+                return self.room.list_devices(decode_get_devices(frame.data), self.device)
+            return await self._perform(decode_command(event, frame.data))
         except AudiostreamError as error:
             return self._refuse(error, event)
         except Exception:
@@ -208,17 +210,17 @@ class Client:
         self._endpoint.adjust_to_clock_step(self.engine_id, step)
 
     def _renew(self, frame: Frame) -> dict[str, Any]:
-        identity = self._tokens.verify(messages.token(frame.data), self._wall_clock())
+        identity = self._tokens.verify(decode_auth_token(frame.data), self._wall_clock())
         if identity.user_id != self.user_id:
             self.close_soon(gateway.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
         greeting = gateway.greeting(identity, self.room, self.device)
-        self.outbox.offer(messages.encode("authenticated", greeting))
+        self.outbox.offer(encode_frame("authenticated", greeting))
         self._expiry.watch(identity)
         return greeting
 
     def _refuse(self, error: AudiostreamError, event: str | None) -> dict[str, Any]:
-        text = messages.encode_error(error, event)
+        text = encode_error(error, event)
         self.outbox.offer(text)
         return {"error": json.loads(text)["data"]}
 
@@ -370,10 +372,10 @@ class Endpoint:
             raise _refusal(AudiostreamError("this socket is connected already"))
         request: web.Request = environ["aiohttp.request"]
         try:
-            given = messages.frame_data(auth)
+            given = event_data(auth)
             token = _token(given, request)
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
-            labels = Labels.read(given if auth else request.query)
+            labels = DeviceLabels.decode(given if auth else request.query)
             room = await self._app[KEEPER].room(identity.user_id)
             # Loading takes time, in which the token may be revoked.
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
@@ -408,7 +410,7 @@ class Endpoint:
         return None if client is None else await client.handle(event, data)
 
 
-def _token(given: messages.JsonObject, request: web.Request) -> str:
+def _token(given: JsonObject, request: web.Request) -> str:
     token = given.get("token")
     if isinstance(token, str) and token:
         return token

@@ -10,10 +10,8 @@ from typing import Any
 
 from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
 from audiostream.playback.model import SYNC_TOLERANCE
-from audiostream.protocol.messages import (
-    GetCurrentState,
-    StateView,
-)
+from audiostream.protocol.decode import GetCurrentState
+from audiostream.protocol.encode import StateView
 from audiostream.rooms.registry import Device, Registry, Room
 from tests.support.fakes import Ear, FakeClock, Shelf
 

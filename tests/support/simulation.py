@@ -21,7 +21,7 @@ from typing import Any
 from audiostream.errors import Conflict
 from audiostream.playback.commands import PauseTrack, PlayTrack, Report
 from audiostream.playback.model import State
-from audiostream.protocol.messages import Command, GetCurrentState
+from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.rooms.registry import Device, Registry, Room
 from audiostream.websocket.lateness import SILENCE, LateReports
 from tests.support.fakes import FakeClock, Shelf

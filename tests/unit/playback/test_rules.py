@@ -11,7 +11,8 @@ from audiostream.playback import rules
 from audiostream.playback.commands import PlayTrack
 from audiostream.playback.lifecycle import advance
 from audiostream.playback.model import Recipients, State
-from audiostream.protocol.messages import GetCurrentState, StateView
+from audiostream.protocol.decode import GetCurrentState
+from audiostream.protocol.encode import StateView
 from tests.support.scenario import Scene
 
 

@@ -11,7 +11,8 @@ import pytest
 from audiostream.errors import InvalidMessage, TrackNotFound
 from audiostream.playback.commands import PlayTrack, Report
 from audiostream.playback.lifecycle import MAX_RESENDS
-from audiostream.protocol.messages import Frame, GetCurrentState
+from audiostream.protocol.decode import GetCurrentState
+from audiostream.protocol.envelope import Frame
 from audiostream.rooms.registry import Registry
 from tests.support.fakes import Ear, FakeClock, Shelf
 from tests.support.scenario import USER, Scene

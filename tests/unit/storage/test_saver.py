@@ -14,7 +14,7 @@ import pytest
 from audiostream.errors import StoreError
 from audiostream.playback.commands import PauseTrack, PlayTrack, Report
 from audiostream.playback.lifecycle import RESUME_GRACE
-from audiostream.protocol.messages import GetCurrentState
+from audiostream.protocol.decode import GetCurrentState
 from audiostream.rooms.registry import (
     POSITIONS_IN_MEMORY,
     UNSAVED_KEPT,

@@ -24,7 +24,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from audiostream import Settings, create_app
-from audiostream.__main__ import listening
+from audiostream.server import serving
 from audiostream.services import LIBRARY, STREAMS, WAITING
 from tests.conftest import PATIENCE, until
 from tests.support.raw_http import Answer, bearer, request, upgrade
@@ -206,7 +206,7 @@ async def run_live(settings: Settings) -> AsyncIterator[Live]:
     before = open_descriptors()
     with no_complaints():
         app = create_app(settings)
-        async with listening(app, replace(settings, host="127.0.0.1", port=0)) as sockets:
+        async with serving(app, replace(settings, host="127.0.0.1", port=0)) as sockets:
             await asyncio.to_thread(app[LIBRARY].scan)
             live = Live(app, sockets.tcp[0].getsockname()[1])
             async with live.line() as line:  # what is made for the first WebSocket stays

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 
-from audiostream.__main__ import main
+from audiostream.cli import main
 from audiostream.errors import SettingsError
 from audiostream.ops.listening_sockets import listen
 from tests.conftest import SECRET, Launch, ServerProcess

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.__main__ import main
 from audiostream.auth.access_tokens import Tokens
+from audiostream.cli import main
 from audiostream.client.player import connect
 from tests.conftest import SECRET, Launch, write_wav
 

@@ -20,7 +20,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from audiostream import Settings, create_app
-from audiostream.__main__ import listening, main
+from audiostream.cli import main
+from audiostream.server import serving
 from audiostream.services import LIBRARY, TOKENS
 from audiostream.settings import Limits
 from audiostream.streaming.response import AudioFileResponse
@@ -143,7 +144,7 @@ class TestWhatACutLeavesBehind:
         before = len(open_files())
         with no_complaints():
             app = create_app(settings)
-            async with listening(app, replace(settings, port=0)) as listener:
+            async with serving(app, replace(settings, port=0)) as listener:
                 await asyncio.to_thread(app[LIBRARY].scan)
                 server = Live(app, listener.tcp[0].getsockname()[1])
                 await warm(server, token())

@@ -34,7 +34,7 @@ from .errors import StoreError, TrackNotFound
 from .library.library import Library, ScanProgress
 from .ops.proxies import PROXIES, Proxies, note_client
 from .rate_limit import Allowances
-from .rooms.library_watch import LibraryWatch
+from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .services import (
     CLOCK,
@@ -94,7 +94,7 @@ def create_app(
     app[CLOCK] = clock
     app[WALL_CLOCK] = wall_clock
     app[LIBRARY] = library
-    app[LIBRARY_WATCH] = LibraryWatch(library)
+    app[LIBRARY_WATCH] = LibrarySubscriptions(library)
     app[TOKENS] = tokens
     app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
@@ -276,13 +276,18 @@ async def _settling(app: web.Application) -> AsyncIterator[None]:
                 if step := steps.step():
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
-                app[REGISTRY].settle()
-                await app[LIBRARY_WATCH].tell()  # of what a first scan has published so far
+                app[REGISTRY].housekeep()
+                await _notify_subscribers(app)  # of what a first scan has published so far
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 
     async with _background(settle()):
         yield
+
+
+async def _notify_subscribers(app: web.Application) -> None:
+    for _ in app[LIBRARY_WATCH].notify():
+        await asyncio.sleep(0)
 
 
 async def _scans(app: web.Application) -> AsyncIterator[None]:
@@ -294,9 +299,9 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
         while True:
             app[RESCAN].clear()
             try:
-                with app[LIBRARY_WATCH].scan():
+                with app[LIBRARY_WATCH].scanning():
                     found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
-                await app[LIBRARY_WATCH].tell()
+                await _notify_subscribers(app)
                 if found:  # an empty folder is a disk that is not mounted
                     await app[STATE_SAVER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:

@@ -15,7 +15,7 @@ from aiohttp import web
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
-from .rooms.library_watch import LibraryWatch
+from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .settings import Settings
 from .storage.loader import RoomLoader
@@ -24,7 +24,7 @@ from .storage.saver import StateSaver
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
-LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
+LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibrarySubscriptions)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 ROOM_LOADER = web.AppKey("audiostream_room_loader", RoomLoader)
 STATE_SAVER = web.AppKey("audiostream_state_saver", StateSaver)

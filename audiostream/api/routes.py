@@ -36,7 +36,7 @@ from ..protocol.decode import Command, GetCurrentState, decode_command, decode_s
 from ..protocol.encode import StateView
 from ..protocol.strict_json import parse_json_object
 from ..rate_limit import Allowances
-from ..rooms.registry import PositionNeeded
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import (
     LIBRARY,
     LIBRARY_WATCH,
@@ -236,7 +236,7 @@ async def list_tracks(request: web.Request) -> web.Response:
     gzip.
     """
     app = request.app
-    state = app[LIBRARY_WATCH].state
+    state = app[LIBRARY_WATCH].status
     asked, now = AskedList.of(request), app[WALL_CLOCK]()
     if app[LIBRARY].size < LONG_LIST:
         body = asked.body(app, now)
@@ -356,8 +356,8 @@ async def _view_after(request: web.Request, user_id: str, command: Command) -> S
         room = await loader.room(user_id)  # also again: meanwhile it may have been forgotten
         _identify(request)
         try:
-            return room.perform(command)
-        except PositionNeeded as needed:
+            return room.apply(command)
+        except StopPointNotLoaded as needed:
             await loader.load_stop_point(room, needed.track_id)
 
 

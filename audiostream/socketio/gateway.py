@@ -39,7 +39,9 @@ from ..protocol.decode import Command, decode_auth_token, decode_command, decode
 from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
 from ..protocol.labels import DeviceLabels
 from ..protocol.strict_json import JsonObject, encode_json, parse_json
-from ..rooms.registry import Device, PositionNeeded, Room
+from ..rooms.device import Device
+from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WALL_CLOCK
 from ..websocket import gateway, sockets
 
@@ -105,7 +107,7 @@ class SocketioOutbox:
         self._endpoint = endpoint
         self._engine_id = engine_id
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Queue a native frame as an event. Never waits: who lets too many pile up is cut."""
         engine = self._endpoint.server.eio.sockets.get(self._engine_id)
         if engine is None or engine.closed or engine.closing:
@@ -137,7 +139,7 @@ class Client:
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
         self._expiry = gateway.Expiry(
-            app[TOKENS], self._wall_clock, self.outbox.offer, self._expire
+            app[TOKENS], self._wall_clock, self.outbox.send_text, self._expire
         )
         self._expiry.watch(identity)
         self._identity = identity
@@ -157,7 +159,7 @@ class Client:
     def leave(self) -> None:
         """Leave the room, once or more often."""
         self._expiry.stop()
-        self._library_watch.remove(self.outbox)
+        self._library_watch.unsubscribe(self.outbox)
         self._registry.disconnect(self._identity.user_id, self.device)
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
@@ -170,9 +172,9 @@ class Client:
             if event == "auth":
                 return self._renew(frame)
             if event == "watchLibrary":
-                return self._library_watch.add(self.outbox).to_json()
+                return self._library_watch.subscribe(self.outbox).to_json()
             if event == "getDevices":
-                return self.room.list_devices(decode_get_devices(frame.data), self.device)
+                return self.room.send_device_list(self.device, decode_get_devices(frame.data))
             return await self._perform(decode_command(event, frame.data))
         except AudiostreamError as error:
             return self._refuse(error, event)
@@ -184,12 +186,12 @@ class Client:
         """Events behind this one wait: python-socketio handles them one after the other."""
         room = self.room
         try:
-            return room.perform(command, self.device).to_json()
-        except PositionNeeded as needed:
+            return room.apply(command, self.device).to_json()
+        except StopPointNotLoaded as needed:
             await self._loader.load_stop_point(room, needed.track_id)
         if self.device.ref.key not in room.devices:  # it has left
             return None
-        return room.perform(command, self.device).to_json()
+        return room.apply(command, self.device).to_json()
 
     async def close(self, code: int, reason: str) -> None:
         """Say why, and close. A client does not come back by itself unless the server goes."""
@@ -215,13 +217,13 @@ class Client:
             self.close_soon(gateway.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
         greeting = gateway.greeting(identity, self.room, self.device)
-        self.outbox.offer(encode_frame("authenticated", greeting))
+        self.outbox.send_text(encode_frame("authenticated", greeting))
         self._expiry.watch(identity)
         return greeting
 
     def _refuse(self, error: AudiostreamError, event: str | None) -> dict[str, Any]:
         text = encode_error(error, event)
-        self.outbox.offer(text)
+        self.outbox.send_text(text)
         return {"error": json.loads(text)["data"]}
 
     def _expire(self) -> None:

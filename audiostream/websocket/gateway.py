@@ -49,7 +49,9 @@ from ..protocol.envelope import Frame, encode_error, encode_frame, parse_frame
 from ..protocol.labels import DeviceLabels
 from ..protocol.repeat_cache import RepeatedMessageParser
 from ..rate_limit import Allowance
-from ..rooms.registry import Device, PositionNeeded, Room
+from ..rooms.device import Device
+from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from ..settings import Limits
 from .arrivals import Arrivals
@@ -314,7 +316,7 @@ class Connection:
         self._library_watch = app[LIBRARY_WATCH]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
-        self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.offer, self._expire)
+        self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.send_text, self._expire)
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
         self._familiar = RepeatedMessageParser()
@@ -364,7 +366,7 @@ class Connection:
 
     def _leave(self) -> None:
         self._expiry.stop()
-        self._library_watch.remove(self._socket.outbox)
+        self._library_watch.unsubscribe(self._socket.outbox)
         self._registry.disconnect(self._identity.user_id, self._device)
 
     async def _authenticate(self) -> tuple[Frame, str, DeviceLabels]:
@@ -438,17 +440,17 @@ class Connection:
             if frame.event == REPORT and self._late.wait(partial(self._hear_late, frame, report)):
                 return
             if report is not None:
-                self._room.hear(report, self._device)
+                self._room.apply_report(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
             elif frame.event == "watchLibrary":
-                self._library_watch.add(self._socket.outbox, frame.id)
+                self._library_watch.subscribe(self._socket.outbox, frame.id)
             else:
                 if frame.event in COMMANDS:
                     self._late.overrule()
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
             self._late.handled()
-        except PositionNeeded as needed:
+        except StopPointNotLoaded as needed:
             self._socket.hold()
             self._recalling = asyncio.create_task(self._recall(needed.track_id, frame))
         except Closing:
@@ -460,9 +462,9 @@ class Connection:
         """Apply a report that has waited."""
         try:
             if report is not None:
-                self._room.hear(report, self._device)
+                self._room.apply_report(report, self._device)
             else:
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
         except Exception as error:
             self._fail(error, frame)
 
@@ -474,7 +476,7 @@ class Connection:
         try:
             await self._loader.load_stop_point(self._room, track_id)
             if self._is_present():
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
         except Exception as error:
             self._fail(error, frame)
         if self._is_present():
@@ -517,13 +519,13 @@ class Connection:
 
     def _greet(self, frame: Frame) -> None:
         data = greeting(self._identity, self._room, self._device)
-        self._socket.outbox.offer(encode_frame("authenticated", data, frame.id))
+        self._socket.outbox.send_text(encode_frame("authenticated", data, frame.id))
 
     def _refuse(self, error: AudiostreamError, frame: Frame) -> None:
         frame_id = error.frame_id if isinstance(error, InvalidMessage) else None
         if frame_id is None:
             frame_id = frame.id
-        self._socket.outbox.offer(encode_error(error, frame.event or None, frame_id))
+        self._socket.outbox.send_text(encode_error(error, frame.event or None, frame_id))
 
     def _expire(self) -> None:
         self.close_soon(TOKEN_REFUSED, "the token has expired")

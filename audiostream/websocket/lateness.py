@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..rooms.registry import Device, Room
+from ..rooms.device import Device
+from ..rooms.room import Room
 
 SILENCE = 2.0
 """Seconds without a text from a device after which its reports may have been held up."""
@@ -71,7 +72,7 @@ class LateReports:
         last, self._last = self._last, None
         listener = self._device.sync
         if self._unread is not None and self._unread is listener.last_sent and not listener.in_sync:
-            self._room.has_read(self._device)
+            self._room.mark_delivered(self._device)
         if last is not None:
             last()
         self.handled()

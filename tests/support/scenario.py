@@ -12,8 +12,10 @@ from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetStat
 from audiostream.playback.model import SYNC_TOLERANCE
 from audiostream.protocol.decode import GetCurrentState
 from audiostream.protocol.encode import StateView
-from audiostream.rooms.registry import Device, Registry, Room
-from tests.support.fakes import Ear, FakeClock, Shelf
+from audiostream.rooms.device import Device
+from audiostream.rooms.registry import Registry
+from audiostream.rooms.room import Room
+from tests.support.fakes import FakeClock, FakeLibrary, RecordingSendQueue
 
 USER = "ada"
 FOUR_HERTZ = 0.25
@@ -25,12 +27,12 @@ class Scene:
 
     tolerance: float = SYNC_TOLERANCE
     clock: FakeClock = field(default_factory=FakeClock)
-    shelf: Shelf = field(default_factory=Shelf)
+    shelf: FakeLibrary = field(default_factory=FakeLibrary)
 
     def __post_init__(self) -> None:
         self.registry = Registry(self.shelf, self.clock, self.tolerance)
         self.devices: dict[str, Device] = {}
-        self.ears: dict[str, Ear] = {}
+        self.ears: dict[str, RecordingSendQueue] = {}
 
     @property
     def room(self) -> Room:
@@ -42,7 +44,7 @@ class Scene:
 
     def connect(self, *names: str) -> None:
         for name in names:
-            self.ears[name] = Ear()
+            self.ears[name] = RecordingSendQueue()
             self.devices[name] = self.registry.connect(USER, self.ears[name], name)
 
     def disconnect(self, name: str) -> None:
@@ -51,30 +53,30 @@ class Scene:
     def play(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.perform(PlayTrack(track, at, **more), self._device(name))
+        return self.room.apply(PlayTrack(track, at, **more), self._device(name))
 
     def pause(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.perform(PauseTrack(track, at, **more), self._device(name))
+        return self.room.apply(PauseTrack(track, at, **more), self._device(name))
 
     def set(self, at: float, playing: bool, track: str = "song") -> StateView:
-        return self.room.perform(SetState(track, at, playing))
+        return self.room.apply(SetState(track, at, playing))
 
     def report(
         self, name: str, at: float, playing: bool = True, track: str = "song", **more: Any
     ) -> StateView:
-        return self.room.perform(Report(track, at, playing, **more), self.devices[name])
+        return self.room.apply(Report(track, at, playing, **more), self.devices[name])
 
     def ask(self, name: str) -> StateView:
-        return self.room.perform(GetCurrentState(), self.devices[name])
+        return self.room.apply(GetCurrentState(), self.devices[name])
 
     def wait(self, seconds: float) -> None:
         """Let time pass as the server does: it looks after its rooms every second."""
         whole, rest = divmod(seconds, 1.0)
         for _ in range(int(whole)):
             self.clock.advance(1.0)
-            self.registry.settle()
+            self.registry.housekeep()
         self.clock.advance(rest)
 
     def listen(self, seconds: float, **offsets: float) -> None:

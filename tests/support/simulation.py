@@ -22,9 +22,11 @@ from audiostream.errors import Conflict
 from audiostream.playback.commands import PauseTrack, PlayTrack, Report
 from audiostream.playback.model import State
 from audiostream.protocol.decode import Command, GetCurrentState
-from audiostream.rooms.registry import Device, Registry, Room
+from audiostream.rooms.device import Device
+from audiostream.rooms.registry import Registry
+from audiostream.rooms.room import Room
 from audiostream.websocket.lateness import SILENCE, LateReports
-from tests.support.fakes import FakeClock, Shelf
+from tests.support.fakes import FakeClock, FakeLibrary
 
 USER = "ada"
 REPORT_EVERY = 0.25
@@ -60,7 +62,7 @@ class World:
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.network = network
         self.clock = FakeClock(1_000.0)
-        self.shelf = Shelf()
+        self.shelf = FakeLibrary()
         self.registry = Registry(self.shelf, self.clock)
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -85,7 +87,7 @@ class World:
         self.clock.now = until
 
     def _look_after(self) -> None:
-        self.registry.settle()
+        self.registry.housekeep()
         self.after(1.0, self._look_after)
 
     def disagreement(self, apart: float) -> str | None:
@@ -164,7 +166,7 @@ class Door:
     def _perform(self, command: Command) -> None:
         if self._device.ref.key in self._world.room.devices:
             with suppress(Conflict):  # pausing a track that is no longer current
-                self._world.room.perform(command, self._device)
+                self._world.room.apply(command, self._device)
 
 
 @dataclass(eq=False)
@@ -257,7 +259,7 @@ class Player:
         self.world.after(self.world.random.uniform(0.1, 2.0), self.connect)
         self.device = None
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """The server's side of the socket: what is told leaves for the player."""
         frame = json.loads(text)
         self.told.append(frame)

@@ -108,7 +108,7 @@ class TestRule1ACommandTakesEffect:
     def test_play_after_the_end_starts_again(self, scene: Scene) -> None:
         scene.play("phone", "short", 8.0)
         scene.wait(5.0)
-        assert scene.room.perform(GetCurrentState()).current_time == 10.0
+        assert scene.room.apply(GetCurrentState()).current_time == 10.0
         assert scene.play("phone", "short").current_time == 0.0
 
     def test_a_position_within_the_tolerance_behind_the_end_is_the_end(self, scene: Scene) -> None:
@@ -470,7 +470,7 @@ class TestRule11WhenTheLastPlayerLeaves:
         scene.wait(5.0)
         scene.disconnect("phone")
         scene.wait(100.0)
-        told = scene.room.perform(GetCurrentState())
+        told = scene.room.apply(GetCurrentState())
         assert (told.is_playing, told.current_time) == (False, 10.0)
 
     def test_while_another_player_stays_nothing_freezes(self, together: Scene) -> None:
@@ -737,7 +737,7 @@ class TestRule17ANewConnectionIsBroughtUpToDate:
     def test_its_command_takes_effect(self, away: Scene) -> None:
         away.play("laptop", at=15.0)
         assert away.heard("phone") == [("trackPlaying", 15.0)]
-        assert away.room.positions == {"song": 1005.0}
+        assert away.room.stop_points.position("song") == 1005.0
 
     def test_once_it_has_agreed_a_seek_of_its_own_counts(self, away: Scene) -> None:
         away.report("laptop", 1005.2)
@@ -789,7 +789,7 @@ class TestRule19AListedDurationIsAnEstimate:
             scene.report("phone", 35.0, True, "short")
         else:
             getattr(scene, act)("phone", "short", 35.0)
-        told = scene.room.perform(GetCurrentState())
+        told = scene.room.apply(GetCurrentState())
         assert (told.current_time, told.duration) == (35.0, None)
         scene.listen(5.0, phone=0.0)
         assert scene.position == (35.0 if act == "pause" else 40.0)
@@ -825,7 +825,7 @@ class TestRule19AListedDurationIsAnEstimate:
     def test_where_nobody_reports_it_ends_the_track(self, scene: Scene) -> None:
         scene.play("phone", "short", 0.0)
         scene.wait(60.0)
-        told = scene.room.perform(GetCurrentState())
+        told = scene.room.apply(GetCurrentState())
         assert (told.is_playing, told.current_time, told.duration) == (False, 10.0, 10.0)
 
     def test_what_a_player_says_replaces_it(self, scene: Scene) -> None:
@@ -907,18 +907,18 @@ class TestRule20StopPoints:
     ) -> None:
         scene.play("phone", at=1000.0)
         scene.play("phone", at=to)
-        assert [left.position for left in scene.room.left] == [1000.0]
+        assert [left.position for left in scene.room.stop_points.unsaved] == [1000.0]
 
     def test_a_pause_far_from_the_position_keeps_both(self, scene: Scene) -> None:
         scene.play("phone", at=1000.0)
         scene.pause("phone", at=101.0)
-        assert [left.position for left in scene.room.left] == [1000.0, 101.0]
+        assert [left.position for left in scene.room.stop_points.unsaved] == [1000.0, 101.0]
         assert self.resumed(scene) == 101.0
 
     def test_a_short_jump_keeps_nothing(self, scene: Scene) -> None:
         scene.play("phone", at=1000.0)
         scene.play("phone", at=1029.0)
-        assert scene.room.left == []
+        assert scene.room.stop_points.unsaved == []
 
     def test_the_end_leads_to_the_beginning_also_where_the_duration_was_a_players(
         self, scene: Scene

@@ -34,7 +34,7 @@ def bearer(token: str) -> dict[str, str]:
 def state(tmp_path: Path) -> Path:
     """A state file: Ada is at 9 s of one track, and has left another at 30 s."""
     path = tmp_path / "state" / "audiostream.sqlite3"
-    paused = State("other", 60.0, 9.0, 0.0, False, 1.0, 5, 0.0, None)
+    paused = State(track_id="other", duration=60.0, position=9.0, rev=5)
     with closing(Store(path)) as store:
         store.save([Unsaved("ada", paused, (StopPoint("song", 30.0, 1.0),), 0.0)])
     return path
@@ -328,7 +328,7 @@ def gone_for_long(tmp_path: Path) -> Path:
     path = tmp_path / "state.sqlite3"
     lefts = [StopPoint(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
     with closing(Store(path)) as store:
-        store.save([Unsaved("ada", State("other", rev=1), tuple(lefts), 0.0)])
+        store.save([Unsaved("ada", State(track_id="other", rev=1), tuple(lefts), 0.0)])
         store.review(("", ""), lambda *_: False, time.time() - 91 * 86400)
     return path
 

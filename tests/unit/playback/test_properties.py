@@ -128,11 +128,26 @@ MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
 def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
     moments: list[float], after: float, told: int, changed: bool
 ) -> None:
-    seen = tuple(Snapshot("song", at, True, 1.0, at) for at in moments)
+    seen = tuple(
+        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
+        for at in moments
+    )
     last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
-    news = Snapshot("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
-    former = Snapshot("song", 5.0, True, 1.0, news.at) if changed else None
-    listener = sync.record_sent(DeviceSync(last, reported, seen), former, news)
+    news = Snapshot(
+        track_id="song",
+        position=0.0,
+        is_playing=True,
+        playback_rate=1.0,
+        at=max(moments, default=0.0) + after,
+    )
+    former = (
+        Snapshot(track_id="song", position=5.0, is_playing=True, playback_rate=1.0, at=news.at)
+        if changed
+        else None
+    )
+    listener = sync.record_sent(
+        DeviceSync(last_sent=last, last_report=reported, history=seen), former, news
+    )
     lately = [
         each
         for each in seen
@@ -143,7 +158,10 @@ def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_la
 
 def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
     moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
-    first, second, third = (Snapshot("song", at, True, 1.0, at) for at in moments)
+    first, second, third = (
+        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
+        for at in moments
+    )
     listener = sync.record_sent(sync.record_sent(DeviceSync(), first, first), second, second)
     assert listener.history == (first, first, second, second)
     assert sync.record_sent(listener, third, third).history == (second, third, third)

@@ -33,31 +33,68 @@ def together(scene: Scene) -> Scene:
 
 class TestState:
     def test_a_playing_state_moves_with_time_and_rate(self) -> None:
-        state = State("song", 100.0, 10.0, 50.0, True, 2.0)
+        state = State(
+            track_id="song",
+            duration=100.0,
+            position=10.0,
+            anchored_at=50.0,
+            is_playing=True,
+            playback_rate=2.0,
+        )
         assert state.position_at(53.0) == 16.0
 
     def test_a_paused_state_stands_still(self) -> None:
-        assert State("song", 100.0, 10.0, 50.0).position_at(90.0) == 10.0
+        assert (
+            State(track_id="song", duration=100.0, position=10.0, anchored_at=50.0).position_at(
+                90.0
+            )
+            == 10.0
+        )
 
     def test_time_that_runs_backwards_moves_nothing(self) -> None:
-        assert State("song", 100.0, 10.0, 50.0, True).position_at(49.0) == 10.0
+        assert (
+            State(
+                track_id="song", duration=100.0, position=10.0, anchored_at=50.0, is_playing=True
+            ).position_at(49.0)
+            == 10.0
+        )
 
     def test_the_end_of_the_track_ends_the_playing(self) -> None:
-        ended = advance(State("song", 100.0, 95.0, 50.0, True), 60.0)
+        ended = advance(
+            State(
+                track_id="song", duration=100.0, position=95.0, anchored_at=50.0, is_playing=True
+            ),
+            60.0,
+        )
         assert (ended.is_playing, ended.position) == (False, 100.0)
 
     def test_it_has_ended_where_its_position_says_so(self) -> None:
         for position, moment in ((9.0, 100.5), (9.0, 101.0), (9.0, 99.0), (10.0, 99.0)):
-            state = State("song", 10.0, position, 100.0, True)
+            state = State(
+                track_id="song",
+                duration=10.0,
+                position=position,
+                anchored_at=100.0,
+                is_playing=True,
+            )
             assert advance(state, moment).is_playing == (state.position_at(moment) < 10.0)
 
     def test_a_track_of_unknown_length_has_no_end(self) -> None:
-        state = State("song", None, 95.0, 50.0, True)
+        state = State(track_id="song", position=95.0, anchored_at=50.0, is_playing=True)
         assert advance(state, 10_000.0) is state
 
     def test_clients_are_told_positions_of_now_and_times_in_milliseconds(self) -> None:
         told = StateView.of(
-            State("song", None, 10.0, 50.0, True, rev=3, updated_at=950.0), 51.5, 951.5
+            State(
+                track_id="song",
+                position=10.0,
+                anchored_at=50.0,
+                is_playing=True,
+                rev=3,
+                updated_at=950.0,
+            ),
+            51.5,
+            951.5,
         )
         assert told.to_json() == {
             "trackId": "song",
@@ -480,7 +517,7 @@ class TestRule11WhenTheLastPlayerLeaves:
     @pytest.fixture
     def interrupted(self, scene: Scene) -> Scene:
         """It was at 10 s when the server stopped; now the server runs again."""
-        state = State("song", None, 10.0, 0.0, rev=7, is_interrupted=True)
+        state = State(track_id="song", position=10.0, rev=7, is_interrupted=True)
         scene.room.restore(state, ())
         return scene
 
@@ -859,7 +896,7 @@ class TestRule19AListedDurationIsAnEstimate:
         assert scene.position == 5.0
 
     def test_a_kept_position_beyond_it_is_not_cut(self, scene: Scene) -> None:
-        scene.room.restore(State("short", None, 35.0, 0.0, rev=7), ())
+        scene.room.restore(State(track_id="short", position=35.0, rev=7), ())
         assert scene.ask("phone").current_time == 35.0
         assert scene.play("phone", "short").current_time == 35.0
 

@@ -27,7 +27,15 @@ from audiostream.storage.playback_store import (
 )
 
 PLAYING = State(
-    "song", 60.0, 10.0, 100.0, True, 1.5, 7, updated_at=99.0, active_device=DeviceRef(3, "phone")
+    track_id="song",
+    duration=60.0,
+    position=10.0,
+    anchored_at=100.0,
+    is_playing=True,
+    playback_rate=1.5,
+    rev=7,
+    updated_at=99.0,
+    active_device=DeviceRef(3, "phone"),
 )
 
 
@@ -54,7 +62,18 @@ class TestKeeping:
         assert store.load("ada") == Saved()
 
     def test_a_paused_state_comes_back_as_it_was(self, store: Store) -> None:
-        save(store, State("song", None, 10.0, 100.0, False, 1.5, 7, 99.0, DeviceRef(3, "phone")))
+        save(
+            store,
+            State(
+                track_id="song",
+                position=10.0,
+                anchored_at=100.0,
+                playback_rate=1.5,
+                rev=7,
+                updated_at=99.0,
+                active_device=DeviceRef(3, "phone"),
+            ),
+        )
         state = store.load("ada").state
         assert (state.track_id, state.position, state.is_playing) == ("song", 10.0, False)
         assert (state.playback_rate, state.rev, state.updated_at) == (1.5, 7, 99.0)
@@ -95,7 +114,7 @@ class TestKeeping:
         assert store.load("bob") == Saved()
 
     def test_a_batch_is_kept_whole_or_not_at_all(self, store: Store) -> None:
-        bad = State("song", None, float("nan"), rev=1)  # NOT NULL: SQLite keeps no NaN
+        bad = State(track_id="song", position=float("nan"), rev=1)  # NOT NULL: SQLite keeps no NaN
         with pytest.raises(sqlite3.IntegrityError):
             store.save([Unsaved("ada", PLAYING, (), 100.0), Unsaved("bob", bad, (), 100.0)])
         assert store.load("ada") == Saved()

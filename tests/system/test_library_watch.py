@@ -18,7 +18,7 @@ from audiostream.library.library import Library, ScanProgress
 from audiostream.rooms.library_watch import TOLD_AT_ONCE, LibraryWatch
 from audiostream.services import RESCAN
 from tests.conftest import Client, Serve, until, write_wav
-from tests.support.fakes import Ear
+from tests.support.fakes import RecordingSendQueue
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -192,7 +192,7 @@ async def test_a_page_that_is_opened_during_the_first_scan_sees_it_go_on_and_end
 
 
 async def test_an_empty_library_is_told_when_its_scan_ends(tmp_path: Path) -> None:
-    watch, ear = LibraryWatch(Library(tmp_path)), Ear()
+    watch, ear = LibraryWatch(Library(tmp_path)), RecordingSendQueue()
     assert watch.add(ear).is_scanning
     with watch.scan():
         await watch.tell()
@@ -203,7 +203,7 @@ async def test_an_empty_library_is_told_when_its_scan_ends(tmp_path: Path) -> No
 
 async def test_what_was_published_since_the_last_time_is_told_once(media: Path) -> None:
     library = Library(media)
-    watch, ears = LibraryWatch(library), [Ear() for _ in range(2 * TOLD_AT_ONCE + 1)]
+    watch, ears = LibraryWatch(library), [RecordingSendQueue() for _ in range(2 * TOLD_AT_ONCE + 1)]
     for ear in ears:
         watch.add(ear)
     library.scan()

@@ -10,7 +10,7 @@ import pytest
 
 from audiostream.rooms.registry import COMMANDS_REMEMBERED
 from tests.conftest import Client, Serve
-from tests.support.scenario import Scene
+from tests.support.scenario import Scenario
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -95,7 +95,7 @@ async def test_an_id_that_is_none_is_refused_in_words(
 
 
 def test_old_ones_are_forgotten() -> None:
-    scene = Scene()
+    scene = Scenario()
     scene.connect("phone")
     for number in range(COMMANDS_REMEMBERED + 1):
         scene.play("phone", command_id=str(number))

@@ -23,7 +23,7 @@ from audiostream.rooms.registry import (
 )
 from audiostream.storage.playback_store import GONE_FOR, Saved, Store, Unsaved, revoke
 from audiostream.storage.saver import COMPLAIN_EVERY, IDLE_AFTER, PLAYING_SAVED_EVERY, Keeper
-from tests.support.fakes import Ear, FakeClock, Shelf
+from tests.support.fakes import FakeClock, FakeLibrary, RecordingSendQueue
 
 
 class House:
@@ -32,7 +32,7 @@ class House:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = FakeClock()
-        self.shelf = Shelf()
+        self.shelf = FakeLibrary()
         self.revoked: list[Mapping[str, float]] = []
         self.start()
 
@@ -195,7 +195,7 @@ class TestResume:
 async def test_a_state_that_cannot_be_saved_keeps_no_other_from_the_file(house: House) -> None:
     for user, label in (("ada", "half of a pair: \ud800"), ("bob", "phone")):
         room = await house.keeper.room(user)
-        device = house.registry.connect(user, Ear(), label)
+        device = house.registry.connect(user, RecordingSendQueue(), label)
         room.perform(PauseTrack("song", 9.0), device)
     await house.keeper.tick()
     await house.restart(killed=True)
@@ -208,7 +208,7 @@ class TestWhoWentOnOverARestart:
 
     async def stopped(self, house: House, *, abandoned: bool) -> None:
         room = await house.keeper.room("ada")
-        device = house.registry.connect("ada", Ear(), "phone")
+        device = house.registry.connect("ada", RecordingSendQueue(), "phone")
         room.perform(PlayTrack("song", 100.0), device)
         house.clock.advance(50.0)
         if abandoned:
@@ -225,7 +225,7 @@ class TestWhoWentOnOverARestart:
         await self.stopped(house, abandoned=abandoned)
         room = await house.keeper.room("ada")
         at = 150.0 + 300.0 + (RESUME_GRACE + 1.0 if abandoned else 0.0)
-        device = house.registry.connect("ada", Ear(), "phone")
+        device = house.registry.connect("ada", RecordingSendQueue(), "phone")
         assert room.perform(Report("song", at, True), device).is_playing
         assert room.state.position == at
 
@@ -233,7 +233,7 @@ class TestWhoWentOnOverARestart:
     async def test_beyond_the_time_since_it_is_not(self, house: House, abandoned: bool) -> None:
         await self.stopped(house, abandoned=abandoned)
         room = await house.keeper.room("ada")
-        device = house.registry.connect("ada", Ear(), "phone")
+        device = house.registry.connect("ada", RecordingSendQueue(), "phone")
         assert not room.perform(Report("song", 150.0 + 340.0, True), device).is_playing
         assert room.state.position == 150.0
 
@@ -396,7 +396,7 @@ class TestForgetting:
         for user in ("listens", "plays", "left"):
             room = await house.keeper.room(user)
             room.perform(PauseTrack("song", 9.0))
-        house.registry.connect("listens", Ear(), "phone")
+        house.registry.connect("listens", RecordingSendQueue(), "phone")
         house.registry.room("plays").perform(PlayTrack("song"))
         for _ in range(3):
             await house.keeper.tick()

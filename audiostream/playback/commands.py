@@ -1,6 +1,6 @@
-"""What clients ask of a playback: commands of a user and reports of a player, as values.
+"""What clients ask of a playback, as values: commands of a user, reports of a player.
 
-Positions and durations are float seconds. ``protocol`` decodes these values and checks them.
+Positions and durations are float seconds. ``protocol`` decodes these values and validates them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar, dataclass_transform
 
 MIN_RATE, MAX_RATE = 0.0625, 16.0
-"""The playback rates that browsers' media elements play."""
+"""Times the normal speed: the playback rates that browsers' media elements play."""
 
 _T = TypeVar("_T")
 
@@ -26,10 +26,9 @@ def fast_dataclass(cls: type[_T]) -> type[_T]:
 
 @fast_dataclass
 class PlayTrack:
-    """A person wants ``track_id`` to play, from ``position`` seconds or where it stands.
+    """Play ``track_id`` from ``position``; None: where it is, or 0, or where ``resume`` finds it.
 
-    ``resume``: another track than the current one starts where this user last left it. A command
-    that is sent once more has the same ``command_id``.
+    A client that sends a command again, as its connection broke, keeps the ``command_id``.
     """
 
     track_id: str
@@ -41,7 +40,7 @@ class PlayTrack:
 
 @fast_dataclass
 class PauseTrack:
-    """A person wants ``track_id`` to stop, at ``position`` seconds or where it stands."""
+    """Pause ``track_id`` at ``position``; None: where it is."""
 
     track_id: str
     position: float | None = None
@@ -51,7 +50,7 @@ class PauseTrack:
 
 @fast_dataclass
 class SetState:
-    """A person sets the whole state over REST."""
+    """Set the whole state over REST."""
 
     track_id: str
     position: float
@@ -62,10 +61,7 @@ class SetState:
 
 @fast_dataclass
 class Report:
-    """A player says where it is; ``playback_rate`` and ``duration`` are None where it does not say.
-
-    ``duration`` is that of its track in seconds, as the player knows it.
-    """
+    """Where a player is; ``playback_rate`` and ``duration`` are None if it does not report them."""
 
     track_id: str
     position: float
@@ -76,4 +72,4 @@ class Report:
 
 
 Change = PlayTrack | PauseTrack | SetState | Report
-"""What the rules of playback decide on."""
+"""What ``rules.apply`` decides on."""

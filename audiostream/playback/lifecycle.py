@@ -1,4 +1,4 @@
-"""What time and disconnects do to a playback: the end of a track, freeze, grace period, resend."""
+"""What happens to a playback without a message: time, disconnects, a rescan of the library."""
 
 from __future__ import annotations
 
@@ -6,113 +6,90 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .commands import Report
-from .model import DeviceSync, State, StopPoint, is_end, refutes
+from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
 from .sync import SETTLE_TIME
 
 MAX_RESENDS = 3
-"""How often a silent device that does not follow is told again."""
+"""How often in a row the silence of a device is answered; one that still does not follow cannot."""
 RESUME_GRACE = 30.0
-"""Seconds that a frozen playback waits for a player to come back."""
+"""Seconds that a frozen playback waits for a player: a page reloads and a phone changes its network
+in less, and a phone whose battery died must not play on for hours."""
 MIN_STOP_POSITION = 5.0
-"""Seconds into a track from which on it is remembered where it was left."""
+"""Seconds: a stop point nearer to the beginning of its track is not worth an older one."""
 FAR_JUMP = 30.0
-"""Seconds: a position that is replaced by one farther away is kept as a stop point (rule 20)."""
+"""Seconds: a shorter jump is a skip within what is being listened to, and leaves no stop point."""
 
 
 def advance(state: State, now: float) -> State:
-    """The state after what time alone does to it: a track ends, a grace period runs out."""
+    """Return the state after what time alone does: a track ends, the grace period runs out."""
     if not state.is_playing:
         return state
     if state.frozen_at is not None:
         if now - state.frozen_at < RESUME_GRACE:
             return state
-        return replace(  # rule 11: none came back
-            state,
-            is_playing=False,
-            frozen_at=None,
-            is_abandoned=True,
-            rev=state.rev + 1,
-        )
-    begin, end = state.position, state.duration  # no ``position_at``: this is asked all the time
+        rev = state.rev + 1  # R11
+        return replace(state, is_playing=False, frozen_at=None, is_abandoned=True, rev=rev)
+    begin, end = state.position, state.duration  # no ``position_at``: this runs for every frame
     elapsed = (now - state.anchored_at) * state.playback_rate
     if end is None or (begin < end and begin + elapsed < end):
         return state
     return replace(state, is_playing=False, position=end)
 
 
-def assumed_report(sync: DeviceSync, now: float) -> Report | None:
-    """What an ignored device that has fallen silent is taken to say (rule 16), else None.
+def with_listed_duration(state: State, duration: float | None) -> State:
+    """Return the state with its track's duration as the library lists it, unless measured (R19)."""
+    if duration == state.duration or state.is_measured:
+        return state
+    is_refuted = is_beyond_end(state.position, duration)
+    return replace(state, duration=None if is_refuted else duration, is_measured=is_refuted)
 
-    The caller applies it as if the device had sent it, tells the device what came of it, and then
-    calls ``record_resend``. A device that reported playing, was told to pause, and is silent
-    since has paused: players that play report.
+
+def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], now: float) -> State:
+    """Return the state after a disconnect: frozen if the ``rest`` have no player (R11)."""
+    state, rest = advance(state, now), tuple(rest)
+    if not state.is_playing or state.frozen_at is not None:
+        return state
+    if rest and (not sync.reports_playing or any(other.reports_playing for other in rest)):
+        return state
+    position, reached_at = state.position_at(now), now
+    if sync.in_sync and sync.last_report is not None:  # a dead connection is noticed late
+        position, reached_at = sync.last_report.position, sync.last_report.at
+    return replace(state, position=state.clamp(position), anchored_at=reached_at, frozen_at=now)
+
+
+def assumed_report(sync: DeviceSync, now: float) -> Report | None:
+    """Return what an ignored device is assumed to report by its silence (R16), else None.
+
+    The caller applies it as the device's, sends it the state, and calls ``record_resend``.
     """
-    last, told = sync.last_report, sync.last_sent
-    if last is None or not may_resend(sync):
+    last, sent = sync.last_report, sync.last_sent
+    if last is None or now - last.at < SETTLE_TIME or not may_resend(sync):
         return None
-    silent_for = now - last.at
-    if silent_for < SETTLE_TIME:
-        return None
-    has_followed = told is not None and not told.is_playing
-    is_playing = last.is_playing and not has_followed
-    elapsed = silent_for * last.playback_rate if is_playing else 0.0
+    was_paused = sent is not None and not sent.is_playing  # players that play report
+    is_playing = last.is_playing and not was_paused
+    elapsed = (now - last.at) * last.playback_rate if is_playing else 0.0
     return Report(last.track_id, last.position + elapsed, is_playing, last.playback_rate)
 
 
 def may_resend(sync: DeviceSync) -> bool:
-    """Whether rule 16 may come to apply to a device as it is."""
+    """Whether the device, if it stays silent, will be sent the state again (R16)."""
     return sync.is_ignored and sync.resend_count < MAX_RESENDS
 
 
 def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...]:
-    """The stop points that a change leaves (rule 20), the last one to be resumed.
-
-    One so near its track's beginning that what is known already is worth more is none. The end of
-    a track leads to its beginning.
-    """
+    """Return the stop points that a change leaves, the one to be resumed last (R20)."""
     if before.track_id is None:
         return ()
-    was = advance(before, now).position_at(now)
-    if after.track_id != before.track_id:
-        return _stop_points(before, (was,), now)
-    is_far = abs(after.position_at(now) - was) > FAR_JUMP
-    stopped = before.is_playing and not after.is_playing
-    places = ((was,) if is_far else ()) + ((after.position,) if stopped else ())
-    return _stop_points(after if stopped else before, places, now)
-
-
-def _stop_points(state: State, places: tuple[float, ...], now: float) -> tuple[StopPoint, ...]:
-    """``places`` in the track of ``state`` as stop points."""
+    was, positions = advance(before, now).position_at(now), []
+    is_other = after.track_id != before.track_id
+    if is_other or abs(after.position_at(now) - was) > FAR_JUMP:
+        positions.append(was)
+    has_stopped = before.is_playing and not after.is_playing and not is_other
+    if has_stopped:
+        positions.append(after.position)
+    duration = after.duration if has_stopped else before.duration
     return tuple(
-        StopPoint(state.track_id or "", 0.0 if is_end(place, state.duration) else place, now)
-        for place in places
-        if place >= MIN_STOP_POSITION
+        StopPoint(before.track_id, 0.0 if is_end(position, duration) else position, now)
+        for position in positions
+        if position >= MIN_STOP_POSITION
     )
-
-
-def on_disconnect(
-    state: State, leaving: DeviceSync, others: Iterable[DeviceSync], now: float
-) -> State:
-    """The state once a device has left; ``others`` are those that stay (rule 11)."""
-    state = advance(state, now)
-    if not state.is_playing or state.frozen_at is not None:
-        return state
-    others = tuple(others)
-    if others and not (leaving.reports_playing and not any(o.reports_playing for o in others)):
-        return state
-    position, reached_at = state.position_at(now), now
-    if leaving.in_sync and leaving.last_report is not None:  # a dead socket is noticed late
-        position, reached_at = leaving.last_report.position, leaving.last_report.at
-    return replace(state, position=state.clamp(position), anchored_at=reached_at, frozen_at=now)
-
-
-def with_listed_duration(state: State, duration: float | None) -> State:
-    """The state with the listed ``duration`` of its track, unless a player knows better (rule 19).
-
-    A position that was reported or set beyond it refutes it, an extrapolated one does not.
-    """
-    if duration == state.duration or state.is_measured:
-        return state
-    if refutes(state.position, duration):
-        return replace(state, duration=None, is_measured=True)
-    return replace(state, duration=duration)

@@ -1,28 +1,29 @@
-"""The values that the rules of playback work on: State, Snapshot, DeviceSync, Outcome.
+"""The values that the rules work on: State, Snapshot, DeviceSync, Outcome.
 
-Positions and durations are float seconds of media. Moments (``at``, ``anchored_at``, ``now``) are
-float seconds of a monotonic clock, which the caller passes in; ``updated_at`` is in epoch seconds.
+Positions and durations are float seconds of media. Moments (``now``, ``at``, ``…_at``) are float
+seconds of a monotonic clock, but for ``State.updated_at`` and ``StopPoint.at``.
 """
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from dataclasses import KW_ONLY
+from enum import Enum
 
 from .commands import fast_dataclass
 
 SYNC_TOLERANCE = 1.0
-"""Seconds that two players may be apart and still agree."""
+"""Seconds that two players may be apart and agree: a report is up to 0.8 s old on a bad network."""
 POSITION_ROUNDING = 0.05
-"""Seconds by which a player may report less than it was told: media clocks are coarse."""
+"""Seconds by which a player may report less than it was sent: media clocks are coarse."""
 
 
 class CommandRefused(Exception):
-    """Raised by ``apply`` for a command that no longer fits the state; nothing has changed."""
+    """Raised by ``apply`` for a command that does not fit the state; nothing has changed."""
 
 
 @fast_dataclass
 class DeviceRef:
-    """A connected device: ``key`` is its connection's own, ``device_id`` only a label."""
+    """A connected device: ``key`` is unique to its connection, ``device_id`` only a label."""
 
     key: int
     device_id: str
@@ -30,17 +31,15 @@ class DeviceRef:
 
 @fast_dataclass
 class State:
-    """Where one user's playback is: ``position`` seconds at ``anchored_at``, moving if playing.
+    """The playback of one user: at ``position`` at the moment ``anchored_at``, moving if playing.
 
-    ``duration`` is None where it is unknown; ``is_measured`` says that it is what a player said or
-    showed, which the library's estimate does not replace (R19). ``frozen_at`` is set while the
-    last player is away (rule 11): the position then stands still although ``is_playing``.
-    ``is_abandoned``: it was paused as no player came back; ``is_interrupted``: it was playing when
-    the server stopped; and nothing has happened since. In all three cases ``position`` was reached
-    at ``anchored_at``. ``updated_at`` is when ``rev`` grew last, in epoch seconds: the registry
-    dates what the rules have changed.
+    ``duration``: None if unknown. ``is_measured``: it does not come from the library (R19).
+    ``frozen_at``: since when no player is left; the position stands still although ``is_playing``.
+    ``is_abandoned``: paused as no player came back; ``is_interrupted``: playing when the server
+    stopped; both until the next change (R11). ``updated_at``: when ``rev`` grew, in epoch seconds.
     """
 
+    _: KW_ONLY
     track_id: str | None = None
     duration: float | None = None
     position: float = 0.0
@@ -56,13 +55,14 @@ class State:
     is_measured: bool = False
 
     def position_at(self, now: float) -> float:
-        """The position in seconds, extrapolated to ``now``, within [0, duration]."""
+        """Return the position extrapolated to ``now``, at most the duration."""
         position = self.position
         if self.is_playing and self.frozen_at is None and now > self.anchored_at:
             position += (now - self.anchored_at) * self.playback_rate
         return self.clamp(position)
 
     def clamp(self, position: float) -> float:
+        """Return ``position``, or the duration if that is less."""
         end = self.duration
         return position if end is None or position <= end else end
 
@@ -76,7 +76,7 @@ class State:
 
 @fast_dataclass
 class Snapshot:
-    """A playback as it was seen at a moment: told to a device, or reported by one."""
+    """A playback at the moment ``at``: as a device was sent it, or as it reported it."""
 
     track_id: str
     position: float
@@ -85,42 +85,37 @@ class Snapshot:
     at: float
 
     def position_at(self, now: float) -> float:
-        """Where it is by now, in seconds, if it went on."""
+        """Return the position at ``now`` of a player that went on."""
         elapsed = (now - self.at) * self.playback_rate if self.is_playing else 0.0
         return self.position + elapsed
 
     def explains(self, report: Snapshot, tolerance: float) -> bool:
-        """Whether a player that was here, and started late, stalled or went on, says ``report``."""
+        """Whether a player that was here and went on, stalled or started late sends ``report``."""
         return (
             self.track_id == report.track_id
             and self.is_playing == report.is_playing
             and self.playback_rate == report.playback_rate
-            and self.reaches(report, tolerance)
+            and self.explains_position(report, tolerance)
         )
 
-    def reaches(self, report: Snapshot, tolerance: float) -> bool:
-        """Whether this accounts for the reported position."""
+    def explains_position(self, report: Snapshot, tolerance: float) -> bool:
+        """The same of the position alone."""
         if not self.is_playing:
             return abs(report.position - self.position) <= tolerance
-        elapsed = (report.at - self.at) * self.playback_rate
-        earliest, latest = self.position - POSITION_ROUNDING, self.position + elapsed + tolerance
-        return earliest <= report.position <= latest
+        latest = self.position + (report.at - self.at) * self.playback_rate + tolerance
+        return self.position - POSITION_ROUNDING <= report.position <= latest
 
 
 @fast_dataclass
 class DeviceSync:
-    """What the rules know of one connected device. Times are float seconds.
+    """What is remembered of one connected device.
 
-    ``told``: what it was last told (None: nothing, or that there is no track). ``reported``: its
-    own last report since. ``recent``: what it was told and what it reported within
-    ``SETTLE_TIME`` before it was told ``told``, or last of all, and since; and the user's state
-    before each telling. A report that just goes on from the one before takes its place.
-    ``in_sync``: it has agreed since it was told. ``reports_playing``: it reported playing, and has
-    neither reported nor been told otherwise since.
-
-    ``previous_sent_at``: when it was told what it was told before (rule 15). ``is_ignored``: its
-    last report was, by rule 3; ``resend_count``: how often its silence has been answered since it
-    agreed or was told for another reason (rule 16).
+    ``last_sent``: None if it was sent nothing, or that there is no track. ``last_report``: its own
+    since then. ``history``: see ``sync``. ``in_sync``: it has agreed since it was sent something.
+    ``reports_playing``: so its last report said, and it was not sent a pause since.
+    ``previous_sent_at``: when it was sent what came before ``last_sent`` (R15). ``is_ignored``: its
+    last report was (R3). ``resend_count``: answers to its silence since it agreed, or was sent
+    something for another reason (R16).
     """
 
     last_sent: Snapshot | None = None
@@ -129,46 +124,32 @@ class DeviceSync:
     in_sync: bool = False
     reports_playing: bool = False
     previous_sent_at: float | None = None
-    is_ignored: bool = False
     resend_count: int = 0
+    is_ignored: bool = False
 
     @property
     def current(self) -> Snapshot | None:
-        """What the device does as far as is known: what it reported, else what it was told."""
+        """What the device does as far as is known: what it reported, else what it was sent."""
         return self.last_report or self.last_sent
 
 
 @fast_dataclass
 class StopPoint:
-    """Where a track was left: ``position`` in seconds, at the moment ``at``.
-
-    The rules say ``at`` in ``now``; it is kept in epoch seconds, which mean something after a
-    restart.
-    """
+    """Where a track stopped, and when; rooms and the store keep ``at`` in epoch seconds."""
 
     track_id: str
     position: float
     at: float
 
 
-class Recipients(Enum):
-    """Who is told the state after an outcome."""
-
-    NOBODY = auto()
-    SENDER = auto()
-    OTHERS = auto()
-    ROOM = auto()
-    PAUSED = auto()
-    """Those that were last sent that nothing plays."""
-
-
-# An enum looks a member up in Python, for every frame.
-NOBODY, SENDER, OTHERS, ROOM, PAUSED = Recipients
+Recipients = Enum("Recipients", "NOBODY SENDER OTHERS ROOM PAUSED")
+"""Who is sent the state after an outcome; PAUSED: whoever was last sent one that does not play."""
+NOBODY, SENDER, OTHERS, ROOM, PAUSED = Recipients  # Python 3.11 is slow to look up a member
 
 
 @fast_dataclass
 class Outcome:
-    """The ``state`` and the sender's ``sync`` after a command, and who hears ``event``."""
+    """The ``state`` and the sender's ``sync`` after a command, and who is sent ``event``."""
 
     state: State
     sync: DeviceSync
@@ -177,10 +158,10 @@ class Outcome:
 
 
 def is_end(position: float, duration: float | None) -> bool:
-    """Whether a position is the end of its track, as far as that is known."""
+    """Whether ``position`` is the end of a track, as far as its duration is known."""
     return duration is not None and abs(position - duration) <= SYNC_TOLERANCE
 
 
-def refutes(position: float, duration: float | None) -> bool:
-    """Whether a player that is at ``position`` shows that the track is longer (R19)."""
+def is_beyond_end(position: float, duration: float | None) -> bool:
+    """Whether a player at ``position`` shows that the track is longer than ``duration`` (R19)."""
     return duration is not None and position > duration + SYNC_TOLERANCE

@@ -1,4 +1,4 @@
-"""Fakes of what rooms depend on: the clock, the library and a connection's send queue."""
+"""Fakes of what the core depends on: a clock, a library of tracks, a device's send queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiostream.errors import TrackNotFound
 
 
 class FakeClock:
-    """A clock that only ``advance`` moves; float seconds."""
+    """A clock in float seconds that moves only when a test moves it."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -25,7 +25,7 @@ class FakeClock:
 
 @dataclass
 class FakeLibrary:
-    """A ``Catalogue``: durations in seconds by track id, shared by all users but for ``owned``."""
+    """Tracks with their durations in seconds; those in ``owned`` are one user's alone."""
 
     durations: dict[str, float | None] = field(
         default_factory=lambda: {"song": 7200.0, "other": 7200.0, "short": 10.0, "endless": None}
@@ -49,7 +49,7 @@ class FakeLibrary:
 
 @dataclass(eq=False)
 class RecordingSendQueue:
-    """A send queue that records its frames as (event, data, frame id)."""
+    """A send queue that keeps what a device is sent, as (event, data, frame id)."""
 
     frames: list[tuple[str, dict[str, Any], Any]] = field(default_factory=list)
 

@@ -1,7 +1,4 @@
-"""A user's room on a fake clock, so that the playback rules can be played as scenes.
-
-Devices are called by name. ``heard`` empties a device's ear and answers what it was told since.
-"""
+"""One user's room on a fake clock, in which tests play scenarios by the names of the devices."""
 
 from __future__ import annotations
 
@@ -18,21 +15,22 @@ from audiostream.rooms.room import Room
 from tests.support.fakes import FakeClock, FakeLibrary, RecordingSendQueue
 
 USER = "ada"
-FOUR_HERTZ = 0.25
+REPORT_INTERVAL = 0.25
+"""Seconds between two reports of a browser's ``timeupdate``, which comes at 4 Hz."""
 
 
 @dataclass
-class Scene:
-    """One user's devices, talking to the real registry and the real rules."""
+class Scenario:
+    """The devices of one user, on the real registry and the real rules."""
 
     tolerance: float = SYNC_TOLERANCE
     clock: FakeClock = field(default_factory=FakeClock)
-    shelf: FakeLibrary = field(default_factory=FakeLibrary)
+    library: FakeLibrary = field(default_factory=FakeLibrary)
 
     def __post_init__(self) -> None:
-        self.registry = Registry(self.shelf, self.clock, self.tolerance)
+        self.registry = Registry(self.library, self.clock, self.tolerance)
         self.devices: dict[str, Device] = {}
-        self.ears: dict[str, RecordingSendQueue] = {}
+        self.send_queues: dict[str, RecordingSendQueue] = {}
 
     @property
     def room(self) -> Room:
@@ -44,8 +42,8 @@ class Scene:
 
     def connect(self, *names: str) -> None:
         for name in names:
-            self.ears[name] = RecordingSendQueue()
-            self.devices[name] = self.registry.connect(USER, self.ears[name], name)
+            self.send_queues[name] = RecordingSendQueue()
+            self.devices[name] = self.registry.connect(USER, self.send_queues[name], name)
 
     def disconnect(self, name: str) -> None:
         self.registry.disconnect(USER, self.devices.pop(name))
@@ -60,7 +58,7 @@ class Scene:
     ) -> StateView:
         return self.room.apply(PauseTrack(track, at, **more), self._device(name))
 
-    def set(self, at: float, playing: bool, track: str = "song") -> StateView:
+    def set_state(self, at: float, playing: bool, track: str = "song") -> StateView:
         return self.room.apply(SetState(track, at, playing))
 
     def report(
@@ -68,38 +66,40 @@ class Scene:
     ) -> StateView:
         return self.room.apply(Report(track, at, playing, **more), self.devices[name])
 
-    def ask(self, name: str) -> StateView:
+    def get_state(self, name: str) -> StateView:
         return self.room.apply(GetCurrentState(), self.devices[name])
 
     def wait(self, seconds: float) -> None:
-        """Let time pass as the server does: it looks after its rooms every second."""
+        """Let time pass, with the server's housekeeping once a second."""
         whole, rest = divmod(seconds, 1.0)
         for _ in range(int(whole)):
             self.clock.advance(1.0)
             self.registry.housekeep()
         self.clock.advance(rest)
 
-    def listen(self, seconds: float, **offsets: float) -> None:
+    def report_for(self, seconds: float, **offsets: float) -> None:
         """Let the named devices report at 4 Hz, each ``offset`` seconds off the state."""
-        for _ in range(round(seconds / FOUR_HERTZ)):
-            self.clock.advance(FOUR_HERTZ)
+        for _ in range(round(seconds / REPORT_INTERVAL)):
+            self.clock.advance(REPORT_INTERVAL)
             for name, offset in offsets.items():
                 state, at = self.room.state, max(0.0, self.position + offset)
                 self.report(name, at, state.is_playing, state.track_id or "")
 
-    def heard(self, name: str) -> list[tuple[str, float]]:
-        """What a device was told since the last call, as (event, currentTime)."""
-        return [(event, data.get("currentTime", -1.0)) for event, data, _ in self.frames(name)]
+    def received(self, name: str) -> list[tuple[str, float]]:
+        """Return what a device was sent since the last call, as (event, currentTime)."""
+        frames = self.received_frames(name)
+        return [(event, data.get("currentTime", -1.0)) for event, data, _ in frames]
 
-    def frames(self, name: str) -> list[tuple[str, dict[str, Any], Any]]:
+    def received_frames(self, name: str) -> list[tuple[str, dict[str, Any], Any]]:
         """The same, as whole frames: (event, data, frame id)."""
-        ear = self.ears[name]
-        frames, ear.frames = ear.frames, []
+        queue = self.send_queues[name]
+        frames, queue.frames = queue.frames, []
         return frames
 
     def clear(self) -> None:
-        for ear in self.ears.values():
-            ear.frames = []
+        """Forget what the devices were sent."""
+        for queue in self.send_queues.values():
+            queue.frames = []
 
     def _device(self, name: str | None) -> Device | None:
         return None if name is None else self.devices[name]

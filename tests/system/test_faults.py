@@ -845,7 +845,7 @@ def newer(state: Path) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
-PAUSED = playback.State("song", 60.0, 30.0, 0.0, False, 1.0, 5, 0.0, None)
+PAUSED = playback.State(track_id="song", duration=60.0, position=30.0, rev=5)
 
 
 def refusal(media: Path, state: Path) -> tuple[int, list[str]]:

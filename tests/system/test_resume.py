@@ -35,7 +35,7 @@ def bearer(token: str) -> dict[str, str]:
 def state(tmp_path: Path) -> Path:
     """A state file: Ada is at 9 s of one track, and has left another at 30 s."""
     path = tmp_path / "state" / "audiostream.sqlite3"
-    paused = State("other", 60.0, 9.0, 0.0, False, 1.0, 5, 0.0, None)
+    paused = State(track_id="other", duration=60.0, position=9.0, rev=5)
     with closing(PlaybackStore(path)) as store:
         store.save(
             [
@@ -341,7 +341,10 @@ def gone_for_long(tmp_path: Path) -> Path:
         store.save(
             [
                 PendingWrite(
-                    user_id="ada", state=State("other", rev=1), stop_points=tuple(lefts), now=0.0
+                    user_id="ada",
+                    state=State(track_id="other", rev=1),
+                    stop_points=tuple(lefts),
+                    now=0.0,
                 )
             ]
         )

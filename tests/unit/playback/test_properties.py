@@ -11,7 +11,7 @@ from audiostream.errors import Conflict
 from audiostream.playback import sync
 from audiostream.playback.model import DeviceSync, Snapshot
 from audiostream.playback.sync import HISTORY_SIZE, SETTLE_TIME
-from tests.support.scenario import Scene
+from tests.support.scenario import Scenario
 
 DEVICES = ("phone", "kiosk", "tablet", "laptop")
 POSITIONS = st.floats(0.0, 130.0).map(lambda position: round(position, 2))
@@ -31,12 +31,12 @@ ACTS = st.one_of(
 )
 
 
-class Rehearsal(Scene):
-    """A scene that plays any list of acts, and checks after each what always holds."""
+class Rehearsal(Scenario):
+    """A scenario that plays any list of acts, and checks after each what always holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.shelf.durations["song"] = 120.0
+        self.library.durations["song"] = 120.0
 
     def play_all(self, acts: list[tuple[object, ...]]) -> None:
         for act in acts:
@@ -67,10 +67,10 @@ class Rehearsal(Scene):
                 self._here(name)
                 self.follow(name, offset)
             case "set", (str(track), float(at), bool(playing)):
-                self.set(at, playing, track)
+                self.set_state(at, playing, track)
             case "ask", (str(name),):
                 self._here(name)
-                self.ask(name)
+                self.get_state(name)
             case "leave", (str(name),):
                 if name in self.devices:
                     self.disconnect(name)
@@ -104,20 +104,20 @@ def test_rev_never_decreases_and_the_position_stays_within_the_track(
 def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_is_sent(
     acts: list[tuple[object, ...]],
 ) -> None:
-    scene = Rehearsal()
-    scene.play_all(acts)
-    for name in tuple(scene.devices):
-        scene.ask(name)
+    scenario = Rehearsal()
+    scenario.play_all(acts)
+    for name in tuple(scenario.devices):
+        scenario.get_state(name)
     for _ in range(3):  # to hear what is left to hear
-        scene.wait(SETTLE_TIME + 1.0)
-        for name in tuple(scene.devices):
-            scene.follow(name)
-    scene.clear()
+        scenario.wait(SETTLE_TIME + 1.0)
+        for name in tuple(scenario.devices):
+            scenario.follow(name)
+    scenario.clear()
     for _ in range(20):
-        scene.wait(0.25)
-        for name in tuple(scene.devices):
-            scene.follow(name)
-    told = {name: scene.heard(name) for name in scene.devices}
+        scenario.wait(0.25)
+        for name in tuple(scenario.devices):
+            scenario.follow(name)
+    told = {name: scenario.received(name) for name in scenario.devices}
     assert not any(told.values()), told
 
 
@@ -128,11 +128,26 @@ MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
 def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
     moments: list[float], after: float, told: int, changed: bool
 ) -> None:
-    seen = tuple(Snapshot("song", at, True, 1.0, at) for at in moments)
+    seen = tuple(
+        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
+        for at in moments
+    )
     last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
-    news = Snapshot("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
-    former = Snapshot("song", 5.0, True, 1.0, news.at) if changed else None
-    listener = sync.record_sent(DeviceSync(last, reported, seen), former, news)
+    news = Snapshot(
+        track_id="song",
+        position=0.0,
+        is_playing=True,
+        playback_rate=1.0,
+        at=max(moments, default=0.0) + after,
+    )
+    former = (
+        Snapshot(track_id="song", position=5.0, is_playing=True, playback_rate=1.0, at=news.at)
+        if changed
+        else None
+    )
+    listener = sync.record_sent(
+        DeviceSync(last_sent=last, last_report=reported, history=seen), former, news
+    )
     lately = [
         each
         for each in seen
@@ -143,7 +158,10 @@ def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_la
 
 def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
     moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
-    first, second, third = (Snapshot("song", at, True, 1.0, at) for at in moments)
+    first, second, third = (
+        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
+        for at in moments
+    )
     listener = sync.record_sent(sync.record_sent(DeviceSync(), first, first), second, second)
     assert listener.history == (first, first, second, second)
     assert sync.record_sent(listener, third, third).history == (second, third, third)
@@ -162,29 +180,29 @@ def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was
     pauser: str | None,
     late: list[tuple[str, float, float]],
 ) -> None:
-    scene = Rehearsal()
-    scene.connect(*DEVICES)
-    scene.play_all(acts)
+    scenario = Rehearsal()
+    scenario.connect(*DEVICES)
+    scenario.play_all(acts)
     for name in DEVICES:
-        if name not in scene.devices:
-            scene.connect(name)
-            scene.ask(name)
-        scene.follow(name)
-    track = scene.room.state.track_id
+        if name not in scenario.devices:
+            scenario.connect(name)
+            scenario.get_state(name)
+        scenario.follow(name)
+    track = scenario.room.state.track_id
     if track is None:
         return
-    sent_from = {name: scene.devices[name].sync for name in DEVICES}
-    paused_at = scene.clock.now
+    sent_from = {name: scenario.devices[name].sync for name in DEVICES}
+    paused_at = scenario.clock.now
     if pauser is None:
-        scene.set(scene.position, playing=False, track=track)
+        scenario.set_state(scenario.position, playing=False, track=track)
     else:
-        scene.pause(pauser, track)
+        scenario.pause(pauser, track)
     for name, delay, stalled in late:
-        if scene.clock.now + delay - paused_at >= SETTLE_TIME:
+        if scenario.clock.now + delay - paused_at >= SETTLE_TIME:
             break
-        scene.clock.advance(delay)
+        scenario.clock.advance(delay)
         was = sent_from[name].last_report or sent_from[name].last_sent
         if was is not None and was.is_playing:
-            went_on = max(0.0, (scene.clock.now - was.at) - stalled)
-            scene.report(name, was.position + went_on, True, was.track_id)
-            assert not scene.room.state.is_playing
+            went_on = max(0.0, (scenario.clock.now - was.at) - stalled)
+            scenario.report(name, was.position + went_on, True, was.track_id)
+            assert not scenario.room.state.is_playing

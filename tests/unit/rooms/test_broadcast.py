@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.fakes import FakeLibrary
-from tests.support.scenario import Scene
+from tests.support.scenario import Scenario
 
 
 def test_the_state_of_a_track_that_left_the_library_is_sent_without_its_description() -> None:
-    scene = Scene()
-    scene.connect("phone")
-    scene.play("phone")
-    del scene.shelf.durations["song"]
-    scene.clear()
-    scene.ask("phone")
-    [(_, state, _)] = scene.frames("phone")
+    scenario = Scenario()
+    scenario.connect("phone")
+    scenario.play("phone")
+    del scenario.library.durations["song"]
+    scenario.clear()
+    scenario.get_state("phone")
+    [(_, state, _)] = scenario.received_frames("phone")
     assert state["trackId"] == "song"
     assert "track" not in state
 
@@ -31,11 +31,11 @@ def test_the_description_of_a_track_is_sent_until_the_library_has_another() -> N
             return self.kept
 
     library = CachingLibrary()
-    scene = Scene(shelf=library)
-    scene.connect("phone")
+    scenario = Scenario(library=library)
+    scenario.connect("phone")
     for title in ("Song", "Song", "Hymn", "Song"):
         if title != library.kept["title"]:
             library.kept = {"id": "song", "title": title}
-        scene.play("phone")
-        [(_, state, _)] = scene.frames("phone")
+        scenario.play("phone")
+        [(_, state, _)] = scenario.received_frames("phone")
         assert state["track"] == {"id": "song", "title": title}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import TrackNotFound
@@ -34,12 +35,15 @@ class Catalogue(Protocol):
 
 def select_recipients(
     recipients: Recipients, devices: Iterable[Device], sender: Device | None
-) -> Iterable[Device]:
-    """Return those of a room's ``devices`` that an outcome is sent to."""
+) -> Sequence[Device]:
+    """Return those of a room's ``devices`` that an outcome is sent to.
+
+    Never the live collection: a send queue that overflows may remove its device.
+    """
     if recipients is SENDER:
         return () if sender is None else (sender,)
     if recipients is ROOM:
-        return devices
+        return tuple(devices)
     if recipients is OTHERS:
         return [device for device in devices if device is not sender]
     if recipients is PAUSED:
@@ -48,31 +52,20 @@ def select_recipients(
     return ()
 
 
+@dataclass(eq=False, slots=True)
 class StateBroadcaster:
     """Sends one user's state. The encoded state and track are cached until they change."""
 
-    __slots__ = (
-        "_catalogue",
-        "_description",
-        "_state",
-        "_template",
-        "_track",
-        "_user_id",
-        "_wall_clock",
-    )
-
-    def __init__(self, user_id: str, catalogue: Catalogue, wall_clock: Callable[[], float]) -> None:
-        self._user_id = user_id
-        self._catalogue = catalogue
-        self._wall_clock = wall_clock
-        self._state: State | None = None
-        self._template: StateTemplate
-        self._description: Mapping[str, Any] | None = None
-        self._track = ""
+    user_id: str
+    catalogue: Catalogue
+    wall_clock: Callable[[], float]
+    _encoded: tuple[State, StateTemplate] | None = None
+    _description: Mapping[str, Any] | None = None
+    _track: str = ""
 
     def send(
         self,
-        recipients: Iterable[Device],
+        recipients: Sequence[Device],
         event: str,
         before: State,
         state: State,
@@ -89,32 +82,36 @@ class StateBroadcaster:
         is_answered = frame_id is None
         snapshot = state.snapshot(now)
         previous = snapshot if before is state else before.snapshot(now)
+        position = snapshot.position if snapshot else state.position
         frames: dict[str, str] = {}
         for device in recipients:
-            own_event = _event_for(device, event, before, state)
+            own_event = event if event != "trackUpdated" else _event_for(device, before, state)
             device.sync = record_sent(device.sync, previous, snapshot)
             if device is sender and not is_answered:
                 is_answered = True
-                frame = self._frame(own_event, state, now, frame_id)
-            elif (frame := frames.get(own_event, "")) == "":
-                frame = frames[own_event] = self._frame(own_event, state, now)
+                frame = self._frame(own_event, state, position, frame_id)
+            elif own_event in frames:
+                frame = frames[own_event]
+            else:
+                frame = frames[own_event] = self._frame(own_event, state, position)
             device.send_queue.send_text(frame)
         if sender is not None and not is_answered:
-            sender.send_queue.send_text(self._frame("trackState", state, now, frame_id))
+            sender.send_queue.send_text(self._frame("trackState", state, position, frame_id))
 
-    def _frame(self, event: str, state: State, now: float, frame_id: FrameId | None = None) -> str:
-        if state is not self._state:
-            self._state, self._template = state, StateTemplate.of(state)
+    def _frame(
+        self, event: str, state: State, position: float, frame_id: FrameId | None = None
+    ) -> str:
+        if self._encoded is None or self._encoded[0] is not state:
+            self._encoded = state, StateTemplate.of(state)
         track = self._encoded_track(state) if event in _EVENTS_WITH_TRACK else None
-        server_time = int(self._wall_clock() * 1000)
-        data = self._template.render(state.position_at(now), server_time, track)
+        data = self._encoded[1].render(position, int(self.wall_clock() * 1000), track)
         return wrap_in_frame(event, data, frame_id)
 
     def _encoded_track(self, state: State) -> str | None:
         if state.track_id is None:
             return None
         try:
-            description = self._catalogue.describe(self._user_id, state.track_id)
+            description = self.catalogue.describe(self.user_id, state.track_id)
         except TrackNotFound:  # a rescan has removed it
             return None
         if description is not self._description:
@@ -122,12 +119,10 @@ class StateBroadcaster:
         return self._track
 
 
-def _event_for(device: Device, event: str, before: State, state: State) -> str:
-    """Return ``event``, or the one that moves a device from another track to this one (R18)."""
-    if event != "trackUpdated":
-        return event
+def _event_for(device: Device, before: State, state: State) -> str:
+    """Return ``trackUpdated``, or the event that moves a device from another track (R18)."""
     current = device.sync.current
     track_id = before.track_id if current is None else current.track_id
     if track_id is None or track_id == state.track_id:
-        return event
+        return "trackUpdated"
     return "trackPlaying" if state.is_playing else "trackPaused"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..playback.model import State
@@ -9,25 +10,29 @@ from ..protocol.envelope import FrameId, encode_frame
 from .device import Device
 
 
+@dataclass(eq=False, slots=True)
 class DeviceList:
     """The devices of one room, and which of them are sent every change of the list."""
 
-    __slots__ = ("_devices", "_last_sent", "watchers")
-
-    def __init__(self, devices: dict[int, Device]) -> None:
-        self._devices = devices
-        self.watchers: set[Device] = set()
-        self._last_sent: tuple[object, ...] = ()
+    devices: dict[int, Device]
+    watchers: tuple[Device, ...] = ()
+    _last_sent: tuple[object, ...] = ()
 
     def send(
         self, device: Device, watch: bool, state: State, now: float, frame_id: FrameId | None
     ) -> dict[str, Any]:
         """Send the list to ``device``, and every change if it wants to ``watch``; return it."""
-        (self.watchers.add if watch else self.watchers.discard)(device)
+        self.unwatch(device)
+        if watch:
+            self.watchers += (device,)
         self._last_sent = self._summary(state)
         data = self._encode(state, now)
         device.send_queue.send_text(encode_frame("devices", data, frame_id))
         return data
+
+    def unwatch(self, device: Device) -> None:
+        """Send a device no further changes, if it watches."""
+        self.watchers = tuple(each for each in self.watchers if each is not device)
 
     def notify_watchers(self, state: State, now: float) -> None:
         """Send the list to those that watch, if more than positions has changed in it."""
@@ -44,13 +49,13 @@ class DeviceList:
             state.active_device,
             *(
                 (device.ref, current and (current.track_id, current.is_playing))
-                for device in self._devices.values()
+                for device in self.devices.values()
                 for current in [device.sync.current]
             ),
         )
 
     def _encode(self, state: State, now: float) -> dict[str, Any]:
-        return {"devices": [_describe(each, state, now) for each in self._devices.values()]}
+        return {"devices": [_describe(each, state, now) for each in self.devices.values()]}
 
 
 def _describe(device: Device, state: State, now: float) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class LibrarySubscriptions:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._process = secrets.token_hex(4)
+        self._version_prefix = secrets.token_hex(4)
         self._is_scanning = True  # until the first scan is over
         self._last_sent: dict[SendQueue, LibraryStatus] = {}
         self._last_notified = self.status
@@ -44,7 +44,7 @@ class LibrarySubscriptions:
     @property
     def status(self) -> LibraryStatus:
         """The current status. Read it before the list that it describes: never newer than that."""
-        return LibraryStatus(f"{self._process}-{self._library.version}", self._is_scanning)
+        return LibraryStatus(f"{self._version_prefix}-{self._library.version}", self._is_scanning)
 
     @contextmanager
     def scanning(self) -> Iterator[None]:

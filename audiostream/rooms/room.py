@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Conflict, TrackNotFound
 from ..playback import lifecycle, rules
-from ..playback.commands import Change, PlayTrack, Report, SetState
+from ..playback.commands import Change, PauseTrack, PlayTrack, Report
 from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
 from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
@@ -97,7 +97,7 @@ class Room:
             return
         now = self._clock()
         self._context.maybe_idle.add(self)
-        self._device_list.watchers.discard(device)
+        self._device_list.unwatch(device)
         self._advance(now)
         remaining = (each.sync for each in self.devices.values())
         self.state = lifecycle.on_disconnect(self.state, device.sync, remaining, now)
@@ -113,23 +113,32 @@ class Room:
         if frame.event == "getDevices":
             self.send_device_list(device, decode_get_devices(frame.data), frame.id)
         else:
-            self._apply(decode_command(frame.event, frame.data), device, frame.id)
-
-    def apply_report(self, report: Report, device: Device) -> None:
-        """Apply a report whose frame has no id. Raises ``TrackNotFound`` and ``Conflict``."""
-        self._apply(report, device)
+            self.apply(decode_command(frame.event, frame.data), device, frame.id)
 
     def apply(
         self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
-    ) -> StateView:
-        """Apply ``command``, send the outcome to its recipients, and return the state after it.
+    ) -> None:
+        """Apply ``command`` and send the outcome to its recipients.
 
         ``device`` is the sender, None for REST. If its frame had an id, the sender is answered in
         any case, by ``trackState`` where it is no recipient. Raises ``TrackNotFound`` (R9),
         ``Conflict`` and ``StopPointNotLoaded``.
         """
-        now = self._apply(command, device, frame_id)
-        return StateView.of(self.state, now, self._wall_clock())
+        now = self._clock()
+        self._advance(now)
+        if self.state.duration is None:
+            self._complete_duration()
+        if isinstance(command, GetCurrentState):  # R12
+            self._answer(device, "trackState", now, frame_id)
+        elif not isinstance(command, Report) and _command_id(command) in self._applied_commands:
+            event = "trackPlaying" if self.state.is_playing else "trackPaused"
+            self._answer(device, event, now, frame_id)  # it may have missed the outcome
+        else:
+            self._apply_change(command, device, now, frame_id)
+
+    def view(self) -> StateView:
+        """Return the state as clients are sent it, extrapolated to now."""
+        return StateView.of(self.state, self._clock(), self._wall_clock())
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
@@ -156,29 +165,19 @@ class Room:
         if self.state.frozen_at is None and not is_waiting:
             self._context.needs_housekeeping.discard(self)
 
-    def _apply(
-        self, command: Command, device: Device | None, frame_id: FrameId | None = None
-    ) -> float:
-        """Do the same; return the moment, as most callers do not need the state."""
-        now = self._clock()
-        self._advance(now)
-        if self.state.duration is None:
-            self._complete_duration()
-        if isinstance(command, GetCurrentState):
-            if device is not None:  # R12
-                self._answer(device, "trackState", now, frame_id)
-            return now
-        command_id = None if isinstance(command, Report | SetState) else command.command_id
-        if command_id is not None and command_id in self._applied_commands:
-            if device is not None:  # it may have missed the outcome
-                event = "trackPlaying" if self.state.is_playing else "trackPaused"
-                self._answer(device, event, now, frame_id)
-            return now
+    def _answer(
+        self, device: Device | None, event: str, now: float, frame_id: FrameId | None
+    ) -> None:
+        if device is not None:
+            self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
+
+    def _apply_change(
+        self, command: Change, device: Device | None, now: float, frame_id: FrameId | None
+    ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
             self._change_state(outcome.state, now)
-            if command_id is not None:
-                self._applied_commands.add(command_id)
+            self._applied_commands.add(_command_id(command))
         if device is not None:
             device.sync = outcome.sync
             if outcome.sync.is_ignored:
@@ -190,10 +189,6 @@ class Room:
             )
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
-        return now
-
-    def _answer(self, device: Device, event: str, now: float, frame_id: FrameId | None) -> None:
-        self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
     def _decide(self, command: Change, device: Device | None, now: float) -> Outcome:
         """Return what the rules make of ``command``."""
@@ -213,8 +208,7 @@ class Room:
                 tolerance=self._context.tolerance,
             )
         except CommandRefused as refused:
-            view = StateView.of(state, now, self._wall_clock())
-            raise Conflict(str(refused), view.to_json()) from None
+            raise Conflict(str(refused), self.view().to_json()) from None
         if not is_listed and _starts(command, state, outcome.state):
             raise TrackNotFound("there is no such track")
         return outcome
@@ -269,7 +263,7 @@ class Room:
             return
         self._change_state(state, now)
         if state.rev != before.rev:  # R11: no player came back
-            devices = self.devices.values()
+            devices = tuple(self.devices.values())
             self._broadcaster.send(devices, "trackPaused", before, self.state, now)
             self._device_list.notify_watchers(self.state, now)
 
@@ -277,7 +271,7 @@ class Room:
         """Apply what a silent device is assumed to repeat, and send it the outcome (R16)."""
         before = device.sync
         with suppress(TrackNotFound):
-            self._apply(report, device)
+            self.apply(report, device)
         if device.sync.last_sent is before.last_sent:
             self._answer(device, "trackUpdated", self._clock(), None)
         device.sync = record_resend(before, device.sync)
@@ -288,6 +282,10 @@ class Room:
             with suppress(TrackNotFound):
                 duration = self._context.catalogue.duration(self.user_id, self.state.track_id)
                 self.state = lifecycle.with_listed_duration(self.state, duration)
+
+
+def _command_id(command: Change) -> str | None:
+    return command.command_id if isinstance(command, PlayTrack | PauseTrack) else None
 
 
 def _starts(command: Change, before: State, after: State) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from ..playback.model import StopPoint
 
@@ -23,18 +24,16 @@ class StopPointNotLoaded(Exception):
         self.track_id = track_id
 
 
+@dataclass(eq=False, slots=True)
 class StopPoints:
     """The stop points of one user, in seconds by track; None: the track has none.
 
     ``unsaved`` are those that the state file lacks. ``is_complete``: it has no others.
     """
 
-    __slots__ = ("_positions", "is_complete", "unsaved")
-
-    def __init__(self) -> None:
-        self.is_complete = True
-        self.unsaved: list[StopPoint] = []
-        self._positions: dict[str, float | None] = {}
+    is_complete: bool = True
+    unsaved: list[StopPoint] = field(default_factory=list)
+    _positions: dict[str, float | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self._positions)

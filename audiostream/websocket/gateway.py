@@ -440,7 +440,7 @@ class Connection:
             if frame.event == REPORT and self._late.wait(partial(self._hear_late, frame, report)):
                 return
             if report is not None:
-                self._room.apply_report(report, self._device)
+                self._room.apply(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
             elif frame.event == "watchLibrary":
@@ -462,7 +462,7 @@ class Connection:
         """Apply a report that has waited."""
         try:
             if report is not None:
-                self._room.apply_report(report, self._device)
+                self._room.apply(report, self._device)
             else:
                 self._room.handle_frame(frame, self._device)
         except Exception as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
 from audiostream.playback.model import SYNC_TOLERANCE
-from audiostream.protocol.decode import GetCurrentState
+from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.protocol.encode import StateView
 from audiostream.rooms.device import Device
 from audiostream.rooms.registry import Registry
@@ -51,23 +51,23 @@ class Scenario:
     def play(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.apply(PlayTrack(track, at, **more), self._device(name))
+        return self._apply(PlayTrack(track, at, **more), name)
 
     def pause(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.apply(PauseTrack(track, at, **more), self._device(name))
+        return self._apply(PauseTrack(track, at, **more), name)
 
     def set_state(self, at: float, playing: bool, track: str = "song") -> StateView:
-        return self.room.apply(SetState(track, at, playing))
+        return self._apply(SetState(track, at, playing), None)
 
     def report(
         self, name: str, at: float, playing: bool = True, track: str = "song", **more: Any
     ) -> StateView:
-        return self.room.apply(Report(track, at, playing, **more), self.devices[name])
+        return self._apply(Report(track, at, playing, **more), name)
 
     def get_state(self, name: str) -> StateView:
-        return self.room.apply(GetCurrentState(), self.devices[name])
+        return self._apply(GetCurrentState(), name)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, with the server's housekeeping once a second."""
@@ -101,5 +101,6 @@ class Scenario:
         for queue in self.send_queues.values():
             queue.frames = []
 
-    def _device(self, name: str | None) -> Device | None:
-        return None if name is None else self.devices[name]
+    def _apply(self, command: Command, name: str | None) -> StateView:
+        self.room.apply(command, None if name is None else self.devices[name])
+        return self.room.view()

@@ -167,10 +167,7 @@ class ServerEnd:
         if self._device.ref.key not in self._room.devices:
             return
         with suppress(Conflict):  # pausing a track that is no longer current
-            if isinstance(command, Report):
-                self._room.apply_report(command, self._device)
-            else:
-                self._room.apply(command, self._device)
+            self._room.apply(command, self._device)
 
 
 @dataclass(eq=False)

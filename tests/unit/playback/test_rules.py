@@ -145,7 +145,8 @@ class TestRule1ACommandTakesEffect:
     def test_play_after_the_end_starts_again(self, scenario: Scenario) -> None:
         scenario.play("phone", "short", 8.0)
         scenario.wait(5.0)
-        assert scenario.room.apply(GetCurrentState()).current_time == 10.0
+        scenario.room.apply(GetCurrentState())
+        assert scenario.room.view().current_time == 10.0
         assert scenario.play("phone", "short").current_time == 0.0
 
     def test_a_position_within_the_tolerance_behind_the_end_is_the_end(
@@ -525,7 +526,8 @@ class TestRule11WhenTheLastPlayerLeaves:
         scenario.wait(5.0)
         scenario.disconnect("phone")
         scenario.wait(100.0)
-        told = scenario.room.apply(GetCurrentState())
+        scenario.room.apply(GetCurrentState())
+        told = scenario.room.view()
         assert (told.is_playing, told.current_time) == (False, 10.0)
 
     def test_while_another_player_stays_nothing_freezes(self, together: Scenario) -> None:
@@ -844,7 +846,8 @@ class TestRule19AListedDurationIsAnEstimate:
             scenario.report("phone", 35.0, True, "short")
         else:
             getattr(scenario, act)("phone", "short", 35.0)
-        told = scenario.room.apply(GetCurrentState())
+        scenario.room.apply(GetCurrentState())
+        told = scenario.room.view()
         assert (told.current_time, told.duration) == (35.0, None)
         scenario.report_for(5.0, phone=0.0)
         assert scenario.position == (35.0 if act == "pause" else 40.0)
@@ -880,7 +883,8 @@ class TestRule19AListedDurationIsAnEstimate:
     def test_where_nobody_reports_it_ends_the_track(self, scenario: Scenario) -> None:
         scenario.play("phone", "short", 0.0)
         scenario.wait(60.0)
-        told = scenario.room.apply(GetCurrentState())
+        scenario.room.apply(GetCurrentState())
+        told = scenario.room.view()
         assert (told.is_playing, told.current_time, told.duration) == (False, 10.0, 10.0)
 
     def test_what_a_player_says_replaces_it(self, scenario: Scenario) -> None:

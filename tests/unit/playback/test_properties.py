@@ -90,15 +90,7 @@ class CheckedScenario(Scenario):
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(ACTS, max_size=30))
-def test_rev_never_decreases_and_the_position_stays_within_the_track(
-    acts: list[tuple[object, ...]],
-) -> None:
-    CheckedScenario().play_all(acts)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(ACTS, max_size=30))
-def test_nothing_more_is_sent_once_all_devices_report_what_they_were_sent(
+def test_invariants_hold_and_nothing_more_is_sent_once_all_devices_report_what_they_were_sent(
     acts: list[tuple[object, ...]],
 ) -> None:
     scenario = CheckedScenario()

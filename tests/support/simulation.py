@@ -65,7 +65,7 @@ class Simulation:
         self.clock = FakeClock(1_000.0)
         self.library = FakeLibrary()
         self.registry = Registry(self.library, self.clock)
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self.players = [Player(self, f"player{number}") for number in range(players)]
         for player in self.players:
@@ -76,15 +76,14 @@ class Simulation:
     def room(self) -> Room:
         return self.registry.room(USER)
 
-    def after(self, delay: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (self.clock.now + delay, next(self._order), act))
+    def after(self, delay: float, act: Callable[..., None], *args: Any) -> None:
+        heapq.heappush(self._timers, (self.clock.now + delay, next(self._order), act, args))
 
     def run(self, seconds: float) -> None:
-        until = self.clock.now + seconds
-        while self._timers and self._timers[0][0] <= until:
-            moment, _, act = heapq.heappop(self._timers)
-            self.clock.now = moment
-            act()
+        timers, until = self._timers, self.clock.now + seconds
+        while timers and timers[0][0] <= until:
+            self.clock.now, _, act, args = heapq.heappop(timers)
+            act(*args)
         self.clock.now = until
 
     def _housekeep(self) -> None:
@@ -134,11 +133,18 @@ class Link:
     held_until: float = 0.0
     is_cut: bool = False
 
-    def send(self, deliver: Callable[[], None]) -> None:
-        network, now = self.simulation.network, self.simulation.clock.now
-        delay = self.simulation.random.uniform(network.fastest, network.slowest)
+    def send(self, deliver: Callable[..., None], *args: Any) -> None:
+        simulation, network = self.simulation, self.simulation.network
+        now, delay = (
+            simulation.clock.now,
+            simulation.random.uniform(network.fastest, network.slowest),
+        )
         self.busy_until = max(self.busy_until, now + delay, self.held_until)
-        self.simulation.after(self.busy_until - now, lambda: None if self.is_cut else deliver())
+        simulation.after(self.busy_until - now, self._deliver, deliver, args)
+
+    def _deliver(self, deliver: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if not self.is_cut:
+            deliver(*args)
 
 
 class ServerEnd:
@@ -156,18 +162,21 @@ class ServerEnd:
         if now - self._received_at > SILENCE:
             self._late.after_silence()
         self._received_at = now
-        if isinstance(command, Report) and self._late.wait(partial(self._perform, command)):
-            return
-        if not isinstance(command, Report | GetCurrentState):
-            self._late.overrule()
-        self._perform(command)
+        if isinstance(command, Report):
+            if self._late.wait(partial(self._report, command)):
+                return
+            self._report(command)
+        else:
+            if not isinstance(command, GetCurrentState):
+                self._late.overrule()
+            if self._device.ref.key in self._room.devices:
+                with suppress(Conflict):  # pausing a track that is no longer current
+                    self._room.apply(command, self._device)
         self._late.handled()
 
-    def _perform(self, command: Command) -> None:
-        if self._device.ref.key not in self._room.devices:
-            return
-        with suppress(Conflict):  # pausing a track that is no longer current
-            self._room.apply(command, self._device)
+    def _report(self, report: Report) -> None:
+        if self._device.ref.key in self._room.devices:
+            self._room.apply(report, self._device)
 
 
 @dataclass(eq=False)
@@ -264,12 +273,11 @@ class Player:
         """Send what the server sends to this device over the network."""
         frame = json.loads(text)
         self.received.append(frame)
-        self.down.send(lambda: self._receive(frame))
+        self.down.send(self._receive, frame)
 
     def send(self, command: Command) -> None:
-        server_end = self.server_end
         if self.device is not None and not self.up.is_cut:
-            self.up.send(lambda: server_end.arrive(command))
+            self.up.send(self.server_end.arrive, command)
 
     def _receive(self, frame: dict[str, Any]) -> None:
         state = frame["data"]

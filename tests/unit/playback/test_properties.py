@@ -1,4 +1,4 @@
-"""What holds for the playback rules whatever up to four devices do, and in whatever order."""
+"""Properties of the rules of playback: what holds whatever up to four devices do, in any order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiostream.errors import Conflict
-from audiostream.playback import sync
-from audiostream.playback.model import DeviceSync, Snapshot
-from audiostream.playback.sync import HISTORY_SIZE, SETTLE_TIME
+from audiostream.playback.sync import SETTLE_TIME
 from tests.support.scenario import Scenario
 
 DEVICES = ("phone", "kiosk", "tablet", "laptop")
@@ -31,7 +29,7 @@ ACTS = st.one_of(
 )
 
 
-class Rehearsal(Scenario):
+class CheckedScenario(Scenario):
     """A scenario that plays any list of acts, and checks after each what always holds."""
 
     def __post_init__(self) -> None:
@@ -82,33 +80,24 @@ class Rehearsal(Scenario):
             self.connect(name)
 
     def follow(self, name: str, offset: float = 0.0) -> None:
-        """Let a device report exactly what it was told last, gone on until now."""
-        told = self.devices[name].sync.last_sent
-        if told is None:
+        """Let a device report what it was sent last, extrapolated to now."""
+        sent = self.devices[name].sync.last_sent
+        if sent is None:
             return
-        went_on = (self.clock.now - told.at) * told.playback_rate if told.is_playing else 0.0
-        at = max(0.0, told.position + went_on + offset)
-        self.report(name, at, told.is_playing, told.track_id)
+        at = max(0.0, sent.position_at(self.clock.now) + offset)
+        self.report(name, at, sent.is_playing, sent.track_id)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(ACTS, max_size=30))
-def test_rev_never_decreases_and_the_position_stays_within_the_track(
+def test_invariants_hold_and_nothing_more_is_sent_once_all_devices_report_what_they_were_sent(
     acts: list[tuple[object, ...]],
 ) -> None:
-    Rehearsal().play_all(acts)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(ACTS, max_size=30))
-def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_is_sent(
-    acts: list[tuple[object, ...]],
-) -> None:
-    scenario = Rehearsal()
+    scenario = CheckedScenario()
     scenario.play_all(acts)
     for name in tuple(scenario.devices):
         scenario.get_state(name)
-    for _ in range(3):  # to hear what is left to hear
+    for _ in range(3):  # until nothing is left to be sent
         scenario.wait(SETTLE_TIME + 1.0)
         for name in tuple(scenario.devices):
             scenario.follow(name)
@@ -117,54 +106,8 @@ def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_
         scenario.wait(0.25)
         for name in tuple(scenario.devices):
             scenario.follow(name)
-    told = {name: scenario.received(name) for name in scenario.devices}
-    assert not any(told.values()), told
-
-
-MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
-
-
-@given(moments=MOMENTS, after=st.floats(0.0, 5.0), told=st.integers(0, 9), changed=st.booleans())
-def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
-    moments: list[float], after: float, told: int, changed: bool
-) -> None:
-    seen = tuple(
-        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
-        for at in moments
-    )
-    last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
-    news = Snapshot(
-        track_id="song",
-        position=0.0,
-        is_playing=True,
-        playback_rate=1.0,
-        at=max(moments, default=0.0) + after,
-    )
-    former = (
-        Snapshot(track_id="song", position=5.0, is_playing=True, playback_rate=1.0, at=news.at)
-        if changed
-        else None
-    )
-    listener = sync.record_sent(
-        DeviceSync(last_sent=last, last_report=reported, history=seen), former, news
-    )
-    lately = [
-        each
-        for each in seen
-        if news.at - each.at <= SETTLE_TIME or each is last or each is reported
-    ]
-    assert listener.history == (*lately, *([former] if former else []), news)[-HISTORY_SIZE:]
-
-
-def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
-    moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
-    first, second, third = (
-        Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
-        for at in moments
-    )
-    listener = sync.record_sent(sync.record_sent(DeviceSync(), first, first), second, second)
-    assert listener.history == (first, first, second, second)
-    assert sync.record_sent(listener, third, third).history == (second, third, third)
+    received = {name: scenario.received(name) for name in scenario.devices}
+    assert not any(received.values()), received
 
 
 @settings(max_examples=400, deadline=None)
@@ -175,12 +118,12 @@ def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_
         st.tuples(DEVICE, st.floats(0.0, SETTLE_TIME / 4), st.floats(0.0, 1.5)), max_size=6
     ),
 )
-def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was_told(
+def test_pause_is_never_undone_by_a_report_that_was_sent_before_it_arrived(
     acts: list[tuple[object, ...]],
     pauser: str | None,
     late: list[tuple[str, float, float]],
 ) -> None:
-    scenario = Rehearsal()
+    scenario = CheckedScenario()
     scenario.connect(*DEVICES)
     scenario.play_all(acts)
     for name in DEVICES:
@@ -201,8 +144,8 @@ def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was
         if scenario.clock.now + delay - paused_at >= SETTLE_TIME:
             break
         scenario.clock.advance(delay)
-        was = sent_from[name].last_report or sent_from[name].last_sent
-        if was is not None and was.is_playing:
-            went_on = max(0.0, (scenario.clock.now - was.at) - stalled)
-            scenario.report(name, was.position + went_on, True, was.track_id)
+        before = sent_from[name].last_report or sent_from[name].last_sent
+        if before is not None and before.is_playing:
+            went_on = max(0.0, (scenario.clock.now - before.at) - stalled)
+            scenario.report(name, before.position + went_on, True, before.track_id)
             assert not scenario.room.state.is_playing

@@ -43,10 +43,10 @@ def decode_command(event: str, data: JsonObject) -> Command:
             return decode_report(data)
         case "playTrack":
             position, if_rev, resume = _position(data), _if_rev(data), _flag(data, "resume")
-            return PlayTrack(_track_id(data), position, if_rev, resume, _command_id(data))
+            return PlayTrack(_text(data, "trackId"), position, if_rev, resume, _command_id(data))
         case "pauseTrack":
             position, if_rev = _position(data), _if_rev(data)
-            return PauseTrack(_track_id(data), position, if_rev, _command_id(data))
+            return PauseTrack(_text(data, "trackId"), position, if_rev, _command_id(data))
         case "getCurrentState":
             return _GET_CURRENT_STATE
     raise UnknownEvent(
@@ -73,10 +73,7 @@ def decode_get_devices(data: JsonObject) -> bool:
 
 def decode_auth_token(data: JsonObject) -> str:
     """Return the token of an ``auth`` frame; its labels are decoded by ``DeviceLabels``."""
-    token = data.get("token")
-    if not isinstance(token, str) or not token:
-        raise InvalidMessage('"token" must be a non-empty string')
-    return token
+    return _text(data, "token")
 
 
 def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int | None]:
@@ -88,17 +85,17 @@ def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int
         position = _position(data)
     if position is None:
         raise InvalidMessage('"currentTime" is missing')
-    track_id = _track_id(data)
+    track_id = _text(data, "trackId")
     rate = _playback_rate(data) if "playbackRate" in data else None
     if_rev = _if_rev(data) if "ifRev" in data else None
     return track_id, position, is_playing, rate, if_rev
 
 
-def _track_id(data: JsonObject) -> str:
-    track_id = data.get("trackId")
-    if not isinstance(track_id, str) or not track_id:
-        raise InvalidMessage('"trackId" must be a non-empty string')
-    return track_id
+def _text(data: JsonObject, name: str) -> str:
+    text = data.get(name)
+    if not isinstance(text, str) or not text:
+        raise InvalidMessage(f'"{name}" must be a non-empty string')
+    return text
 
 
 def _position(data: JsonObject) -> float | None:

@@ -12,8 +12,10 @@ from .room import NEVER_PLAYED, Room, RoomContext
 
 
 class Registry:
-    """``dict[user_id, Room]``. The arguments are described in ``RoomContext``; without a
-    ``wall_clock``, ``clock`` returns epoch seconds too.
+    """The rooms by user id, and the devices that connect to them.
+
+    ``RoomContext`` describes the arguments, ``unsaved`` and ``maybe_idle``. Without a
+    ``wall_clock``, ``clock`` returns epoch seconds.
     """
 
     def __init__(
@@ -25,10 +27,7 @@ class Registry:
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._context = RoomContext(
-            catalogue=catalogue,
-            clock=clock,
-            wall_clock=wall_clock or clock,
-            tolerance=tolerance,
+            catalogue=catalogue, clock=clock, wall_clock=wall_clock or clock, tolerance=tolerance
         )
         self.unsaved = self._context.unsaved
         self.maybe_idle = self._context.maybe_idle

@@ -34,7 +34,7 @@ from .clocks import wall_clock
 from .library.library import Library
 from .ops.proxies import PROXIES, Proxies
 from .rate_limit import Allowances
-from .rooms.library_watch import LibraryWatch
+from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .services import SERVICES, Services, Storage
 from .settings import Settings
@@ -113,7 +113,7 @@ def _build_services(
         tokens=tokens,
         session_cookie=SessionCookie(app, tokens),
         library=library,
-        library_watch=LibraryWatch(library),
+        library_subscriptions=LibrarySubscriptions(library),
         catalogue=catalogue,
         registry=registry,
         storage=Storage(),
@@ -166,7 +166,7 @@ def _set_other_keys(app: web.Application, services: Services, proxies: Proxies) 
     app[keys.SETTINGS] = services.settings
     app[keys.WALL_CLOCK] = services.wall_clock
     app[keys.LIBRARY] = services.library
-    app[keys.LIBRARY_WATCH] = services.library_watch
+    app[keys.LIBRARY_WATCH] = services.library_subscriptions
     app[keys.TOKENS] = services.tokens
     app[keys.SESSION_COOKIE] = services.session_cookie
     app[keys.REGISTRY] = services.registry

@@ -21,6 +21,7 @@ from aiohttp import web
 from .clocks import StepDetector
 from .errors import StoreError, TrackNotFound
 from .library.library import Library, ScanProgress
+from .rooms.library_subscriptions import LibrarySubscriptions
 from .services import ROOM_LOADER, SERVICES
 from .storage.loader import RoomLoader
 from .storage.playback_store import PlaybackStore
@@ -69,7 +70,7 @@ def _revoke(app: web.Application, revoked: Mapping[str, float]) -> None:
 async def scan(app: web.Application) -> AsyncIterator[None]:
     """Load the result of the last scan; scan at the start and whenever ``rescan`` is set."""
     services = app[SERVICES]
-    library, watch = services.library, services.library_watch
+    library, watch = services.library, services.library_subscriptions
     stop = threading.Event()
     cache = ScanCache(services.settings.state, services.settings.media.resolve())
     await asyncio.to_thread(_load_cached, library, cache)
@@ -85,9 +86,9 @@ async def scan(app: web.Application) -> AsyncIterator[None]:
         while True:
             services.rescan.clear()
             try:
-                with watch.scan():
+                with watch.scanning():
                     found = await asyncio.to_thread(_scan, library, cache, stop)
-                await watch.tell()
+                await _notify(watch)
                 if found:  # an empty folder is probably a disk that is not mounted
                     await services.storage.saver.review(exists, services.wall_clock())
             except Exception:
@@ -111,13 +112,21 @@ async def housekeep(app: web.Application) -> AsyncIterator[None]:
                 if step := steps.step():
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
-                services.registry.settle()
-                await services.library_watch.tell()  # a first scan publishes tracks as it goes
+                services.registry.housekeep()
+                await _notify(
+                    services.library_subscriptions
+                )  # a first scan publishes tracks as it goes
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 
     async with _running(run()):
         yield
+
+
+async def _notify(subscriptions: LibrarySubscriptions) -> None:
+    """Notify all subscribers, with a loop iteration for others after each part of them."""
+    for _ in subscriptions.notify():
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
 from .rate_limit import Allowances
-from .rooms.library_watch import LibraryWatch
+from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .settings import Settings
 from .storage.loader import RoomLoader
@@ -54,7 +54,7 @@ class Services:
     tokens: Tokens
     session_cookie: SessionCookie
     library: Library
-    library_watch: LibraryWatch
+    library_subscriptions: LibrarySubscriptions
     catalogue: TrackCatalogue
     registry: Registry
     storage: Storage
@@ -72,7 +72,7 @@ SERVICES = web.AppKey("audiostream_services", Services)
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
-LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
+LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibrarySubscriptions)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
 ROOM_LOADER = web.AppKey("audiostream_room_loader", RoomLoader)
 WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")

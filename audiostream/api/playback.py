@@ -8,9 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from ..protocol import messages
-from ..protocol.messages import Command, GetCurrentState
-from ..rooms.registry import PositionNeeded
+from ..protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
 from .requests import authenticate, authenticate_command, read_json_object
 from .responses import Body, encode_json, respond_personally
@@ -18,17 +17,17 @@ from .responses import Body, encode_json, respond_personally
 
 async def play(request: web.Request) -> web.Response:
     """``POST /tracks/play/{id}`` with ``{currentTime?}``."""
-    return await _perform(request, partial(messages.command, "playTrack"))
+    return await _perform(request, partial(decode_command, "playTrack"))
 
 
 async def pause(request: web.Request) -> web.Response:
     """``POST /tracks/pause/{id}`` with ``{currentTime?}``."""
-    return await _perform(request, partial(messages.command, "pauseTrack"))
+    return await _perform(request, partial(decode_command, "pauseTrack"))
 
 
 async def update_state(request: web.Request) -> web.Response:
     """``POST /tracks/update-state/{id}`` with ``{currentTime, isPlaying}``."""
-    return await _perform(request, messages.set_state)
+    return await _perform(request, decode_set_state)
 
 
 async def current_state(request: web.Request) -> web.Response:
@@ -55,8 +54,8 @@ async def _respond_with_state(request: web.Request, user_id: str, command: Comma
         room = await loader.room(user_id)  # in each round: it may have been removed meanwhile
         authenticate(request)
         try:
-            state = room.perform(command)
-        except PositionNeeded as needed:
+            room.apply(command)
+        except StopPointNotLoaded as needed:
             await loader.load_stop_point(room, needed.track_id)
         else:
-            return respond_personally(request, Body.json(encode_json(state.to_json())))
+            return respond_personally(request, Body.json(encode_json(room.view().to_json())))

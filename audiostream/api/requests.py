@@ -10,7 +10,7 @@ from aiohttp import web
 from ..auth.credentials import bearer_token
 from ..auth.tickets import Identity
 from ..errors import InvalidMessage, RateLimited, Unauthorized
-from ..protocol import messages
+from ..protocol.strict_json import parse_json_object
 from ..services import SERVICES
 from .delivery import attribute_to_user
 
@@ -50,7 +50,7 @@ async def read_json_object(request: web.Request) -> dict[str, Any]:
         raise InvalidMessage("the body is not encoded as its headers say") from None
     except UnicodeDecodeError:
         raise InvalidMessage("the body must be JSON in UTF-8") from None
-    return messages.parse_object(text, limits.max_json_depth) if text.strip() else {}
+    return parse_json_object(text, limits.max_json_depth) if text.strip() else {}
 
 
 def read_count(request: web.Request, name: str) -> int | None:

@@ -1,1 +1,1 @@
-"""The playback rules: pure functions on frozen values."""
+"""The playback of one user and the rules that keep its devices in sync (RULES.md). Pure."""

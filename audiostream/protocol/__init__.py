@@ -1,1 +1,1 @@
-"""JSON events in and out of the commands and states of ``playback``."""
+"""The JSON that clients and server exchange: decoding, encoding and the frame around both."""

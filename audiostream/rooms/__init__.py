@@ -1,1 +1,1 @@
-"""Who is connected, and who is sent what."""
+"""The connected devices of each user, and what is sent to them."""

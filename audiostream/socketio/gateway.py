@@ -36,9 +36,13 @@ from ..errors import (
     Unauthorized,
 )
 from ..ops.proxies import client_of
-from ..protocol import messages
-from ..protocol.messages import Command, Frame, Labels
-from ..rooms.registry import Device, PositionNeeded, Room
+from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
+from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
+from ..protocol.labels import DeviceLabels
+from ..protocol.strict_json import JsonObject, encode_json, parse_json
+from ..rooms.device import Device
+from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WALL_CLOCK
 from ..websocket import gateway, sockets
 
@@ -67,11 +71,11 @@ class StrictJson:
 
     def loads(self, text: str) -> Any:
         """Read any JSON value. Raises ``InvalidMessage``."""
-        return messages.parse_value(text, self._max_depth)
+        return parse_json(text, self._max_depth)
 
     def dumps(self, content: Any, **_: Any) -> str:
         """Write one."""
-        return messages.to_text(content)
+        return encode_json(content)
 
 
 def text_packets(max_depth: int) -> type[Packet]:
@@ -104,7 +108,7 @@ class SocketioOutbox:
         self._endpoint = endpoint
         self._engine_id = engine_id
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Queue a native frame as an event. Never waits: who lets too many pile up is cut."""
         engine = self._endpoint.server.eio.sockets.get(self._engine_id)
         if engine is None or engine.closed or engine.closing:
@@ -114,7 +118,7 @@ class SocketioOutbox:
             self._endpoint.cut(self._engine_id)
             return
         frame = json.loads(text)
-        packet = f"{EVENT}{messages.to_text([frame['event'], frame['data']])}"
+        packet = f"{EVENT}{encode_json([frame['event'], frame['data']])}"
         engine.queue.put_nowait(EnginePacket(MESSAGE, packet))
 
 
@@ -136,7 +140,7 @@ class Client:
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
         self._expiry = gateway.Expiry(
-            app[TOKENS], self._wall_clock, self.outbox.offer, self._expire
+            app[TOKENS], self._wall_clock, self.outbox.send_text, self._expire
         )
         self._expiry.watch(identity)
         self._identity = identity
@@ -147,7 +151,7 @@ class Client:
     def room(self) -> Room:
         return self._registry.room(self._identity.user_id)
 
-    def enter(self, labels: Labels) -> None:
+    def enter(self, labels: DeviceLabels) -> None:
         """Let the device into its room."""
         self.device = self._registry.connect(
             self._identity.user_id, self.outbox, labels.device_id or self.sid, labels.device_name
@@ -156,7 +160,7 @@ class Client:
     def leave(self) -> None:
         """Leave the room, once or more often."""
         self._expiry.stop()
-        self._library_watch.remove(self.outbox)
+        self._library_watch.unsubscribe(self.outbox)
         self._registry.disconnect(self._identity.user_id, self.device)
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
@@ -165,14 +169,14 @@ class Client:
             return None
         try:
             self._pace.check(event, asyncio.get_running_loop().time())
-            frame = Frame(event, messages.frame_data(data))
+            frame = Frame(event, event_data(data))
             if event == "auth":
                 return self._renew(frame)
             if event == "watchLibrary":
-                return self._library_watch.add(self.outbox).to_json()
+                return self._library_watch.subscribe(self.outbox).to_json()
             if event == "getDevices":
-                return self.room.list_devices(messages.get_devices(frame.data), self.device)
-            return await self._perform(messages.command(event, frame.data))
+                return self.room.send_device_list(self.device, decode_get_devices(frame.data))
+            return await self._perform(decode_command(event, frame.data))
         except AudiostreamError as error:
             return self._refuse(error, event)
         except Exception:
@@ -183,12 +187,13 @@ class Client:
         """Events behind this one wait: python-socketio handles them one after the other."""
         room = self.room
         try:
-            return room.perform(command, self.device).to_json()
-        except PositionNeeded as needed:
+            room.apply(command, self.device)
+        except StopPointNotLoaded as needed:
             await self._loader.load_stop_point(room, needed.track_id)
-        if self.device.ref.key not in room.devices:  # it has left
-            return None
-        return room.perform(command, self.device).to_json()
+            if self.device.ref.key not in room.devices:  # it has left
+                return None
+            room.apply(command, self.device)
+        return room.view().to_json()
 
     async def close(self, code: int, reason: str) -> None:
         """Say why, and close. A client does not come back by itself unless the server goes."""
@@ -209,18 +214,18 @@ class Client:
         self._endpoint.adjust_to_clock_step(self.engine_id, step)
 
     def _renew(self, frame: Frame) -> dict[str, Any]:
-        identity = self._tokens.verify(messages.token(frame.data), self._wall_clock())
+        identity = self._tokens.verify(decode_auth_token(frame.data), self._wall_clock())
         if identity.user_id != self.user_id:
             self.close_soon(gateway.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
         greeting = gateway.greeting(identity, self.room, self.device)
-        self.outbox.offer(messages.encode("authenticated", greeting))
+        self.outbox.send_text(encode_frame("authenticated", greeting))
         self._expiry.watch(identity)
         return greeting
 
     def _refuse(self, error: AudiostreamError, event: str | None) -> dict[str, Any]:
-        text = messages.encode_error(error, event)
-        self.outbox.offer(text)
+        text = encode_error(error, event)
+        self.outbox.send_text(text)
         return {"error": json.loads(text)["data"]}
 
     def _expire(self) -> None:
@@ -371,10 +376,10 @@ class Endpoint:
             raise _refusal(AudiostreamError("this socket is connected already"))
         request: web.Request = environ["aiohttp.request"]
         try:
-            given = messages.frame_data(auth)
+            given = event_data(auth)
             token = _token(given, request)
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
-            labels = Labels.read(given if auth else request.query)
+            labels = DeviceLabels.decode(given if auth else request.query)
             room = await self._app[ROOM_LOADER].room(identity.user_id)
             # Loading takes time, in which the token may be revoked.
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
@@ -409,7 +414,7 @@ class Endpoint:
         return None if client is None else await client.handle(event, data)
 
 
-def _token(given: messages.JsonObject, request: web.Request) -> str:
+def _token(given: JsonObject, request: web.Request) -> str:
     token = given.get("token")
     if isinstance(token, str) and token:
         return token

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import StoreError
-from ..rooms.registry import Registry, Room
+from ..rooms.registry import Registry
+from ..rooms.room import Room
 from .playback_store import PlaybackStore
 from .throttled_warning import ThrottledWarning
 
@@ -52,7 +53,8 @@ class RoomLoader:
     async def load_stop_point(self, room: Room, track_id: str) -> None:
         """Give a room its user's last stop point in a track. Raises ``StoreError``."""
         key = (room.user_id, track_id)
-        room.recall(track_id, await self._load(key, partial(self._store.stop_point, *key)))
+        position = await self._load(key, partial(self._store.stop_point, *key))
+        room.stop_points.add_loaded(track_id, position)
 
     async def _load(self, key: tuple[str, str | None], read: Callable[[], _T]) -> _T:
         loading = self._loading.get(key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ..playback.rules import DeviceRef, Left, State
+from ..playback.model import DeviceRef, State, StopPoint
 from . import stop_points
 from .database import StateFile
 from .revocations import Revocations
@@ -33,7 +33,7 @@ class StoredUser:
     """
 
     state: State = field(default_factory=State)
-    stop_points: tuple[Left, ...] = ()
+    stop_points: tuple[StopPoint, ...] = ()
     reached_at: float | None = None
 
 
@@ -46,7 +46,7 @@ class PendingWrite:
 
     user_id: str
     state: State
-    stop_points: tuple[Left, ...] = ()
+    stop_points: tuple[StopPoint, ...] = ()
     now: float
     wall_time: float | None = None
 
@@ -102,7 +102,7 @@ class PlaybackStore:
         )
         return StoredUser(
             state=state,
-            stop_points=(Left(track_id, position, updated_at),) if was_playing else (),
+            stop_points=(StopPoint(track_id, position, updated_at),) if was_playing else (),
             reached_at=updated_at if reached_at is None else reached_at,
         )
 

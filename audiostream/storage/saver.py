@@ -18,7 +18,8 @@ from functools import partial
 from itertools import takewhile
 from typing import Final, TypeVar
 
-from ..rooms.registry import Registry, Room
+from ..rooms.registry import Registry
+from ..rooms.room import Room
 from .playback_store import UNSAVABLE, PendingWrite, PlaybackStore
 from .throttled_warning import ThrottledWarning
 
@@ -138,7 +139,7 @@ class StateSaver:
             room: PendingWrite(
                 user_id=room.user_id,
                 state=room.state,
-                stop_points=tuple(room.left),
+                stop_points=tuple(room.stop_points.unsaved),
                 now=now,
                 wall_time=wall_time,
             )
@@ -153,7 +154,7 @@ class StateSaver:
             self._registry.unsaved.update(batch)
             raise
         for room, pending in batch.items():
-            room.saved(pending.stop_points)
+            room.stop_points.mark_saved(pending.stop_points)
             self._playing.pop(room, None)
             if pending.state.is_playing:
                 self._playing[room] = now
@@ -186,7 +187,7 @@ class StateSaver:
             del self._idle[room]
             is_idle = not room.devices and not room.state.is_playing
             if is_idle and self._registry.rooms.get(room.user_id) is room:
-                self._registry.forget(room.user_id)
+                self._registry.remove_room(room.user_id)
 
     async def _call(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ..playback.rules import Left
+from ..playback.model import StopPoint
 
 POSITIONS_KEPT: Final = 20
 """Stop points kept per user and track."""
@@ -37,7 +37,7 @@ def latest(db: sqlite3.Connection, user_id: str, track_id: str) -> float | None:
     return None if row is None else float(row[0])
 
 
-def add(db: sqlite3.Connection, user_id: str, stop_point: Left) -> None:
+def add(db: sqlite3.Connection, user_id: str, stop_point: StopPoint) -> None:
     """Insert a stop point as the latest of its track, also where the clock was set back since."""
     key = (user_id, stop_point.track_id)
     row = db.execute(

@@ -45,10 +45,15 @@ from ..errors import (
     Unauthorized,
 )
 from ..ops.proxies import client_of
-from ..protocol import messages
-from ..protocol.messages import Familiar, Frame, Labels, Report
+from ..playback.commands import Report
+from ..protocol.decode import decode_auth_token, decode_report
+from ..protocol.envelope import Frame, encode_error, encode_frame, parse_frame
+from ..protocol.labels import DeviceLabels
+from ..protocol.repeat_cache import RepeatedMessageParser
 from ..rate_limit import Allowance
-from ..rooms.registry import Device, PositionNeeded, Room
+from ..rooms.device import Device
+from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
 from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from ..settings import Limits
 from .arrivals import Arrivals
@@ -94,11 +99,11 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     check_origin(request)
     limits = request.app[SETTINGS].limits
     by_header = bearer_token(request.headers.get("Authorization"))
-    token, labels = by_header or request.query.get("token"), Labels()
+    token, labels = by_header or request.query.get("token"), DeviceLabels()
     try:
         if token is not None:
             await _load_room(request.app, token)
-        labels = Labels.read(request.query)
+        labels = DeviceLabels.decode(request.query)
     except Unauthorized:
         if by_header is not None:
             raise
@@ -257,7 +262,7 @@ class Expiry:
             return
         self._identity = identity
         loop = asyncio.get_running_loop()
-        notice = messages.encode("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
+        notice = encode_frame("tokenExpiring", {"expiresAt": _milliseconds(identity.expires_at)})
         self._timers = (
             loop.call_later(max(0.0, left - EXPIRY_NOTICE), self._offer, notice),
             loop.call_later(left, self._expire),
@@ -313,10 +318,10 @@ class Connection:
         self._library_watch = app[LIBRARY_WATCH]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
-        self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.offer, self._expire)
+        self._expiry = Expiry(app[TOKENS], self._wall_clock, socket.outbox.send_text, self._expire)
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._limits, self._loop.time())
-        self._familiar = Familiar()
+        self._familiar = RepeatedMessageParser()
         self._recalling: asyncio.Task[None] | None = None
         self._identity: Identity
         self._room: Room
@@ -324,7 +329,7 @@ class Connection:
         self._late: LateReports
         self._heard_at = self._loop.time()
 
-    async def serve(self, token: str | None, labels: Labels) -> None:
+    async def serve(self, token: str | None, labels: DeviceLabels) -> None:
         """Let the device in, and wait for its end. ``token`` is what the handshake had, None if
         nothing.
         """
@@ -351,7 +356,7 @@ class Connection:
         """The wall clock was set."""
         self._expiry.set_again()
 
-    async def _let_in(self, token: str | None, labels: Labels) -> None:
+    async def _let_in(self, token: str | None, labels: DeviceLabels) -> None:
         greeted = None
         if token is None:
             greeted, token, labels = await self._authenticate()
@@ -363,10 +368,10 @@ class Connection:
 
     def _leave(self) -> None:
         self._expiry.stop()
-        self._library_watch.remove(self._socket.outbox)
+        self._library_watch.unsubscribe(self._socket.outbox)
         self._registry.disconnect(self._identity.user_id, self._device)
 
-    async def _authenticate(self) -> tuple[Frame, str, Labels]:
+    async def _authenticate(self) -> tuple[Frame, str, DeviceLabels]:
         """The first frame, its token, which is good, and its labels. Raises ``Closing``."""
         self._waiting[self._address] += 1
         try:
@@ -375,7 +380,7 @@ class Connection:
                     frame, token = self._read_first(await self._socket.first_text())
                     self._identify(frame, token)
                     try:
-                        return frame, token, Labels.read(frame.data)
+                        return frame, token, DeviceLabels.decode(frame.data)
                     except InvalidMessage as error:  # the device may come with another label
                         self._refuse(error, frame)
         except TimeoutError:
@@ -392,15 +397,15 @@ class Connection:
             raise Closing(TOO_LONG, "too long for a first frame")
         frame = _UNREAD
         try:
-            frame = messages.parse(text, self._limits.max_json_depth)
+            frame = parse_frame(text, self._limits.max_json_depth)
             if frame.event != "auth":
                 raise Unauthorized('the first frame must be "auth"')
-            return frame, messages.token(frame.data)
+            return frame, decode_auth_token(frame.data)
         except AudiostreamError as error:
             self._refuse(error, frame)
             raise Closing(TOKEN_REFUSED, str(error)) from None
 
-    async def _enter(self, frame: Frame, token: str, labels: Labels) -> None:
+    async def _enter(self, frame: Frame, token: str, labels: DeviceLabels) -> None:
         """Let the device into its room, with a ``token`` that was good. Raises ``Closing``.
 
         While the room is loaded a revocation may come, which finds no device in it.
@@ -428,26 +433,26 @@ class Connection:
             self._late.after_silence()
         self._heard_at = now
         try:
-            report = self._familiar.report(text)
+            report = self._familiar.parse_report(text)
             frame = self._read(text) if report is None else _REPORT
             self._pace.check(frame.event, now)
             if report is None and frame.event == REPORT and frame.id is None:
-                report = messages.report(frame.data)
-                self._familiar.learn_report(text, report)
+                report = decode_report(frame.data)
+                self._familiar.cache_report(text, report)
             if frame.event == REPORT and self._late.wait(partial(self._hear_late, frame, report)):
                 return
             if report is not None:
-                self._room.hear(report, self._device)
+                self._room.apply(report, self._device)
             elif frame.event == "auth":
                 self._renew(frame)
             elif frame.event == "watchLibrary":
-                self._library_watch.add(self._socket.outbox, frame.id)
+                self._library_watch.subscribe(self._socket.outbox, frame.id)
             else:
                 if frame.event in COMMANDS:
                     self._late.overrule()
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
             self._late.handled()
-        except PositionNeeded as needed:
+        except StopPointNotLoaded as needed:
             self._socket.hold()
             self._recalling = asyncio.create_task(self._recall(needed.track_id, frame))
         except Closing:
@@ -459,9 +464,9 @@ class Connection:
         """Apply a report that has waited."""
         try:
             if report is not None:
-                self._room.hear(report, self._device)
+                self._room.apply(report, self._device)
             else:
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
         except Exception as error:
             self._fail(error, frame)
 
@@ -473,7 +478,7 @@ class Connection:
         try:
             await self._loader.load_stop_point(self._room, track_id)
             if self._is_present():
-                self._room.receive(frame, self._device)
+                self._room.handle_frame(frame, self._device)
         except Exception as error:
             self._fail(error, frame)
         if self._is_present():
@@ -491,11 +496,11 @@ class Connection:
 
     def _read(self, text: str) -> Frame:
         """Raises ``InvalidMessage``."""
-        frame = self._familiar.question(text)
+        frame = self._familiar.parse_query(text)
         if frame is None:
-            frame = messages.parse(text, self._limits.max_json_depth)
+            frame = parse_frame(text, self._limits.max_json_depth)
             if not frame.data:
-                self._familiar.learn_question(text, frame)
+                self._familiar.cache_query(text, frame)
         return frame
 
     def _identify(self, frame: Frame, token: str) -> Identity:
@@ -507,7 +512,7 @@ class Connection:
             raise Closing(TOKEN_REFUSED, str(error)) from None
 
     def _renew(self, frame: Frame) -> None:
-        renewed = self._identify(frame, messages.token(frame.data))
+        renewed = self._identify(frame, decode_auth_token(frame.data))
         if renewed.user_id != self._identity.user_id:
             raise Closing(OTHER_USER, "the token is another user's")
         self._identity = renewed
@@ -516,13 +521,13 @@ class Connection:
 
     def _greet(self, frame: Frame) -> None:
         data = greeting(self._identity, self._room, self._device)
-        self._socket.outbox.offer(messages.encode("authenticated", data, frame.id))
+        self._socket.outbox.send_text(encode_frame("authenticated", data, frame.id))
 
     def _refuse(self, error: AudiostreamError, frame: Frame) -> None:
         frame_id = error.frame_id if isinstance(error, InvalidMessage) else None
         if frame_id is None:
             frame_id = frame.id
-        self._socket.outbox.offer(messages.encode_error(error, frame.event or None, frame_id))
+        self._socket.outbox.send_text(encode_error(error, frame.event or None, frame_id))
 
     def _expire(self) -> None:
         self.close_soon(TOKEN_REFUSED, "the token has expired")

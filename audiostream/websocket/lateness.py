@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..rooms.registry import Device, Room
+from ..rooms.device import Device
+from ..rooms.room import Room
 
 SILENCE = 2.0
 """Seconds without a text from a device after which its reports may have been held up."""
@@ -37,7 +38,7 @@ class LateReports:
         self._room = room
         self._device = device
         self._ask = ask
-        self._told = self._unread = device.listener.told
+        self._told = self._unread = device.sync.last_sent
         self._is_late = self._is_asking = False
         self._last: Callable[[], None] | None = None
 
@@ -45,7 +46,7 @@ class LateReports:
         """A text has come after more than ``SILENCE``."""
         if not self._is_late:
             self._is_late = True
-            told = self._device.listener.told
+            told = self._device.sync.last_sent
             self._unread = None if told is self._told else told
 
     def wait(self, apply: Callable[[], None]) -> bool:
@@ -64,14 +65,14 @@ class LateReports:
 
     def handled(self) -> None:
         """What the device was told until now, it was told before its next silence."""
-        self._told = self._device.listener.told
+        self._told = self._device.sync.last_sent
 
     def _answered(self) -> None:
         self._is_late = self._is_asking = False
         last, self._last = self._last, None
-        listener = self._device.listener
-        if self._unread is not None and self._unread is listener.told and not listener.in_step:
-            self._room.has_read(self._device)
+        listener = self._device.sync
+        if self._unread is not None and self._unread is listener.last_sent and not listener.in_sync:
+            self._room.mark_delivered(self._device)
         if last is not None:
             last()
         self.handled()

@@ -113,7 +113,7 @@ class Outbox:
         self._held_size = 0
         self._is_finished = False
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Send a text. Never waits: a device that lets too much pile up is cut."""
         self.send(self._turn.frame_of(text))
 

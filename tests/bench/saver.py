@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from audiostream.protocol.messages import PauseTrack
+from audiostream.playback.commands import PauseTrack
 from audiostream.rooms.registry import Registry
 from audiostream.storage.playback_store import PlaybackStore
 from audiostream.storage.saver import StateSaver
 from audiostream.storage.throttled_warning import ThrottledWarning
-from tests.support.fakes import Ear, Shelf
+from tests.support.fakes import FakeLibrary, RecordingSendQueue
 
 from .measure import Row, Spread, Target
 
@@ -38,14 +38,14 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
 
 async def flush_seconds(folder: Path, rooms: int) -> float:
     """CPU seconds of a flush with so many saved rooms, each with a paused track and a device."""
-    registry = Registry(Shelf(), time.monotonic)
+    registry = Registry(FakeLibrary(), time.monotonic)
     store = PlaybackStore(folder / f"saver-{rooms}.sqlite3")
     warn = ThrottledWarning(time.monotonic)
     with ThreadPoolExecutor(1) as writer:
         saver = StateSaver(registry, store, writer, time.monotonic, warn, lambda _: None)
         for number in range(rooms):
-            registry.connect(f"user{number}", Ear(), "phone")
-            registry.room(f"user{number}").perform(PauseTrack("song", 9.0))
+            registry.connect(f"user{number}", RecordingSendQueue(), "phone")
+            registry.room(f"user{number}").apply(PauseTrack("song", 9.0))
         await saver.flush()
         figures = []
         for _ in range(FLUSHES):

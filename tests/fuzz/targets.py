@@ -10,8 +10,15 @@ import math
 from collections.abc import Callable, Mapping
 
 from audiostream.errors import AudiostreamError
-from audiostream.protocol import messages
-from audiostream.protocol.messages import GetCurrentState, Labels, PlayTrack, Report, SetState
+from audiostream.playback.commands import MAX_RATE, MIN_RATE, PlayTrack, Report, SetState
+from audiostream.protocol.decode import (
+    Command,
+    GetCurrentState,
+    decode_command,
+    decode_set_state,
+)
+from audiostream.protocol.envelope import encode_error, encode_frame, parse_frame
+from audiostream.protocol.labels import DeviceLabels
 from audiostream.streaming.response import (
     Decision,
     NotModified,
@@ -41,26 +48,26 @@ MAX_MESSAGE = 2000
 def check_message(text: str) -> None:
     """Read ``text`` as a frame; nothing but an AudiostreamError may be raised."""
     try:
-        frame = messages.parse(text)
+        frame = parse_frame(text)
     except AudiostreamError:
         return
-    answer = json.loads(messages.encode("answer", {}, frame.id))
+    answer = json.loads(encode_frame("answer", {}, frame.id))
     assert answer.get("id") == frame.id
     for read in (
-        lambda: messages.command(frame.event, frame.data),
-        lambda: messages.set_state(frame.data),
-        lambda: Labels.read(frame.data),
+        lambda: decode_command(frame.event, frame.data),
+        lambda: decode_set_state(frame.data),
+        lambda: DeviceLabels.decode(frame.data),
     ):
         try:
             understood = read()
         except AudiostreamError as error:
-            json.loads(messages.encode_error(error, frame.event, frame.id))
+            json.loads(encode_error(error, frame.event, frame.id))
         else:
             _check_understood(understood)
 
 
-def _check_understood(understood: messages.Command | Labels) -> None:
-    if isinstance(understood, Labels):
+def _check_understood(understood: Command | DeviceLabels) -> None:
+    if isinstance(understood, DeviceLabels):
         labels = (understood.device_id, understood.device_name)
         assert all(label is None or 0 < len(label) <= 128 for label in labels)
         return
@@ -75,7 +82,7 @@ def _check_understood(understood: messages.Command | Labels) -> None:
         assert type(understood.resume) is bool
     if isinstance(understood, Report | SetState):
         rate = understood.playback_rate
-        assert rate is None or messages.MIN_RATE <= rate <= messages.MAX_RATE
+        assert rate is None or MIN_RATE <= rate <= MAX_RATE
 
 
 def check_decision(method: str, fields: Mapping[str, str], size: int) -> Decision:

@@ -1,4 +1,4 @@
-"""Stand-ins for what the core sees of the world: a clock, a shelf of tracks, a device's ear."""
+"""Fakes of what the core depends on: a clock, a library of tracks, a device's send queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiostream.errors import TrackNotFound
 
 
 class FakeClock:
-    """Time that moves only when it is told to; float seconds."""
+    """A clock in float seconds that moves only when a test moves it."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
@@ -24,8 +24,8 @@ class FakeClock:
 
 
 @dataclass
-class Shelf:
-    """A catalogue of tracks with their durations, open to every user but for ``owned``."""
+class FakeLibrary:
+    """Tracks with their durations in seconds; those in ``owned`` are one user's alone."""
 
     durations: dict[str, float | None] = field(
         default_factory=lambda: {"song": 7200.0, "other": 7200.0, "short": 10.0, "endless": None}
@@ -48,11 +48,11 @@ class Shelf:
 
 
 @dataclass(eq=False)
-class Ear:
-    """An outbox that keeps what a device was told, as (event, data, frame id)."""
+class RecordingSendQueue:
+    """A send queue that keeps what a device is sent, as (event, data, frame id)."""
 
     frames: list[tuple[str, dict[str, Any], Any]] = field(default_factory=list)
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         frame = json.loads(text)
         self.frames.append((frame["event"], frame["data"], frame.get("id")))

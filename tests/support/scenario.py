@@ -1,41 +1,36 @@
-"""A user's room on a fake clock, so that the playback rules can be played as scenes.
-
-Devices are called by name. ``heard`` empties a device's ear and answers what it was told since.
-"""
+"""One user's room on a fake clock, in which tests play scenarios by the names of the devices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from audiostream.playback.rules import SYNC_TOLERANCE
-from audiostream.protocol.messages import (
-    GetCurrentState,
-    PauseTrack,
-    PlayTrack,
-    Report,
-    SetState,
-    StateView,
-)
-from audiostream.rooms.registry import Device, Registry, Room
-from tests.support.fakes import Ear, FakeClock, Shelf
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
+from audiostream.playback.model import SYNC_TOLERANCE
+from audiostream.protocol.decode import Command, GetCurrentState
+from audiostream.protocol.encode import StateView
+from audiostream.rooms.device import Device
+from audiostream.rooms.registry import Registry
+from audiostream.rooms.room import Room
+from tests.support.fakes import FakeClock, FakeLibrary, RecordingSendQueue
 
 USER = "ada"
-FOUR_HERTZ = 0.25
+REPORT_INTERVAL = 0.25
+"""Seconds between two reports of a browser's ``timeupdate``, which comes at 4 Hz."""
 
 
 @dataclass
-class Scene:
-    """One user's devices, talking to the real registry and the real rules."""
+class Scenario:
+    """The devices of one user, on the real registry and the real rules."""
 
     tolerance: float = SYNC_TOLERANCE
     clock: FakeClock = field(default_factory=FakeClock)
-    shelf: Shelf = field(default_factory=Shelf)
+    library: FakeLibrary = field(default_factory=FakeLibrary)
 
     def __post_init__(self) -> None:
-        self.registry = Registry(self.shelf, self.clock, self.tolerance)
+        self.registry = Registry(self.library, self.clock, self.tolerance)
         self.devices: dict[str, Device] = {}
-        self.ears: dict[str, Ear] = {}
+        self.send_queues: dict[str, RecordingSendQueue] = {}
 
     @property
     def room(self) -> Room:
@@ -47,8 +42,8 @@ class Scene:
 
     def connect(self, *names: str) -> None:
         for name in names:
-            self.ears[name] = Ear()
-            self.devices[name] = self.registry.connect(USER, self.ears[name], name)
+            self.send_queues[name] = RecordingSendQueue()
+            self.devices[name] = self.registry.connect(USER, self.send_queues[name], name)
 
     def disconnect(self, name: str) -> None:
         self.registry.disconnect(USER, self.devices.pop(name))
@@ -56,53 +51,56 @@ class Scene:
     def play(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.perform(PlayTrack(track, at, **more), self._device(name))
+        return self._apply(PlayTrack(track, at, **more), name)
 
     def pause(
         self, name: str | None, track: str = "song", at: float | None = None, **more: Any
     ) -> StateView:
-        return self.room.perform(PauseTrack(track, at, **more), self._device(name))
+        return self._apply(PauseTrack(track, at, **more), name)
 
-    def set(self, at: float, playing: bool, track: str = "song") -> StateView:
-        return self.room.perform(SetState(track, at, playing))
+    def set_state(self, at: float, playing: bool, track: str = "song") -> StateView:
+        return self._apply(SetState(track, at, playing), None)
 
     def report(
         self, name: str, at: float, playing: bool = True, track: str = "song", **more: Any
     ) -> StateView:
-        return self.room.perform(Report(track, at, playing, **more), self.devices[name])
+        return self._apply(Report(track, at, playing, **more), name)
 
-    def ask(self, name: str) -> StateView:
-        return self.room.perform(GetCurrentState(), self.devices[name])
+    def get_state(self, name: str) -> StateView:
+        return self._apply(GetCurrentState(), name)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass as the server does: it looks after its rooms every second."""
+        """Let time pass, with the server's housekeeping once a second."""
         whole, rest = divmod(seconds, 1.0)
         for _ in range(int(whole)):
             self.clock.advance(1.0)
-            self.registry.settle()
+            self.registry.housekeep()
         self.clock.advance(rest)
 
-    def listen(self, seconds: float, **offsets: float) -> None:
+    def report_for(self, seconds: float, **offsets: float) -> None:
         """Let the named devices report at 4 Hz, each ``offset`` seconds off the state."""
-        for _ in range(round(seconds / FOUR_HERTZ)):
-            self.clock.advance(FOUR_HERTZ)
+        for _ in range(round(seconds / REPORT_INTERVAL)):
+            self.clock.advance(REPORT_INTERVAL)
             for name, offset in offsets.items():
                 state, at = self.room.state, max(0.0, self.position + offset)
                 self.report(name, at, state.is_playing, state.track_id or "")
 
-    def heard(self, name: str) -> list[tuple[str, float]]:
-        """What a device was told since the last call, as (event, currentTime)."""
-        return [(event, data.get("currentTime", -1.0)) for event, data, _ in self.frames(name)]
+    def received(self, name: str) -> list[tuple[str, float]]:
+        """Return what a device was sent since the last call, as (event, currentTime)."""
+        frames = self.received_frames(name)
+        return [(event, data.get("currentTime", -1.0)) for event, data, _ in frames]
 
-    def frames(self, name: str) -> list[tuple[str, dict[str, Any], Any]]:
+    def received_frames(self, name: str) -> list[tuple[str, dict[str, Any], Any]]:
         """The same, as whole frames: (event, data, frame id)."""
-        ear = self.ears[name]
-        frames, ear.frames = ear.frames, []
+        queue = self.send_queues[name]
+        frames, queue.frames = queue.frames, []
         return frames
 
     def clear(self) -> None:
-        for ear in self.ears.values():
-            ear.frames = []
+        """Forget what the devices were sent."""
+        for queue in self.send_queues.values():
+            queue.frames = []
 
-    def _device(self, name: str | None) -> Device | None:
-        return None if name is None else self.devices[name]
+    def _apply(self, command: Command, name: str | None) -> StateView:
+        self.room.apply(command, None if name is None else self.devices[name])
+        return self.room.view()

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.protocol.messages import PlayTrack
-from audiostream.rooms.registry import PositionNeeded, Registry
+from audiostream.playback.commands import PlayTrack
+from audiostream.rooms.registry import Registry
+from audiostream.rooms.stop_points import StopPointNotLoaded
 from audiostream.storage.loader import RoomLoader
 from audiostream.storage.playback_store import PlaybackStore
 from audiostream.storage.saver import StateSaver
 from audiostream.storage.throttled_warning import ThrottledWarning
-from tests.support.fakes import FakeClock, Shelf
+from tests.support.fakes import FakeClock, FakeLibrary
 
 
 class ServerMemory:
@@ -24,7 +25,7 @@ class ServerMemory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = FakeClock()
-        self.library = Shelf()
+        self.library = FakeLibrary()
         self.revoked: list[Mapping[str, float]] = []
         self.start()
 
@@ -55,10 +56,11 @@ class ServerMemory:
         command = PlayTrack(track_id, resume=True)
         room = await self.loader.room("ada")
         try:
-            return room.perform(command).current_time
-        except PositionNeeded as needed:
+            room.apply(command)
+        except StopPointNotLoaded as needed:
             await self.loader.load_stop_point(room, needed.track_id)
-        return room.perform(command).current_time
+            room.apply(command)
+        return room.view().current_time
 
     def break_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have every write fail."""

@@ -1,9 +1,10 @@
-"""A user's room on a bad network: echoing players, each with people at it.
+"""One user's room on a bad network, with simulated players whose users act at random.
 
-A simulated player does what the specification's browser client does: it seeks to whatever it is
-told, reports that at once, and reports four times a second while it plays; a chatty one goes on
-reporting while it is paused. The network delays each message by a random time, in order for each
-device and direction, as TCP does.
+A player does what the specification's browser client does: it seeks to the position of whatever
+state it is sent, echoes that as a report, and reports four times a second while it plays. With
+``reports_paused`` it reports while it is paused, too. With ``follows_state`` it is another client:
+it applies the whole state, echoes nothing, and reports once a second. The network delays each
+message by a random time, in order for each device and direction, as TCP does.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from itertools import count
 from typing import Any
 
 from audiostream.errors import Conflict
-from audiostream.playback.rules import State
-from audiostream.protocol.messages import Command, GetCurrentState, PauseTrack, PlayTrack, Report
-from audiostream.rooms.registry import Device, Registry, Room
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report
+from audiostream.playback.model import State
+from audiostream.protocol.decode import Command, GetCurrentState
+from audiostream.rooms.device import Device
+from audiostream.rooms.registry import Registry
+from audiostream.rooms.room import Room
 from audiostream.websocket.lateness import SILENCE, LateReports
-from tests.support.fakes import FakeClock, Shelf
+from tests.support.fakes import FakeClock, FakeLibrary
 
 USER = "ada"
-REPORT_EVERY = 0.25
+REPORT_INTERVAL = 0.25
 TRACKS = ("song", "other")
 
 
@@ -42,8 +46,8 @@ BAD = Network(0.01, 0.8)
 QUIET = Network(0.005, 0.03)
 
 
-class World:
-    """Time, the network, the server's registry, and the players."""
+class Simulation:
+    """The clock, the network, the server's registry, and the players of one user."""
 
     def __init__(
         self,
@@ -51,44 +55,43 @@ class World:
         network: Network,
         players: int = 3,
         *,
-        chatty: bool = False,
-        obedient: bool = False,
+        reports_paused: bool = False,
+        follows_state: bool = False,
     ) -> None:
-        self.chatty = chatty
-        self.obedient = obedient
+        self.reports_paused = reports_paused
+        self.follows_state = follows_state
         self.random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self.network = network
         self.clock = FakeClock(1_000.0)
-        self.shelf = Shelf()
-        self.registry = Registry(self.shelf, self.clock)
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.library = FakeLibrary()
+        self.registry = Registry(self.library, self.clock)
+        self._timers: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self.players = [Player(self, f"player{number}") for number in range(players)]
         for player in self.players:
             player.connect()
-        self.after(1.0, self._look_after)
+        self.after(1.0, self._housekeep)
 
     @property
     def room(self) -> Room:
         return self.registry.room(USER)
 
-    def after(self, delay: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (self.clock.now + delay, next(self._order), act))
+    def after(self, delay: float, act: Callable[..., None], *args: Any) -> None:
+        heapq.heappush(self._timers, (self.clock.now + delay, next(self._order), act, args))
 
     def run(self, seconds: float) -> None:
-        until = self.clock.now + seconds
-        while self._agenda and self._agenda[0][0] <= until:
-            moment, _, act = heapq.heappop(self._agenda)
-            self.clock.now = moment
-            act()
+        timers, until = self._timers, self.clock.now + seconds
+        while timers and timers[0][0] <= until:
+            self.clock.now, _, act, args = heapq.heappop(timers)
+            act(*args)
         self.clock.now = until
 
-    def _look_after(self) -> None:
-        self.registry.settle()
-        self.after(1.0, self._look_after)
+    def _housekeep(self) -> None:
+        self.registry.housekeep()
+        self.after(1.0, self._housekeep)
 
     def disagreement(self, apart: float) -> str | None:
-        """In what the server and the players differ, None where they agree."""
+        """Return in what the server and the players differ, None where they agree."""
         state = self.room.state
         here = [player for player in self.players if not player.stopped_elsewhere(state)]
         for player in here:
@@ -99,101 +102,112 @@ class World:
         return f"positions {positions}" if max(positions) - min(positions) > apart else None
 
     def start(self) -> None:
-        """Let everybody connect, one person choose a track, and everybody settle."""
+        """Let everybody connect, one user choose a track, and everybody settle."""
         self.run(1.0)
         self.players[0].choose()
         self.run(10.0)
 
-    def burst(self) -> None:
-        """Up to four acts of people within a few seconds."""
+    def act_at_random(self) -> None:
+        """Let users act up to four times within a few seconds."""
         for _ in range(self.random.randint(1, 4)):
             self.random.choice(self.players).act()
             self.run(self.random.uniform(0.0, 1.5))
 
-    def forget(self) -> None:
-        """Begin to count anew what the players are told."""
+    def reset_counts(self) -> None:
+        """Forget what the players have received."""
         for player in self.players:
-            player.told.clear()
+            player.received.clear()
 
     @property
-    def most_told(self) -> int:
-        """How many messages the player that was told most has been told."""
-        return max(len(player.told) for player in self.players)
+    def most_received(self) -> int:
+        """How many messages the player that received most has received."""
+        return max(len(player.received) for player in self.players)
 
 
 @dataclass(eq=False)
-class Line:
-    """One direction of one connection: late, but in order, and silent once it is cut."""
+class Link:
+    """One direction of one connection: late, but in order; once it is cut, nothing arrives."""
 
-    world: World
+    simulation: Simulation
     busy_until: float = 0.0
     held_until: float = 0.0
-    cut: bool = False
+    is_cut: bool = False
 
-    def send(self, deliver: Callable[[], None]) -> None:
-        network, now = self.world.network, self.world.clock.now
-        delay = self.world.random.uniform(network.fastest, network.slowest)
+    def send(self, deliver: Callable[..., None], *args: Any) -> None:
+        simulation, network = self.simulation, self.simulation.network
+        now, delay = (
+            simulation.clock.now,
+            simulation.random.uniform(network.fastest, network.slowest),
+        )
         self.busy_until = max(self.busy_until, now + delay, self.held_until)
-        self.world.after(self.busy_until - now, lambda: None if self.cut else deliver())
+        simulation.after(self.busy_until - now, self._deliver, deliver, args)
+
+    def _deliver(self, deliver: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if not self.is_cut:
+            deliver(*args)
 
 
-class Door:
-    """The server's end of one connection: what arrives is handled as the gateway does."""
+class ServerEnd:
+    """The server's end of one connection, which handles what arrives as the gateway does."""
 
     def __init__(
-        self, world: World, device: Device, ping: Callable[[Callable[[], None]], None]
+        self, simulation: Simulation, device: Device, ping: Callable[[Callable[[], None]], None]
     ) -> None:
-        self._world = world
-        self._device = device
-        self._late = LateReports(world.room, device, ping)
-        self._heard_at = world.clock.now
+        self._clock, self._room, self._device = simulation.clock, simulation.room, device
+        self._late = LateReports(self._room, device, ping)
+        self._received_at = self._clock.now
 
     def arrive(self, command: Command) -> None:
-        now = self._world.clock.now
-        if now - self._heard_at > SILENCE:
+        now = self._clock.now
+        if now - self._received_at > SILENCE:
             self._late.after_silence()
-        self._heard_at = now
-        if isinstance(command, Report) and self._late.wait(partial(self._perform, command)):
-            return
-        if not isinstance(command, Report | GetCurrentState):
-            self._late.overrule()
-        self._perform(command)
+        self._received_at = now
+        if isinstance(command, Report):
+            if self._late.wait(partial(self._report, command)):
+                return
+            self._report(command)
+        else:
+            if not isinstance(command, GetCurrentState):
+                self._late.overrule()
+            if self._device.ref.key in self._room.devices:
+                with suppress(Conflict):  # pausing a track that is no longer current
+                    self._room.apply(command, self._device)
         self._late.handled()
 
-    def _perform(self, command: Command) -> None:
-        if self._device.ref.key in self._world.room.devices:
-            with suppress(Conflict):  # pausing a track that is no longer current
-                self._world.room.perform(command, self._device)
+    def _report(self, report: Report) -> None:
+        if self._device.ref.key in self._room.devices:
+            self._room.apply(report, self._device)
 
 
 @dataclass(eq=False)
 class Player:
-    """An echoing client with an audio element, and a person's hands on it."""
+    """A client with an audio element, and its user."""
 
-    world: World
+    simulation: Simulation
     name: str
     track: str | None = None
     playing: bool = False
     anchor: float = 0.0
     anchored_at: float = 0.0
     stalled_until: float = 0.0
-    told: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     device: Device | None = None
 
     def __post_init__(self) -> None:
-        self.world.after(self.world.random.uniform(0, REPORT_EVERY), self._tick)
+        self.simulation.after(self.simulation.random.uniform(0, REPORT_INTERVAL), self._tick)
 
     def stopped_elsewhere(self, state: State) -> bool:
-        """Whether it is paused on another track while nothing plays: it sets its source where
-        something plays alone.
+        """Whether it is paused on another track while nothing plays (R18).
+
+        The specification's client sets its source only when something plays.
         """
-        return not (self.world.obedient or self.playing or state.is_playing) and (
+        return not (self.simulation.follows_state or self.playing or state.is_playing) and (
             self.track != state.track_id
         )
 
     @property
     def position(self) -> float:
-        now = self.world.clock.now
+        now = self.simulation.clock.now
         going = self.playing and now > self.stalled_until
         since = max(self.anchored_at, self.stalled_until)
         return self.anchor + (now - since if going else 0.0)
@@ -204,74 +218,72 @@ class Player:
         self.send(GetCurrentState())
 
     def _open(self, held_until: float = 0.0) -> None:
-        self.up = Line(self.world, held_until=held_until)
-        self.down = Line(self.world, held_until=held_until)
-        self.device = self.world.registry.connect(USER, self, self.name)
-        self.door = Door(self.world, self.device, self._ping)
+        self.up = Link(self.simulation, held_until=held_until)
+        self.down = Link(self.simulation, held_until=held_until)
+        self.device = self.simulation.registry.connect(USER, self, self.name)
+        self.server_end = ServerEnd(self.simulation, self.device, self._ping)
 
     def _ping(self, answered: Callable[[], None]) -> None:
-        """The ping goes behind all that was told, the pong behind all that was said."""
+        """Send a ping behind all that was sent, and its pong behind all that was reported."""
         up, device = self.up, self.device
         self.down.send(lambda: up.send(answered) if device is self.device else None)
 
     def hold(self, seconds: float) -> None:
-        """The network delivers nothing, and then all at once; nobody gives the connection up."""
-        self.up.held_until = self.down.held_until = self.world.clock.now + seconds
+        """Let the network deliver nothing for a while, then all at once; nobody disconnects."""
+        self.up.held_until = self.down.held_until = self.simulation.clock.now + seconds
 
     def lose_held_connection(self, given_up_after: float, seconds: float) -> None:
-        """The same, but the client gives up, and comes back when the network does.
+        """The same, but the client gives up, and reconnects when the network is back.
 
-        What it sent until then is delivered late, and only then the server sees the end.
+        What it sent until then is delivered late, and only then the server sees the disconnect.
         """
         self.hold(seconds)
         lost, up, down = self.device, self.up, self.down
         assert lost is not None
 
         def give_up() -> None:
-            self.device, down.cut = None, True
-            up.send(lambda: self.world.registry.disconnect(USER, lost))
+            self.device, down.is_cut = None, True
+            up.send(lambda: self.simulation.registry.disconnect(USER, lost))
 
-        self.world.after(given_up_after, give_up)
-        self.world.after(seconds + self.world.random.uniform(0.1, 1.0), self._open)
+        self.simulation.after(given_up_after, give_up)
+        self.simulation.after(seconds + self.simulation.random.uniform(0.1, 1.0), self._open)
 
     def lose_connection(self, noticed_after: float) -> Callable[[], None]:
-        """Cut the network without a word; the server notices later. Answers how to come back.
+        """Cut the network; the server notices later. Return how to reconnect.
 
-        A client that comes back asks for nothing: it goes on reporting what it plays.
+        A client that reconnects does not ask for the state: it goes on reporting what it plays.
         """
         assert self.device is not None
-        self.up.cut = self.down.cut = True
+        self.up.is_cut = self.down.is_cut = True
         lost, self.device = self.device, None
-        self.world.after(noticed_after, lambda: self.world.registry.disconnect(USER, lost))
+        self.simulation.after(
+            noticed_after, lambda: self.simulation.registry.disconnect(USER, lost)
+        )
 
-        def come_back() -> None:
-            self._open()
-
-        return come_back
+        return self._open
 
     def reconnect(self) -> None:
         assert self.device is not None
-        self.up.cut = self.down.cut = True
-        self.world.registry.disconnect(USER, self.device)
-        self.world.after(self.world.random.uniform(0.1, 2.0), self.connect)
+        self.up.is_cut = self.down.is_cut = True
+        self.simulation.registry.disconnect(USER, self.device)
+        self.simulation.after(self.simulation.random.uniform(0.1, 2.0), self.connect)
         self.device = None
 
-    def offer(self, text: str) -> None:
-        """The server's side of the socket: what is told leaves for the player."""
+    def send_text(self, text: str) -> None:
+        """Send what the server sends to this device over the network."""
         frame = json.loads(text)
-        self.told.append(frame)
-        self.down.send(lambda: self._hear(frame))
+        self.received.append(frame)
+        self.down.send(self._receive, frame)
 
     def send(self, command: Command) -> None:
-        door = self.door
-        if self.device is not None and not self.up.cut:
-            self.up.send(lambda: door.arrive(command))
+        if self.device is not None and not self.up.is_cut:
+            self.up.send(self.server_end.arrive, command)
 
-    def _hear(self, frame: dict[str, Any]) -> None:
+    def _receive(self, frame: dict[str, Any]) -> None:
         state = frame["data"]
         if state["trackId"] is None:
             return
-        if self.world.obedient:
+        if self.simulation.follows_state:
             self.track = state["trackId"]
             self._move(state["currentTime"], state["isPlaying"])
             return
@@ -289,7 +301,7 @@ class Player:
         self.report()
 
     def _move(self, position: float, playing: bool) -> None:
-        self.anchor, self.anchored_at, self.playing = position, self.world.clock.now, playing
+        self.anchor, self.anchored_at, self.playing = position, self.simulation.clock.now, playing
         self.stalled_until = 0.0
 
     def report(self) -> None:
@@ -297,18 +309,18 @@ class Player:
             self.send(Report(self.track, self.position, self.playing))
 
     def _tick(self) -> None:
-        going = self.playing or self.world.chatty
-        if going and self.world.clock.now >= self.stalled_until:
+        going = self.playing or self.simulation.reports_paused
+        if going and self.simulation.clock.now >= self.stalled_until:
             self.report()
-        self.world.after(1.0 if self.world.obedient else REPORT_EVERY, self._tick)
+        self.simulation.after(1.0 if self.simulation.follows_state else REPORT_INTERVAL, self._tick)
 
-    # What a person does.
+    # What users do.
 
     def press_play(self) -> None:
         self.send(PlayTrack(self.track or TRACKS[0]))
 
     def choose(self) -> None:
-        self.send(PlayTrack(self.world.random.choice(TRACKS), 0.0))
+        self.send(PlayTrack(self.simulation.random.choice(TRACKS), 0.0))
 
     def press_pause(self) -> None:
         if self.track is not None:
@@ -316,7 +328,7 @@ class Player:
 
     def seek(self) -> None:
         if self.track is not None:
-            self._move(self.world.random.uniform(0.0, 600.0), self.playing)
+            self._move(self.simulation.random.uniform(0.0, 600.0), self.playing)
             self.report()
 
     def toggle(self) -> None:
@@ -327,11 +339,13 @@ class Player:
 
     def stall(self) -> None:
         if self.playing:
-            self.anchor, self.anchored_at = self.position, self.world.clock.now
-            self.stalled_until = self.world.clock.now + self.world.random.uniform(0.5, 5.0)
+            self.anchor, self.anchored_at = self.position, self.simulation.clock.now
+            self.stalled_until = self.simulation.clock.now + self.simulation.random.uniform(
+                0.5, 5.0
+            )
 
     def act(self) -> None:
         acts = (self.press_play, self.choose, self.press_pause, self.seek, self.toggle, self.stall)
         if self.device is None:
             return
-        self.world.random.choice((*acts, self.reconnect))()
+        self.simulation.random.choice((*acts, self.reconnect))()

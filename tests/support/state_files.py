@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from audiostream.playback.rules import DeviceRef, Left, State
+from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 
 PLAYING = State(
@@ -31,7 +31,9 @@ PAUSED = State(
 )
 
 
-def pending(user_id: str, state: State, *stop_points: Left, now: float = 100.0) -> PendingWrite:
+def pending(
+    user_id: str, state: State, *stop_points: StopPoint, now: float = 100.0
+) -> PendingWrite:
     """What is to be written of a user."""
     return PendingWrite(user_id=user_id, state=state, stop_points=stop_points, now=now)
 
@@ -39,7 +41,7 @@ def pending(user_id: str, state: State, *stop_points: Left, now: float = 100.0) 
 def save(
     store: PlaybackStore,
     state: State,
-    *stop_points: Left,
+    *stop_points: StopPoint,
     user_id: str = "ada",
     now: float = 100.0,
 ) -> None:

@@ -198,7 +198,7 @@ class TestHousekeeping:
     async def test_the_grace_of_an_empty_room_ends_without_a_request(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("audiostream.playback.rules.RESUME_GRACE", 0.1)
+        monkeypatch.setattr("audiostream.playback.lifecycle.RESUME_GRACE", 0.1)
         client = await serve()
         url = str(client.make_url("/ws"))
         async with connect(client.session, url, token()) as phone:

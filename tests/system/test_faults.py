@@ -35,7 +35,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
-from audiostream.playback import rules as playback
+from audiostream.playback import model as playback
 from audiostream.services import SERVICES
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
@@ -519,9 +519,7 @@ class TestADeviceThatVanishes:
             assert len(room.devices) == 2
             await until(lambda: room.state.frozen_at is not None)
             assert [device.name for device in room.devices.values()] == [None]
-            frozen = [
-                room.state.position_at(client.app[SERVICES].registry._clock() + n) for n in (0, 20)
-            ]
+            frozen = [room.state.position_at(client.app[SERVICES].clock() + n) for n in (0, 20)]
             assert frozen == [10.5, 10.5]
             assert room.state.is_playing
             paused = await pausing
@@ -850,7 +848,7 @@ def newer(state: Path) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
-PAUSED = playback.State("song", 60.0, 30.0, 0.0, False, 1.0, 5, 0.0, None)
+PAUSED = playback.State(track_id="song", duration=60.0, position=30.0, rev=5)
 
 
 def refusal(media: Path, state: Path) -> tuple[int, list[str]]:

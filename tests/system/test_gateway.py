@@ -233,7 +233,7 @@ class TestAnswers:
             raise ZeroDivisionError("secret detail")
 
         async with device(client, token()) as phone:
-            monkeypatch.setattr("audiostream.protocol.messages.command", broken)
+            monkeypatch.setattr("audiostream.rooms.room.decode_command", broken)
             frame = await phone.ask("playTrack", trackId="song")
             assert frame["data"]["code"] == "internal"
             assert "secret" not in json.dumps(frame)

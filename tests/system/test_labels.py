@@ -1,8 +1,7 @@
-"""Names of devices as people have them: they come in by every way, and are shown."""
+"""Device labels from the wire to the device list, by every way in which a device connects."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,21 +9,12 @@ from urllib.parse import urlencode
 
 import pytest
 from aiohttp import WSServerHandshakeError
-from hypothesis import given
-from hypothesis import strategies as st
 
-from audiostream.errors import InvalidMessage
-from audiostream.protocol.messages import MAX_ID_LENGTH, Labels
 from tests.conftest import Client, Serve
 from tests.support.ws_client import Peer, connect
+from tests.unit.protocol.test_labels import ENGLAND, FAMILY, SWISS, WAVE
 
 Token = Callable[..., str]
-FAMILY = "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}"
-ENGLAND = (
-    "\N{WAVING BLACK FLAG}" + "".join(chr(0xE0000 + ord(sign)) for sign in "gbeng") + "\U000e007f"
-)
-SWISS = "\N{REGIONAL INDICATOR SYMBOL LETTER C}\N{REGIONAL INDICATOR SYMBOL LETTER H}"
-WAVE = "\N{WAVING HAND SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}"
 EVERYDAY = [
     "MacBook\N{NO-BREAK SPACE}Pro",
     "Ada\N{RIGHT SINGLE QUOTATION MARK}s iPhone",
@@ -52,12 +42,8 @@ NOTHING = ["", " ", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH JOINER}", "\N{VARIATION
 WAYS = ["header", "query", "first frame", "Socket.IO"]
 
 
-def of(name: object) -> str | None:
-    return Labels.read({"deviceName": name}).device_name
-
-
-class Registered:
-    """A device that came in by one of the ways, with or without a refusal before."""
+class ConnectingDevice:
+    """A device that connects by one of ``WAYS`` with the labels it is given."""
 
     def __init__(self, client: Client, token: str) -> None:
         self._client = client
@@ -100,9 +86,11 @@ async def names(peer: Peer) -> list[str | None]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_everyday_names_come_in_and_are_shown(serve: Serve, token: Token, way: str) -> None:
+async def test_names_that_people_use_are_listed_unchanged(
+    serve: Serve, token: Token, way: str
+) -> None:
     client = await serve()
-    device = Registered(client, token())
+    device = ConnectingDevice(client, token())
     async with connect(client.session, str(client.make_url("/ws")), token()) as watcher:
         for name in EVERYDAY:
             async with device.by(way, deviceName=name, deviceId=name):
@@ -110,11 +98,11 @@ async def test_everyday_names_come_in_and_are_shown(serve: Serve, token: Token, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_long_ones_are_cut_and_what_would_turn_the_page_around_is_left_out(
+async def test_long_names_are_truncated_and_directional_overrides_removed(
     serve: Serve, token: Token, way: str
 ) -> None:
     client = await serve()
-    device = Registered(client, token())
+    device = ConnectingDevice(client, token())
     async with connect(client.session, str(client.make_url("/ws")), token()) as watcher:
         for name, shown in CLEANED:
             async with device.by(way, deviceName=name):
@@ -124,9 +112,9 @@ async def test_long_ones_are_cut_and_what_would_turn_the_page_around_is_left_out
                 assert await names(watcher) == [None]
 
 
-class TestARefusedLabel:
+class TestRefusedLabels:
     @pytest.mark.parametrize("name", [*REFUSED, "\ud83d", 5, ["x"]])
-    async def test_in_a_first_frame_is_an_error_after_which_another_is_taken(
+    async def test_a_label_refused_in_a_first_frame_is_an_error_and_the_next_one_is_accepted(
         self, serve: Serve, token: Token, name: Any
     ) -> None:
         client = await serve()
@@ -139,14 +127,18 @@ class TestARefusedLabel:
             assert (await device.frame())["event"] == "authenticated"
             await device.heard_nothing()
 
-    async def test_again_and_again_is_no_auth_in_time(self, serve: Serve, token: Token) -> None:
+    async def test_a_device_that_sends_only_refused_labels_is_closed_as_unauthenticated(
+        self, serve: Serve, token: Token
+    ) -> None:
         client = await serve()
         async with connect(client.session, str(client.make_url("/ws"))) as device:
             for _ in range(100):
                 await device.send("auth", token=token(), deviceName="\x07")
             assert await device.closed() == 4408
 
-    async def test_with_a_refused_token_is_about_the_token(self, serve: Serve) -> None:
+    async def test_a_refused_token_is_reported_rather_than_the_label_beside_it(
+        self, serve: Serve
+    ) -> None:
         client = await serve()
         async with connect(client.session, str(client.make_url("/ws"))) as device:
             await device.send("auth", token="nonsense", deviceName="\x07")
@@ -154,7 +146,7 @@ class TestARefusedLabel:
             assert await device.closed() == 4401
 
     @pytest.mark.parametrize("name", REFUSED)
-    async def test_in_a_handshake_is_400_and_not_401(
+    async def test_a_label_refused_in_a_handshake_is_400_rather_than_401(
         self, serve: Serve, token: Token, name: str
     ) -> None:
         client = await serve()
@@ -166,7 +158,7 @@ class TestARefusedLabel:
                     pass
             assert refused.value.status == 400
 
-    async def test_of_socketio_is_a_connect_error_that_says_so(
+    async def test_a_label_refused_over_socketio_is_a_connect_error_that_names_it(
         self, serve: Serve, token: Token
     ) -> None:
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -181,38 +173,9 @@ class TestARefusedLabel:
             await socket.send_str(f'40{{"token":"{token()}","deviceName":"Kitchen"}}')
             assert (await socket.receive_str()).startswith('40{"sid":')
 
-    async def test_in_a_renewal_does_not_matter(self, serve: Serve, token: Token) -> None:
+    async def test_a_label_in_a_token_renewal_is_ignored(self, serve: Serve, token: Token) -> None:
         client = await serve()
         async with connect(client.session, str(client.make_url("/ws")), token()) as device:
             frame = await device.ask("auth", token=token(), deviceName="\x07")
             assert frame["event"] == "authenticated"
             await device.heard_nothing()
-
-
-class TestCutting:
-    @pytest.mark.parametrize("whole", [FAMILY, ENGLAND, SWISS, WAVE, "e\N{COMBINING ACUTE ACCENT}"])
-    def test_nothing_that_one_sees_is_cut_in_two(self, whole: str) -> None:
-        for before in range(MAX_ID_LENGTH - len(whole), MAX_ID_LENGTH + 1):
-            kept = "x" * before
-            shown = of(kept + whole * 40)
-            assert shown is not None
-            assert len(shown) <= MAX_ID_LENGTH
-            assert shown.startswith(kept)
-            rest = shown.removeprefix(kept)
-            assert rest == whole * (len(rest) // len(whole))
-
-    def test_one_sign_of_a_thousand_marks_is_cut_all_the_same(self) -> None:
-        shown = of("x" + "\N{COMBINING ACUTE ACCENT}" * 1000)
-        assert shown is not None
-        assert len(shown) == MAX_ID_LENGTH
-
-    @given(st.text(max_size=400))
-    def test_whatever_is_taken_is_short_shown_and_taken_again_as_it_is(self, text: str) -> None:
-        try:
-            shown = of(text)
-        except InvalidMessage:
-            assert any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in text)
-            return
-        if shown is not None:
-            assert 0 < len(shown) <= MAX_ID_LENGTH
-            assert of(shown) == shown

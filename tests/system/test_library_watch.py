@@ -1,4 +1,4 @@
-"""A library that changes: who asked is told, and a list says which library it is of."""
+"""A library that changes: subscribers are sent ``libraryUpdated``, lists name their version."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import pytest
 
 from audiostream import Settings, background, create_app
 from audiostream.library import library as libraries
-from audiostream.library.library import Library, ScanProgress
-from audiostream.rooms.library_watch import TOLD_AT_ONCE, LibraryWatch
+from audiostream.library.library import ScanProgress
 from audiostream.services import SERVICES
 from tests.conftest import Client, Serve
 from tests.support.audio_files import write_wav
-from tests.support.fakes import Ear
 from tests.support.waiting import until
 from tests.support.ws_client import Peer, connect
 
@@ -52,7 +50,7 @@ async def scanned(client: Client, token: str) -> str:
     return str((await listed(client, token))[0]["X-Library-Version"])
 
 
-async def test_who_asked_is_told_of_a_new_file_and_nobody_else(
+async def test_subscribers_of_any_user_are_sent_a_new_version_and_no_other_device_is(
     serve: Serve, token: Token, media: Path
 ) -> None:
     client = await serve()
@@ -79,7 +77,7 @@ async def test_who_asked_is_told_of_a_new_file_and_nobody_else(
         await silent.heard_nothing()
 
 
-async def test_a_rescan_that_finds_nothing_new_is_no_news(serve: Serve, token: Token) -> None:
+async def test_a_rescan_that_finds_no_change_sends_nothing(serve: Serve, token: Token) -> None:
     client = await serve()
     version = await scanned(client, token())
     async with page(client, token()) as watching:
@@ -90,7 +88,9 @@ async def test_a_rescan_that_finds_nothing_new_is_no_news(serve: Serve, token: T
         await watching.heard_nothing()
 
 
-async def test_who_asks_twice_is_told_once(serve: Serve, token: Token, media: Path) -> None:
+async def test_a_device_that_subscribes_twice_is_sent_each_version_once(
+    serve: Serve, token: Token, media: Path
+) -> None:
     client = await serve()
     await scanned(client, token())
     async with page(client, token()) as watching:
@@ -104,7 +104,9 @@ async def test_who_asks_twice_is_told_once(serve: Serve, token: Token, media: Pa
         await watching.heard_nothing()
 
 
-async def test_socketio_clients_are_told_the_same(serve: Serve, token: Token, media: Path) -> None:
+async def test_a_socketio_client_subscribes_and_is_sent_new_versions(
+    serve: Serve, token: Token, media: Path
+) -> None:
     socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
     client = await serve()
     version = await scanned(client, token())
@@ -126,7 +128,9 @@ async def test_socketio_clients_are_told_the_same(serve: Serve, token: Token, me
         await browser.disconnect()
 
 
-async def test_a_list_that_has_not_changed_says_its_version_too(serve: Serve, token: Token) -> None:
+async def test_a_304_of_the_track_list_names_the_library_version(
+    serve: Serve, token: Token
+) -> None:
     client = await serve()
     version = await scanned(client, token())
     etag = (await listed(client, token()))[0]["ETag"]
@@ -135,7 +139,7 @@ async def test_a_list_that_has_not_changed_says_its_version_too(serve: Serve, to
     assert headers["X-Library-Version"] == version
 
 
-async def test_another_process_has_other_versions(serve: Serve, token: Token) -> None:
+async def test_two_processes_never_use_the_same_library_version(serve: Serve, token: Token) -> None:
     versions = {await scanned(await serve(), token()) for _ in range(2)}
     assert len(versions) == 2
 
@@ -162,7 +166,7 @@ class SlowScan:
         self._gates[number][1].set()
 
 
-async def test_a_page_that_is_opened_during_the_first_scan_sees_it_go_on_and_end(
+async def test_a_device_that_subscribes_during_the_first_scan_is_sent_its_progress_and_end(
     settings: Settings, token: Token, aiohttp_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = SlowScan(monkeypatch)
@@ -190,33 +194,3 @@ async def test_a_page_that_is_opened_during_the_first_scan_sees_it_go_on_and_end
     finally:
         scan.go_on(1)
         scan.go_on(2)
-
-
-async def test_an_empty_library_is_told_when_its_scan_ends(tmp_path: Path) -> None:
-    watch, ear = LibraryWatch(Library(tmp_path)), Ear()
-    assert watch.add(ear).is_scanning
-    with watch.scan():
-        await watch.tell()
-    await watch.tell()
-    await watch.tell()
-    assert [data["isScanning"] for _, data, _ in ear.frames] == [True, False]
-
-
-async def test_what_was_published_since_the_last_time_is_told_once(media: Path) -> None:
-    library = Library(media)
-    watch, ears = LibraryWatch(library), [Ear() for _ in range(2 * TOLD_AT_ONCE + 1)]
-    for ear in ears:
-        watch.add(ear)
-    library.scan()
-    write_wav(media / "new.wav", 1.0)
-    library.scan()
-    await asyncio.gather(watch.tell(), watch.tell())
-    for ear in ears:
-        versions = [data["version"] for _, data, _ in ear.frames]
-        assert len(versions) == len(set(versions)) == 2
-    watch.remove(ears[0])
-    watch.remove(ears[0])
-    (media / "new.wav").unlink()
-    library.scan()
-    await watch.tell()
-    assert (len(ears[0].frames), len(ears[1].frames)) == (2, 3)

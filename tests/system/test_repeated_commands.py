@@ -1,4 +1,4 @@
-"""A command that is sent again, as its answer was lost with the connection, takes effect once."""
+"""A command sent again with its ``commandId``, after its answer was lost, takes effect once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.rooms.registry import COMMANDS_REMEMBERED
 from tests.conftest import Client, Serve
-from tests.support.scenario import Scene
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -23,7 +21,7 @@ async def client(serve: Serve) -> Client:
 
 @pytest.fixture
 async def devices(client: Client, token: Token) -> AsyncIterator[tuple[Peer, Peer, Peer]]:
-    """A phone, the same after it has come back, and another device."""
+    """A phone, the same after it has reconnected, and another device."""
     async with AsyncExitStack() as stack:
         url = str(client.make_url("/ws"))
         yield tuple(  # type: ignore[misc]
@@ -34,7 +32,7 @@ async def devices(client: Client, token: Token) -> AsyncIterator[tuple[Peer, Pee
         )
 
 
-async def test_its_second_copy_changes_nothing_and_is_answered_with_what_came_of_it(
+async def test_the_second_copy_of_a_command_changes_nothing_and_is_answered_with_the_state(
     devices: tuple[Peer, Peer, Peer],
 ) -> None:
     phone, again, kitchen = devices
@@ -50,7 +48,7 @@ async def test_its_second_copy_changes_nothing_and_is_answered_with_what_came_of
     await phone.heard_nothing()
 
 
-async def test_its_late_first_copy_does_not_undo_what_was_done_since(
+async def test_a_late_copy_of_a_command_does_not_undo_what_was_done_since(
     devices: tuple[Peer, Peer, Peer],
 ) -> None:
     phone, again, kitchen = devices
@@ -67,7 +65,7 @@ async def test_its_late_first_copy_does_not_undo_what_was_done_since(
     await kitchen.heard_nothing()
 
 
-async def test_over_rest_too(client: Client, token: Token) -> None:
+async def test_a_command_repeated_over_rest_takes_effect_once(client: Client, token: Token) -> None:
     headers = {"Authorization": f"Bearer {token()}"}
     revs = []
     for _ in range(2):
@@ -77,7 +75,9 @@ async def test_over_rest_too(client: Client, token: Token) -> None:
     assert revs == [1, 1]
 
 
-async def test_one_that_was_refused_may_be_sent_again(devices: tuple[Peer, Peer, Peer]) -> None:
+async def test_a_command_that_was_refused_may_be_sent_again(
+    devices: tuple[Peer, Peer, Peer],
+) -> None:
     phone, _, _ = devices
     refused = await phone.ask("playTrack", trackId="song", commandId="one", ifRev=7)
     assert refused["data"]["code"] == "conflict"
@@ -86,21 +86,9 @@ async def test_one_that_was_refused_may_be_sent_again(devices: tuple[Peer, Peer,
 
 
 @pytest.mark.parametrize("command_id", ["", "x" * 65, 7, ["one"]])
-async def test_an_id_that_is_none_is_refused_in_words(
+async def test_a_command_id_of_another_kind_or_length_is_refused_by_its_name(
     devices: tuple[Peer, Peer, Peer], command_id: Any
 ) -> None:
     answer = await devices[0].ask("playTrack", trackId="song", commandId=command_id)
     assert answer["data"]["code"] == "invalid_message"
     assert "commandId" in answer["data"]["message"]
-
-
-def test_old_ones_are_forgotten() -> None:
-    scene = Scene()
-    scene.connect("phone")
-    for number in range(COMMANDS_REMEMBERED + 1):
-        scene.play("phone", command_id=str(number))
-    rev = scene.room.state.rev
-    scene.play("phone", command_id=str(COMMANDS_REMEMBERED))
-    assert scene.room.state.rev == rev
-    scene.play("phone", command_id="0")
-    assert scene.room.state.rev == rev + 1

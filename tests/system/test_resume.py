@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from audiostream.playback.rules import Left, State
+from audiostream.playback.model import State, StopPoint
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.storage.stop_points import TRACKS_KEPT
 from tests.conftest import Client, Serve
@@ -36,12 +36,15 @@ def bearer(token: str) -> dict[str, str]:
 def state(tmp_path: Path) -> Path:
     """A state file: Ada is at 9 s of one track, and has left another at 30 s."""
     path = tmp_path / "state" / "audiostream.sqlite3"
-    paused = State("other", 60.0, 9.0, 0.0, False, 1.0, 5, 0.0, None)
+    paused = State(track_id="other", duration=60.0, position=9.0, rev=5)
     with closing(PlaybackStore(path)) as store:
         store.save(
             [
                 PendingWrite(
-                    user_id="ada", state=paused, stop_points=(Left("song", 30.0, 1.0),), now=0.0
+                    user_id="ada",
+                    state=paused,
+                    stop_points=(StopPoint("song", 30.0, 1.0),),
+                    now=0.0,
                 )
             ]
         )
@@ -334,12 +337,15 @@ async def test_a_history_that_is_too_long_is_cut_to_the_tracks_left_last(
 def gone_for_long(tmp_path: Path) -> Path:
     """A state file with positions of three tracks that scans have not found for 91 days."""
     path = tmp_path / "state.sqlite3"
-    lefts = [Left(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
+    lefts = [StopPoint(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
     with closing(PlaybackStore(path)) as store:
         store.save(
             [
                 PendingWrite(
-                    user_id="ada", state=State("other", rev=1), stop_points=tuple(lefts), now=0.0
+                    user_id="ada",
+                    state=State(track_id="other", rev=1),
+                    stop_points=tuple(lefts),
+                    now=0.0,
                 )
             ]
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import State
+from audiostream.playback.model import State
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.storage.revocations import revoke
 from tests.support.server_process import SECRET, START_TIMEOUT, Launch
@@ -20,7 +20,7 @@ from tests.support.server_process import SECRET, START_TIMEOUT, Launch
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock on the inode is Linux's")
 pytestmark = on_linux
 
-PAUSED = State("song", 60.0, 30.0, 0.0, False, 1.0, 5, 0.0, None)
+PAUSED = State(track_id="song", duration=60.0, position=30.0, rev=5)
 
 
 @pytest.fixture

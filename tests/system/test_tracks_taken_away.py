@@ -13,7 +13,7 @@ import pytest
 from audiostream.client.player import connect as player
 from audiostream.services import SERVICES
 from tests.conftest import Client, Serve
-from tests.support.scenario import Scene
+from tests.support.scenario import Scenario
 from tests.support.server_process import Launch
 from tests.support.ws_client import Peer, connect
 
@@ -156,16 +156,16 @@ async def test_after_a_restart_the_state_still_names_it_and_it_can_be_paused(
 
 
 def test_a_device_that_is_still_on_it_as_another_is_played_hears_no_error_and_follows() -> None:
-    scene = Scene()
+    scene = Scenario()
     scene.connect("phone", "kiosk")
     scene.play("phone", at=0.0)
     scene.wait(10.0)
     scene.report("kiosk", 10.0)
-    del scene.shelf.durations["song"]
+    del scene.library.durations["song"]
     scene.play("phone", track="other", at=0.0)
     scene.clear()
     scene.report("kiosk", 10.5)  # on its way already
     assert scene.room.state.track_id == "other"
-    assert scene.heard("phone") == []
+    assert scene.received("phone") == []
     scene.wait(5.0)
-    assert {data["trackId"] for _, data, _ in scene.frames("kiosk")} == {"other"}
+    assert {data["trackId"] for _, data, _ in scene.received_frames("kiosk")} == {"other"}

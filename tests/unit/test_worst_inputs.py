@@ -22,7 +22,9 @@ from audiostream.auth.credentials import bearer_token
 from audiostream.errors import AudiostreamError
 from audiostream.ops.proxies import Client, Proxies
 from audiostream.ops.redaction import redact
-from audiostream.protocol.messages import Familiar, command, parse
+from audiostream.protocol.decode import decode_command
+from audiostream.protocol.envelope import parse_frame
+from audiostream.protocol.repeat_cache import RepeatedMessageParser
 from audiostream.settings import Limits
 from audiostream.streaming.fastpath.protocol import Question, plain_request
 from audiostream.streaming.response import Validators, decide, if_range_holds, read_range
@@ -114,17 +116,17 @@ def in_a_proof(text: str) -> None:
 
 
 def in_a_frame(text: str) -> None:
-    familiar = Familiar()
-    familiar.report(text)
-    familiar.question(text)
+    parser = RepeatedMessageParser()
+    parser.parse_report(text)
+    parser.parse_query(text)
     with suppress(AudiostreamError):
-        parse(text)
+        parse_frame(text)
 
 
 def in_a_command(text: str) -> None:
     for event in ("playTrack", "pauseTrack"):
         with suppress(AudiostreamError):
-            command(event, {"trackId": text, "currentTime": text, "deviceName": text})
+            decode_command(event, {"trackId": text, "currentTime": text, "deviceName": text})
 
 
 def in_frames(text: str) -> None:

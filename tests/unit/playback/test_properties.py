@@ -1,4 +1,4 @@
-"""What holds for the playback rules whatever up to four devices do, and in whatever order."""
+"""Properties of the rules of playback: what holds whatever up to four devices do, in any order."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiostream.errors import Conflict
-from audiostream.playback import rules as playback
-from audiostream.playback.rules import RECENT_STATES, SETTLE_TIME, Listener, Sighting
-from tests.support.scenario import Scene
+from audiostream.playback.sync import SETTLE_TIME
+from tests.support.scenario import Scenario
 
 DEVICES = ("phone", "kiosk", "tablet", "laptop")
 POSITIONS = st.floats(0.0, 130.0).map(lambda position: round(position, 2))
@@ -30,12 +29,12 @@ ACTS = st.one_of(
 )
 
 
-class Rehearsal(Scene):
-    """A scene that plays any list of acts, and checks after each what always holds."""
+class CheckedScenario(Scenario):
+    """A scenario that plays any list of acts, and checks after each what always holds."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.shelf.durations["song"] = 120.0
+        self.library.durations["song"] = 120.0
 
     def play_all(self, acts: list[tuple[object, ...]]) -> None:
         for act in acts:
@@ -47,9 +46,9 @@ class Rehearsal(Scene):
             assert 0.0 <= self.position <= (state.duration or float("inf"))
             assert state.is_playing or state.frozen_at is None
             for device in self.devices.values():
-                moments = [seen.at for seen in device.listener.recent]
+                moments = [seen.at for seen in device.sync.history]
                 assert moments == sorted(moments)
-                assert device.listener.reported in (None, *device.listener.recent[-1:])
+                assert device.sync.last_report in (None, *device.sync.history[-1:])
 
     def _play_one(self, kind: object, *details: object) -> None:
         match kind, details:
@@ -66,10 +65,10 @@ class Rehearsal(Scene):
                 self._here(name)
                 self.follow(name, offset)
             case "set", (str(track), float(at), bool(playing)):
-                self.set(at, playing, track)
+                self.set_state(at, playing, track)
             case "ask", (str(name),):
                 self._here(name)
-                self.ask(name)
+                self.get_state(name)
             case "leave", (str(name),):
                 if name in self.devices:
                     self.disconnect(name)
@@ -81,71 +80,34 @@ class Rehearsal(Scene):
             self.connect(name)
 
     def follow(self, name: str, offset: float = 0.0) -> None:
-        """Let a device report exactly what it was told last, gone on until now."""
-        told = self.devices[name].listener.told
-        if told is None:
+        """Let a device report what it was sent last, extrapolated to now."""
+        sent = self.devices[name].sync.last_sent
+        if sent is None:
             return
-        went_on = (self.clock.now - told.at) * told.playback_rate if told.is_playing else 0.0
-        at = max(0.0, told.position + went_on + offset)
-        self.report(name, at, told.is_playing, told.track_id)
+        at = max(0.0, sent.position_at(self.clock.now) + offset)
+        self.report(name, at, sent.is_playing, sent.track_id)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(ACTS, max_size=30))
-def test_rev_never_decreases_and_the_position_stays_within_the_track(
+def test_invariants_hold_and_nothing_more_is_sent_once_all_devices_report_what_they_were_sent(
     acts: list[tuple[object, ...]],
 ) -> None:
-    Rehearsal().play_all(acts)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(ACTS, max_size=30))
-def test_when_things_are_quiet_and_devices_say_what_they_were_told_nothing_more_is_sent(
-    acts: list[tuple[object, ...]],
-) -> None:
-    scene = Rehearsal()
-    scene.play_all(acts)
-    for name in tuple(scene.devices):
-        scene.ask(name)
-    for _ in range(3):  # to hear what is left to hear
-        scene.wait(SETTLE_TIME + 1.0)
-        for name in tuple(scene.devices):
-            scene.follow(name)
-    scene.clear()
+    scenario = CheckedScenario()
+    scenario.play_all(acts)
+    for name in tuple(scenario.devices):
+        scenario.get_state(name)
+    for _ in range(3):  # until nothing is left to be sent
+        scenario.wait(SETTLE_TIME + 1.0)
+        for name in tuple(scenario.devices):
+            scenario.follow(name)
+    scenario.clear()
     for _ in range(20):
-        scene.wait(0.25)
-        for name in tuple(scene.devices):
-            scene.follow(name)
-    told = {name: scene.heard(name) for name in scene.devices}
-    assert not any(told.values()), told
-
-
-MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=RECENT_STATES).map(sorted)
-
-
-@given(moments=MOMENTS, after=st.floats(0.0, 5.0), told=st.integers(0, 9), changed=st.booleans())
-def test_of_what_is_old_a_device_that_is_told_keeps_what_it_was_told_and_said_last(
-    moments: list[float], after: float, told: int, changed: bool
-) -> None:
-    seen = tuple(Sighting("song", at, True, 1.0, at) for at in moments)
-    last, reported = (seen[told] if told < len(seen) else None), (seen[-1] if seen else None)
-    news = Sighting("song", 0.0, True, 1.0, max(moments, default=0.0) + after)
-    former = Sighting("song", 5.0, True, 1.0, news.at) if changed else None
-    listener = playback.tell(Listener(last, reported, seen), former, news)
-    lately = [
-        each
-        for each in seen
-        if news.at - each.at <= SETTLE_TIME or each is last or each is reported
-    ]
-    assert listener.recent == (*lately, *([former] if former else []), news)[-RECENT_STATES:]
-
-
-def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_ones() -> None:
-    moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
-    first, second, third = (Sighting("song", at, True, 1.0, at) for at in moments)
-    listener = playback.tell(playback.tell(Listener(), first, first), second, second)
-    assert listener.recent == (first, first, second, second)
-    assert playback.tell(listener, third, third).recent == (second, third, third)
+        scenario.wait(0.25)
+        for name in tuple(scenario.devices):
+            scenario.follow(name)
+    received = {name: scenario.received(name) for name in scenario.devices}
+    assert not any(received.values()), received
 
 
 @settings(max_examples=400, deadline=None)
@@ -156,34 +118,34 @@ def test_a_telling_that_changed_nothing_is_two_recent_states_but_one_of_the_old_
         st.tuples(DEVICE, st.floats(0.0, SETTLE_TIME / 4), st.floats(0.0, 1.5)), max_size=6
     ),
 )
-def test_a_paused_session_is_never_resumed_by_a_report_sent_before_the_pause_was_told(
+def test_pause_is_never_undone_by_a_report_that_was_sent_before_it_arrived(
     acts: list[tuple[object, ...]],
     pauser: str | None,
     late: list[tuple[str, float, float]],
 ) -> None:
-    scene = Rehearsal()
-    scene.connect(*DEVICES)
-    scene.play_all(acts)
+    scenario = CheckedScenario()
+    scenario.connect(*DEVICES)
+    scenario.play_all(acts)
     for name in DEVICES:
-        if name not in scene.devices:
-            scene.connect(name)
-            scene.ask(name)
-        scene.follow(name)
-    track = scene.room.state.track_id
+        if name not in scenario.devices:
+            scenario.connect(name)
+            scenario.get_state(name)
+        scenario.follow(name)
+    track = scenario.room.state.track_id
     if track is None:
         return
-    sent_from = {name: scene.devices[name].listener for name in DEVICES}
-    paused_at = scene.clock.now
+    sent_from = {name: scenario.devices[name].sync for name in DEVICES}
+    paused_at = scenario.clock.now
     if pauser is None:
-        scene.set(scene.position, playing=False, track=track)
+        scenario.set_state(scenario.position, playing=False, track=track)
     else:
-        scene.pause(pauser, track)
+        scenario.pause(pauser, track)
     for name, delay, stalled in late:
-        if scene.clock.now + delay - paused_at >= SETTLE_TIME:
+        if scenario.clock.now + delay - paused_at >= SETTLE_TIME:
             break
-        scene.clock.advance(delay)
-        was = sent_from[name].reported or sent_from[name].told
-        if was is not None and was.is_playing:
-            went_on = max(0.0, (scene.clock.now - was.at) - stalled)
-            scene.report(name, was.position + went_on, True, was.track_id)
-            assert not scene.room.state.is_playing
+        scenario.clock.advance(delay)
+        before = sent_from[name].last_report or sent_from[name].last_sent
+        if before is not None and before.is_playing:
+            went_on = max(0.0, (scenario.clock.now - before.at) - stalled)
+            scenario.report(name, before.position + went_on, True, before.track_id)
+            assert not scenario.room.state.is_playing

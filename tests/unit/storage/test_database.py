@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import Left
+from audiostream.playback.model import StopPoint
 from audiostream.storage import database
 from audiostream.storage.database import SCHEMA_VERSION
 from audiostream.storage.playback_store import PlaybackStore
@@ -135,7 +135,7 @@ class TestMigrationFromSchema2:
                 assert store.load("ada").state.rev == 7
                 bob = store.load("bob")
                 assert (bob.state.position, bob.state.rev) == (14.0, 4)
-                assert bob.stop_points == (Left("song", 14.0, 97.0),)
+                assert bob.stop_points == (StopPoint("song", 14.0, 97.0),)
                 assert store.stop_point("ada", "song") == 11.0
                 assert store.stop_point("ada", "other") == 12.0
                 assert store.stop_point("bob", "song") == 13.0
@@ -147,5 +147,5 @@ class TestMigrationFromSchema2:
 
     def test_a_stop_point_saved_after_the_migration_is_the_latest(self, path: Path) -> None:
         with closing(PlaybackStore(path)) as store:
-            save(store, PLAYING, Left("song", 50.0, 200.0))
+            save(store, PLAYING, StopPoint("song", 50.0, 200.0))
             assert store.stop_point("ada", "song") == 50.0

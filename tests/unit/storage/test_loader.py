@@ -10,10 +10,8 @@ from collections.abc import Iterable
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.protocol.messages import PauseTrack, PlayTrack
-from audiostream.rooms.registry import (
-    PositionNeeded,
-)
+from audiostream.playback.commands import PauseTrack, PlayTrack
+from audiostream.rooms.stop_points import StopPointNotLoaded
 from audiostream.storage.playback_store import PendingWrite, StoredUser
 from tests.support.server_memory import ServerMemory
 
@@ -28,9 +26,9 @@ class TestResume:
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("song", 100.0))
+        room.apply(PlayTrack("song", 100.0))
         memory.clock.advance(20.0)
-        room.perform(PlayTrack("other"))
+        room.apply(PlayTrack("other"))
         await memory.restart()
         assert await memory.resumed("song") == 120.0
         assert await memory.resumed("endless") == 0.0
@@ -39,54 +37,60 @@ class TestResume:
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("song", 100.0))
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("song")).current_time == 0.0
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("song", 7.0, resume=True)).current_time == 7.0
+        room.apply(PlayTrack("song", 100.0))
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("song"))
+        assert room.view().current_time == 0.0
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("song", 7.0, resume=True))
+        assert room.view().current_time == 7.0
 
     async def test_the_track_that_played_at_a_kill_has_a_stop_point(
         self, memory: ServerMemory
     ) -> None:
-        (await memory.loader.room("ada")).perform(PlayTrack("song", 100.0))
+        (await memory.loader.room("ada")).apply(PlayTrack("song", 100.0))
         await memory.saver.flush()
         await memory.restart(killed=True)
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("song", resume=True)).current_time == 100.0
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("song", resume=True))
+        assert room.view().current_time == 100.0
 
     async def test_a_stop_two_seconds_after_the_start_keeps_the_older_stop_point(
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("song", 100.0))
-        room.perform(PauseTrack("song"))
-        room.perform(PlayTrack("song", 0.0))
+        room.apply(PlayTrack("song", 100.0))
+        room.apply(PauseTrack("song"))
+        room.apply(PlayTrack("song", 0.0))
         memory.clock.advance(2.0)
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("song", resume=True)).current_time == 100.0
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("song", resume=True))
+        assert room.view().current_time == 100.0
 
     async def test_a_track_that_played_to_its_end_resumes_at_zero(
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("short"))
+        room.apply(PlayTrack("short"))
         memory.clock.advance(20.0)
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("short", resume=True)).current_time == 0.0
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("short", resume=True))
+        assert room.view().current_time == 0.0
 
     async def test_resume_asks_for_a_load_only_of_a_track_that_the_room_does_not_know(
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        with pytest.raises(PositionNeeded, match="song"):
-            room.perform(PlayTrack("song", resume=True))
+        with pytest.raises(StopPointNotLoaded, match="song"):
+            room.apply(PlayTrack("song", resume=True))
         assert room.state.rev == 0
-        room.perform(PlayTrack("song", 7.0, resume=True))
-        room.perform(PauseTrack("song"))
-        room.perform(PlayTrack("song", resume=True))
-        room.perform(PlayTrack("other"))
-        assert room.perform(PlayTrack("song", resume=True)).current_time == 7.0
+        room.apply(PlayTrack("song", 7.0, resume=True))
+        room.apply(PauseTrack("song"))
+        room.apply(PlayTrack("song", resume=True))
+        room.apply(PlayTrack("other"))
+        room.apply(PlayTrack("song", resume=True))
+        assert room.view().current_time == 7.0
 
     async def test_a_stop_point_made_during_a_load_is_kept(
         self, memory: ServerMemory, monkeypatch: pytest.MonkeyPatch
@@ -101,11 +105,12 @@ class TestResume:
         room = await memory.loader.room("ada")
         recalling = asyncio.create_task(memory.loader.load_stop_point(room, "song"))
         await asyncio.sleep(0)
-        room.perform(PlayTrack("song", 500.0))
-        room.perform(PlayTrack("other"))
+        room.apply(PlayTrack("song", 500.0))
+        room.apply(PlayTrack("other"))
         gate.set()
         await recalling
-        assert room.perform(PlayTrack("song", resume=True)).current_time == 500.0
+        room.apply(PlayTrack("song", resume=True))
+        assert room.view().current_time == 500.0
 
 
 class TestLoading:
@@ -139,10 +144,10 @@ class TestLoading:
             assert gate.wait(10.0)
             save(batch)
 
-        (await memory.loader.room("ada")).perform(PauseTrack("song", 9.0))
+        (await memory.loader.room("ada")).apply(PauseTrack("song", 9.0))
         await memory.saver.flush()
-        memory.registry.forget("ada")
-        (await memory.loader.room("bob")).perform(PauseTrack("song", 10.0))
+        memory.registry.remove_room("ada")
+        (await memory.loader.room("bob")).apply(PauseTrack("song", 10.0))
         monkeypatch.setattr(memory.store, "save", slow)
         saving = asyncio.create_task(memory.saver.flush())
         async with asyncio.timeout(5.0):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.playback.rules import DeviceRef, Left, State
+from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage.playback_store import PlaybackStore, StoredUser
 from audiostream.storage.stop_points import POSITIONS_KEPT
 from tests.support.state_files import (
@@ -39,7 +39,7 @@ class TestSave:
         save(store, PLAYING, now=104.0)
         saved = store.load("ada")
         assert (saved.state.position, saved.state.is_playing, saved.state.rev) == (16.0, False, 8)
-        assert saved.stop_points == (Left("song", 16.0, 99.0),)
+        assert saved.stop_points == (StopPoint("song", 16.0, 99.0),)
 
     def test_the_loaded_active_device_is_not_a_connected_one(self, store: PlaybackStore) -> None:
         save(store, PLAYING)
@@ -53,13 +53,18 @@ class TestSave:
         self, store: PlaybackStore, path: Path
     ) -> None:
         for at in range(POSITIONS_KEPT + 5):
-            save(store, PLAYING, Left("song", float(at), float(at)), Left("b", 1.0, float(at)))
+            save(
+                store,
+                PLAYING,
+                StopPoint("song", float(at), float(at)),
+                StopPoint("b", 1.0, float(at)),
+            )
         assert store.stop_point("ada", "song") == POSITIONS_KEPT + 4.0
         assert store.stop_point("ada", "b") == 1.0
         assert stop_points_kept(path)["song"] == POSITIONS_KEPT
 
     def test_one_users_state_is_not_loaded_for_another(self, store: PlaybackStore) -> None:
-        save(store, PLAYING, Left("song", 9.0, 1.0))
+        save(store, PLAYING, StopPoint("song", 9.0, 1.0))
         assert store.load("bob") == StoredUser()
 
     def test_a_batch_is_stored_whole_or_not_at_all(self, store: PlaybackStore) -> None:

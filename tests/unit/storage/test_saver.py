@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 
 from audiostream.errors import StoreError
-from audiostream.playback.rules import RESUME_GRACE
-from audiostream.protocol.messages import GetCurrentState, PauseTrack, PlayTrack, Report
-from audiostream.rooms.registry import POSITIONS_IN_MEMORY, UNSAVED_KEPT, Room
+from audiostream.playback.commands import PauseTrack, PlayTrack, Report
+from audiostream.playback.lifecycle import RESUME_GRACE
+from audiostream.protocol.decode import GetCurrentState
+from audiostream.rooms.room import Room
+from audiostream.rooms.stop_points import MAX_CACHED, MAX_UNSAVED
 from audiostream.storage.playback_store import PendingWrite
 from audiostream.storage.revocations import revoke
 from audiostream.storage.saver import IDLE_AFTER, PLAYING_SAVED_EVERY
 from audiostream.storage.stop_points import GONE_FOR
 from audiostream.storage.throttled_warning import WARN_EVERY
-from tests.support.fakes import Ear
+from tests.support.fakes import RecordingSendQueue
 from tests.support.server_memory import ServerMemory
 
 
@@ -37,7 +39,7 @@ class UnwalkedRooms(dict[str, Room]):
 
 async def test_a_change_survives_a_kill_after_the_next_flush(memory: ServerMemory) -> None:
     room = await memory.loader.room("ada")
-    room.perform(PauseTrack("song", 42.0))
+    room.apply(PauseTrack("song", 42.0))
     await memory.saver.flush()
     await memory.restart(killed=True)
     state = (await memory.loader.room("ada")).state
@@ -48,7 +50,7 @@ async def test_a_playing_position_is_written_every_four_seconds_and_loaded_pause
     memory: ServerMemory,
 ) -> None:
     room = await memory.loader.room("ada")
-    room.perform(PlayTrack("song", 10.0))
+    room.apply(PlayTrack("song", 10.0))
     await memory.saver.flush()
     memory.clock.advance(PLAYING_SAVED_EVERY - 0.1)
     await memory.saver.flush()
@@ -61,7 +63,7 @@ async def test_a_playing_position_is_written_every_four_seconds_and_loaded_pause
 
 
 async def test_a_clean_stop_writes_the_current_position(memory: ServerMemory) -> None:
-    (await memory.loader.room("ada")).perform(PlayTrack("song", 10.0))
+    (await memory.loader.room("ada")).apply(PlayTrack("song", 10.0))
     await memory.saver.flush()
     memory.clock.advance(2.0)
     await memory.restart()
@@ -69,10 +71,11 @@ async def test_a_clean_stop_writes_the_current_position(memory: ServerMemory) ->
 
 
 async def test_a_restored_state_has_its_listed_duration(memory: ServerMemory) -> None:
-    (await memory.loader.room("ada")).perform(PauseTrack("song", 10.0))
+    (await memory.loader.room("ada")).apply(PauseTrack("song", 10.0))
     await memory.restart()
     room = await memory.loader.room("ada")
-    assert room.perform(GetCurrentState()).duration == 7200.0
+    room.apply(GetCurrentState())
+    assert room.view().duration == 7200.0
 
 
 async def test_a_state_that_sqlite_refuses_does_not_prevent_the_others(
@@ -80,8 +83,8 @@ async def test_a_state_that_sqlite_refuses_does_not_prevent_the_others(
 ) -> None:
     for user, label in (("ada", "half of a pair: \ud800"), ("bob", "phone")):
         room = await memory.loader.room(user)
-        device = memory.registry.connect(user, Ear(), label)
-        room.perform(PauseTrack("song", 9.0), device)
+        device = memory.registry.connect(user, RecordingSendQueue(), label)
+        room.apply(PauseTrack("song", 9.0), device)
     await memory.saver.flush()
     await memory.restart(killed=True)
     assert (await memory.loader.room("ada")).state.track_id is None
@@ -93,13 +96,13 @@ class TestPlayerThatPlayedThroughARestart:
 
     async def stopped(self, memory: ServerMemory, *, abandoned: bool) -> None:
         room = await memory.loader.room("ada")
-        device = memory.registry.connect("ada", Ear(), "phone")
-        room.perform(PlayTrack("song", 100.0), device)
+        device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
+        room.apply(PlayTrack("song", 100.0), device)
         memory.clock.advance(50.0)
         if abandoned:
             memory.registry.disconnect("ada", device)
             memory.clock.advance(RESUME_GRACE + 1.0)
-            memory.registry.settle()
+            memory.registry.housekeep()
             assert not room.state.is_playing
         await memory.saver.flush()
         await memory.restart(killed=True)
@@ -112,8 +115,9 @@ class TestPlayerThatPlayedThroughARestart:
         await self.stopped(memory, abandoned=abandoned)
         room = await memory.loader.room("ada")
         at = 150.0 + 300.0 + (RESUME_GRACE + 1.0 if abandoned else 0.0)
-        device = memory.registry.connect("ada", Ear(), "phone")
-        assert room.perform(Report("song", at, True), device).is_playing
+        device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
+        room.apply(Report("song", at, True), device)
+        assert room.view().is_playing
         assert room.state.position == at
 
     @pytest.mark.parametrize("abandoned", [False, True])
@@ -122,8 +126,9 @@ class TestPlayerThatPlayedThroughARestart:
     ) -> None:
         await self.stopped(memory, abandoned=abandoned)
         room = await memory.loader.room("ada")
-        device = memory.registry.connect("ada", Ear(), "phone")
-        assert not room.perform(Report("song", 150.0 + 340.0, True), device).is_playing
+        device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
+        room.apply(Report("song", 150.0 + 340.0, True), device)
+        assert not room.view().is_playing
         assert room.state.position == 150.0
 
 
@@ -139,9 +144,9 @@ class TestMemory:
         room = await memory.loader.room("ada")
         for first in range(0, 900, 100):
             for number in range(first, first + 100):
-                room.perform(PlayTrack(f"track-{number}", 50.0 + number))
+                room.apply(PlayTrack(f"track-{number}", 50.0 + number))
             await memory.saver.flush()
-        assert len(room.positions) <= POSITIONS_IN_MEMORY
+        assert len(room.stop_points) <= MAX_CACHED
         assert await memory.resumed("track-3") == 53.0
         assert await memory.resumed("track-890") == 940.0
 
@@ -153,13 +158,13 @@ class TestMemory:
         with monkeypatch.context() as broken:
             memory.break_file(broken)
             for number in range(900):
-                room.perform(PlayTrack(f"track-{number}", 50.0 + number))
+                room.apply(PlayTrack(f"track-{number}", 50.0 + number))
                 if number % 100 == 0:
                     await memory.saver.flush()
-        assert len(room.left) <= UNSAVED_KEPT
+        assert len(room.stop_points.unsaved) <= MAX_UNSAVED
         await memory.saver.flush()
-        assert not room.left
-        assert len(room.positions) <= POSITIONS_IN_MEMORY
+        assert not room.stop_points.unsaved
+        assert len(room.stop_points) <= MAX_CACHED
         await memory.restart(killed=True)
         assert await memory.resumed("track-898") == 948.0
 
@@ -167,17 +172,17 @@ class TestMemory:
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PlayTrack("song", 100.0))
-        room.perform(PauseTrack("song"))
+        room.apply(PlayTrack("song", 100.0))
+        room.apply(PauseTrack("song"))
         saving = asyncio.create_task(memory.saver.flush())
         await asyncio.sleep(0)
         memory.clock.advance(1.0)
-        room.perform(PlayTrack("other", 200.0))
-        room.perform(PauseTrack("other"))
+        room.apply(PlayTrack("other", 200.0))
+        room.apply(PauseTrack("other"))
         await saving
-        assert [each.track_id for each in room.left] == ["other"]
+        assert [each.track_id for each in room.stop_points.unsaved] == ["other"]
         await memory.saver.flush()
-        assert not room.left
+        assert not room.stop_points.unsaved
         await memory.restart(killed=True)
         assert await memory.resumed("song") == 100.0
 
@@ -188,7 +193,7 @@ class TestReview:
     ) -> None:
         room = await memory.loader.room("ada")
         for track_id in ("song", "other", "endless"):
-            room.perform(PlayTrack(track_id, 100.0))
+            room.apply(PlayTrack(track_id, 100.0))
         await memory.saver.flush()
         await memory.saver.review(lambda *key: key == ("ada", "song"), memory.clock())
         assert await asyncio.to_thread(memory.store.stop_point, "ada", "other") == 100.0
@@ -215,9 +220,9 @@ class TestEviction:
     async def test_idle_rooms_are_evicted_and_loaded_again(self, memory: ServerMemory) -> None:
         for user in ("listens", "plays", "left"):
             room = await memory.loader.room(user)
-            room.perform(PauseTrack("song", 9.0))
-        memory.registry.connect("listens", Ear(), "phone")
-        memory.registry.room("plays").perform(PlayTrack("song"))
+            room.apply(PauseTrack("song", 9.0))
+        memory.registry.connect("listens", RecordingSendQueue(), "phone")
+        memory.registry.room("plays").apply(PlayTrack("song"))
         for _ in range(3):
             await memory.saver.flush()
             memory.clock.advance(IDLE_AFTER)
@@ -227,7 +232,7 @@ class TestEviction:
     async def test_a_room_that_is_not_saved_is_not_evicted(
         self, memory: ServerMemory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (await memory.loader.room("ada")).perform(PauseTrack("song", 9.0))
+        (await memory.loader.room("ada")).apply(PauseTrack("song", 9.0))
         memory.break_file(monkeypatch)
         for _ in range(3):
             await memory.saver.flush()
@@ -238,9 +243,9 @@ class TestEviction:
         self, memory: ServerMemory
     ) -> None:
         room = await memory.loader.room("ada")
-        room.perform(PauseTrack("song", 9.0))
+        room.apply(PauseTrack("song", 9.0))
         for _ in range(3):
-            device = memory.registry.connect("ada", Ear(), "phone")
+            device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
             memory.registry.disconnect("ada", device)
             await memory.saver.flush()
             memory.clock.advance(IDLE_AFTER - 1.0)
@@ -251,7 +256,7 @@ class TestEviction:
         assert not memory.registry.rooms
 
     async def test_a_room_that_was_only_read_is_evicted_too(self, memory: ServerMemory) -> None:
-        (await memory.loader.room("ada")).perform(GetCurrentState())
+        (await memory.loader.room("ada")).apply(GetCurrentState())
         await memory.saver.flush()
         memory.clock.advance(IDLE_AFTER)
         await memory.saver.flush()
@@ -263,12 +268,12 @@ class TestCost:
 
     async def test_a_flush_does_not_walk_all_rooms(self, memory: ServerMemory) -> None:
         for number in range(100):
-            memory.registry.connect(f"user{number}", Ear(), "phone")
-            memory.registry.room(f"user{number}").perform(PauseTrack("song", 9.0))
+            memory.registry.connect(f"user{number}", RecordingSendQueue(), "phone")
+            memory.registry.room(f"user{number}").apply(PauseTrack("song", 9.0))
         await memory.saver.flush()
         memory.registry.rooms = rooms = UnwalkedRooms(memory.registry.rooms)
         room = await memory.loader.room("user7")
-        room.perform(PlayTrack("other", 5.0))
+        room.apply(PlayTrack("other", 5.0))
         await memory.saver.flush()
         memory.clock.advance(PLAYING_SAVED_EVERY)
         await memory.saver.flush()
@@ -287,10 +292,10 @@ class TestCost:
             save(batch)
 
         monkeypatch.setattr(memory.store, "save", recorded)
-        (await memory.loader.room("ada")).perform(PauseTrack("song", 9.0))
+        (await memory.loader.room("ada")).apply(PauseTrack("song", 9.0))
         for _ in range(20):
             await memory.saver.flush()
-            device = memory.registry.connect("ada", Ear(), "phone")
+            device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
             memory.registry.disconnect("ada", device)
             memory.clock.advance(1.0)
         assert written == ["ada"]
@@ -305,7 +310,7 @@ async def test_rooms_of_a_cancelled_flush_are_written_by_the_next(
         assert gate.wait(10.0)
 
     monkeypatch.setattr(memory.store, "save", slow)
-    (await memory.loader.room("ada")).perform(PauseTrack("song", 9.0))
+    (await memory.loader.room("ada")).apply(PauseTrack("song", 9.0))
     flushing = asyncio.create_task(memory.saver.flush())
     await asyncio.sleep(0)
     flushing.cancel()
@@ -329,7 +334,7 @@ class TestFailingFile:
         memory.break_file(monkeypatch)
         room = await memory.loader.room("ada")
         for position in range(100):
-            room.perform(PauseTrack("song", float(position)))
+            room.apply(PauseTrack("song", float(position)))
             await memory.saver.flush()
         assert memory.saver.is_degraded
         assert caplog.text.count("playing goes on from memory") == 1
@@ -359,7 +364,7 @@ class TestFailingFile:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         memory = ServerMemory(tmp_path / "other")
-        (await memory.loader.room("ada")).perform(PlayTrack("song"))
+        (await memory.loader.room("ada")).apply(PlayTrack("song"))
         memory.break_file(monkeypatch)
         await memory.saver.close()
         assert "could not be saved" in caplog.text

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Client, ProxyTo, Serve
 from tests.support.proxy import Mode, Proxy
-from tests.support.scenario import Scene
+from tests.support.scenario import Scenario
 from tests.support.waiting import PATIENCE
 from tests.support.ws_client import Peer, connect
 
@@ -140,16 +140,16 @@ async def test_a_pause_during_an_outage_is_not_undone_by_late_reports(house: Hou
 
 
 def test_a_pause_is_not_undone_by_the_last_report_of_a_player_that_pauses_in_silence() -> None:
-    scene = Scene()
+    scene = Scenario()
     scene.connect("phone")
     scene.play("phone", at=10)
-    scene.listen(5, phone=0.0)
+    scene.report_for(5, phone=0.0)
     scene.pause(None)
     scene.report("phone", 15.2, True)  # it was on its way
     scene.wait(10)
     assert not scene.room.state.is_playing
     assert 15 <= scene.position <= 15.2
-    assert [event for event, _ in scene.heard("phone")][:2] == ["trackPlaying", "trackPaused"]
+    assert [event for event, _ in scene.received("phone")][:2] == ["trackPlaying", "trackPaused"]
 
 
 async def test_a_player_that_was_given_up_by_its_client_is_followed_where_it_has_gone_on(

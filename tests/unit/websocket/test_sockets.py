@@ -122,7 +122,7 @@ class Device:
         self.texts.append(text)
         if text == "bye":
             raise Closing(4403, "somebody else")
-        self.socket.outbox.offer(f"re {text}")
+        self.socket.outbox.send_text(f"re {text}")
 
     def leave(self) -> None:
         self.leavings += 1
@@ -163,7 +163,7 @@ class TestOutbox:
         return Outbox(line, turn)
 
     def test_a_frame_outside_of_turns_is_written_at_once(self, outbox: Outbox, line: Line) -> None:
-        outbox.offer("one")
+        outbox.send_text("one")
         assert line.writes == [b"\x81\x03one"]
 
     def test_those_of_a_turn_are_written_together_at_its_end(
@@ -172,11 +172,11 @@ class TestOutbox:
         for _ in range(2):
             turn.open()
         for text in ("one", "two", "six"):
-            outbox.offer(text)
+            outbox.send_text(text)
         assert line.writes == []
         loop.pass_time()
         assert line.writes == [b"\x81\x03one\x81\x03two\x81\x03six"]
-        outbox.offer("ten")
+        outbox.send_text("ten")
         assert line.writes[1:] == [b"\x81\x03ten"]
 
     def test_what_is_much_does_not_wait_for_the_end_of_the_turn(
@@ -184,7 +184,7 @@ class TestOutbox:
     ) -> None:
         turn.open()
         for _ in range(64):
-            outbox.offer("x" * 1000)
+            outbox.send_text("x" * 1000)
         assert line.unsent > 64_000 - sockets.MAX_HELD
         loop.pass_time()
         assert b"".join(line.writes) == 64 * text_frame("x" * 1000)
@@ -195,7 +195,7 @@ class TestOutbox:
         lines: list[Any] = [Line() for _ in range(sockets.MOST_HOLDING + 1)]
         turn.open()
         for line in lines:
-            Outbox(line, turn).offer("one")
+            Outbox(line, turn).send_text("one")
         assert [len(line.writes) for line in lines] == [1] * sockets.MOST_HOLDING + [0]
         loop.pass_time()
         assert {len(line.writes) for line in lines} == {1}
@@ -203,7 +203,7 @@ class TestOutbox:
     def test_what_several_are_told_is_written_out_once(self, turn: Turn) -> None:
         lines: list[Any] = [Line(), Line(), Line()]
         for line, text in zip(lines, ("a text", "a text", "another"), strict=True):
-            Outbox(line, turn).offer(text)
+            Outbox(line, turn).send_text(text)
         [[first], [second], [third]] = [line.writes for line in lines]
         assert first is second
         assert third == text_frame("another")
@@ -215,7 +215,7 @@ class TestOutbox:
         if in_a_turn:
             turn.open()
         while not line.is_cut and line.unsent < 2 * sockets.MAX_UNSENT:
-            outbox.offer("x" * 1000)
+            outbox.send_text("x" * 1000)
         assert line.is_cut
         assert line.unsent <= sockets.MAX_UNSENT + 2000
         loop.pass_time()
@@ -225,9 +225,9 @@ class TestOutbox:
         self, outbox: Outbox, line: Line, turn: Turn, loop: StillLoop
     ) -> None:
         turn.open()
-        outbox.offer("one")
+        outbox.send_text("one")
         outbox.finish(close_frame(1000, ""))
-        outbox.offer("two")
+        outbox.send_text("two")
         loop.pass_time()
         assert b"".join(line.writes) == b"\x81\x03one\x88\x02\x03\xe8"
 
@@ -279,7 +279,7 @@ class TestReading:
         turn = Turn()
         phone, radio, kiosk = (on_a_line(Line(), turn) for _ in range(3))
         for each in (phone, radio):
-            each.socket.listen(kiosk.socket.outbox.offer, each.leave)
+            each.socket.listen(kiosk.socket.outbox.send_text, each.leave)
         phone.hear(frame("one"), frame("two"))
         radio.hear(frame("six"))
         loop.pass_time()

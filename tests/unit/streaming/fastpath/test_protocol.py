@@ -25,7 +25,7 @@ from audiostream.auth.cookies import SessionCookie
 from audiostream.library.library import Catalogue
 from audiostream.ops.access_log import AccessLogger
 from audiostream.ops.proxies import Client
-from audiostream.services import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.streaming.fastpath.protocol import (
     LONGEST_HEAD,
@@ -126,7 +126,7 @@ class House:
             await writer.wait_closed()
 
     def ticket(self, user: str = "ada", track: str = "song") -> str:
-        return self.app[TOKENS].ticket(user, track, 60.0, time.time())
+        return self.app[SERVICES].tokens.ticket(user, track, 60.0, time.time())
 
     def get(self, *fields: str, target: str | None = None) -> bytes:
         target = target or f"/api/tracks/stream/song?ticket={self.ticket()}"
@@ -139,7 +139,7 @@ async def house(settings: Settings, media: Path) -> AsyncIterator[House]:
     """The server as ``python -m audiostream`` makes it, on a song of eleven thousand bytes."""
     (media / "song.wav").write_bytes(bytes(range(256)) * 43)
     app = create_app(replace(settings, limits=Limits(streams_per_user=3, stall_timeout=1)))
-    app[LIBRARY].scan()
+    app[SERVICES].library.scan()
     runner = web.AppRunner(app, access_log_class=AccessLogger, keepalive_timeout=IDLE_LIMIT)
     await runner.setup()
     desk = CountingDesk(app)
@@ -259,9 +259,9 @@ class TestIfRange:
 
 
 async def test_a_cookie_opens_it_too(house: House) -> None:
-    identity = house.app[TOKENS].verify_ticket(house.ticket(), "song", time.time())
-    value, _ = house.app[TOKENS].session(identity, time.time())
-    name = house.app[SESSION_COOKIE].name("here", is_tls=False)
+    identity = house.app[SERVICES].tokens.verify_ticket(house.ticket(), "song", time.time())
+    value, _ = house.app[SERVICES].tokens.session(identity, time.time())
+    name = house.app[SERVICES].session_cookie.name("here", is_tls=False)
     theirs = "audiostream_session_01234567_3000=1.YQ.abc"
     async with house.line() as line:
         for number, cookies in enumerate((f"{name}={value}", f"{theirs}; {name}={value}; a=b")):
@@ -331,7 +331,7 @@ class TestWhatChanges:
     async def test_a_track_that_became_somebody_elses(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        library = house.app[LIBRARY]
+        library = house.app[SERVICES].library
         async with house.line() as line:
             request = house.get("Range: bytes=4-5")
             assert (await line.ask(request)).status == 206
@@ -349,16 +349,16 @@ class TestWhatChanges:
     async def test_a_user_who_was_revoked(self, house: House) -> None:
         async with house.line() as line:
             request = house.get()
-            house.app[TOKENS].revoked = {"ada": time.time()}
+            house.app[SERVICES].tokens.revoked = {"ada": time.time()}
             assert (await line.ask(request)).status == 401
 
     async def test_a_user_with_too_many_streams(self, house: House) -> None:
         async with house.line() as line:
-            house.app[STREAMS]["ada"] += 3
+            house.app[SERVICES].open_streams["ada"] += 3
             assert (await line.ask(house.get())).status == 429
-            del house.app[STREAMS]["ada"]
+            del house.app[SERVICES].open_streams["ada"]
             assert (await line.ask(house.get())).status == 200
-        assert not house.app[STREAMS]
+        assert not house.app[SERVICES].open_streams
 
     async def test_a_file_in_use_stays_at_rest(self, house: House) -> None:
         async with house.line() as line:
@@ -452,12 +452,12 @@ async def test_a_client_that_takes_nothing_is_counted_and_cut(house: House, medi
         async with asyncio.timeout(PATIENCE):
             async with house.line():
                 pass
-            while not house.app[STREAMS]["ada"]:
-                del house.app[STREAMS]["ada"]
+            while not house.app[SERVICES].open_streams["ada"]:
+                del house.app[SERVICES].open_streams["ada"]
                 deaf.send(house.get())
                 connections += 1
                 await asyncio.sleep(0.05)
-            while house.app[STREAMS]:
+            while house.app[SERVICES].open_streams:
                 await asyncio.sleep(0.05)
         assert house.desk.answered == connections
 
@@ -503,7 +503,7 @@ class TestLargeRanges:
                 reply = await line.ask(house.get(f"Range: bytes={asked}"))
                 assert reply.body == self.audio[first : last + 1]
                 assert house.desk.answered == answered
-        await until(lambda: not house.app[STREAMS])
+        await until(lambda: not house.app[SERVICES].open_streams)
 
     @pytest.mark.parametrize(("asked", "is_ours"), [("0-9", 0), ("9-99999", 0), ("9-999999", 1)])
     async def test_what_is_not_in_memory_is_left_to_aiohttp_unless_it_is_much(
@@ -526,10 +526,10 @@ class TestLargeRanges:
         async with house.line(room=4096) as line:
             caplog.clear()
             line.writer.write(house.get())
-            await until(lambda: house.app[STREAMS])
+            await until(lambda: house.app[SERVICES].open_streams)
             assert not caplog.records
             assert (await line.reply()).body == self.audio
-            await until(lambda: not house.app[STREAMS])
+            await until(lambda: not house.app[SERVICES].open_streams)
             assert int(caplog.records[0].getMessage().split()[4]) > len(self.audio)
             for _ in range(10):  # on a busy machine some come too late for an open descriptor
                 assert (await line.ask(house.get("Range: bytes=4-7"))).body == self.audio[4:8]
@@ -544,7 +544,7 @@ class TestLargeRanges:
             for _ in range(8):
                 got += await line.reader.readexactly(256 * 1024)
                 await asyncio.sleep(IDLE_LIMIT / 5)
-            assert house.app[STREAMS]["ada"] == 1
+            assert house.app[SERVICES].open_streams["ada"] == 1
             assert got + await line.reader.readexactly(len(self.audio) - len(got)) == self.audio
 
     async def test_after_it_the_connection_may_be_idle_as_long_as_others(
@@ -558,7 +558,7 @@ class TestLargeRanges:
     async def test_a_request_that_came_early_waits(self, house: House) -> None:
         async with house.line(room=4096) as line:
             line.writer.write(house.get())
-            await until(lambda: house.app[STREAMS])
+            await until(lambda: house.app[SERVICES].open_streams)
             line.writer.write(house.get("Range: bytes=4-7"))
             assert (await line.reply()).body == self.audio
             assert (await line.reply()).body == self.audio[4:8]
@@ -575,16 +575,16 @@ class TestLargeRanges:
         for _ in range(5):
             async with house.line(room=4096) as line:
                 line.writer.write(house.get())
-                await until(lambda: house.app[STREAMS])
-            await until(lambda: not house.app[STREAMS])
+                await until(lambda: house.app[SERVICES].open_streams)
+            await until(lambda: not house.app[SERVICES].open_streams)
         assert house.desk.answered == 1
         await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
     async def test_who_takes_nothing_is_cut(self, house: House) -> None:
         async with house.line(room=4096) as line:
             line.writer.write(house.get())
-            await until(lambda: house.app[STREAMS])
-            await until(lambda: not house.app[STREAMS])
+            await until(lambda: house.app[SERVICES].open_streams)
+            await until(lambda: not house.app[SERVICES].open_streams)
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await line.reader.readexactly(len(self.audio))
 
@@ -593,11 +593,11 @@ class TestLargeRanges:
     ) -> None:
         async with house.line(room=4096) as line:
             line.writer.write(house.get())
-            await until(lambda: house.app[STREAMS])
+            await until(lambda: house.app[SERVICES].open_streams)
             os.truncate(media / "song.wav", 1000)
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await line.reader.readexactly(len(self.audio))
-            assert not house.app[STREAMS]
+            assert not house.app[SERVICES].open_streams
             assert "bytes early" in caplog.text
 
     @pytest.mark.parametrize("why", sorted(GONE | {errno.EIO}), ids=errno.errorcode.get)

@@ -1,0 +1,95 @@
+"""What happens to a playback without a message: time, disconnects, a rescan of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .commands import Report
+from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
+from .sync import SETTLE_TIME
+
+MAX_RESENDS = 3
+"""How often in a row the silence of a device is answered; one that still does not follow cannot."""
+RESUME_GRACE = 30.0
+"""Seconds that a frozen playback waits for a player: a page reloads and a phone changes its network
+in less, and a phone whose battery died must not play on for hours."""
+MIN_STOP_POSITION = 5.0
+"""Seconds: a stop point nearer to the beginning of its track is not worth an older one."""
+FAR_JUMP = 30.0
+"""Seconds: a shorter jump is a skip within what is being listened to, and leaves no stop point."""
+
+
+def advance(state: State, now: float) -> State:
+    """Return the state after what time alone does: a track ends, the grace period runs out."""
+    if not state.is_playing:
+        return state
+    if state.frozen_at is not None:
+        if now - state.frozen_at < RESUME_GRACE:
+            return state
+        rev = state.rev + 1  # R11
+        return replace(state, is_playing=False, frozen_at=None, is_abandoned=True, rev=rev)
+    begin, end = state.position, state.duration  # no ``position_at``: this runs for every frame
+    elapsed = (now - state.anchored_at) * state.playback_rate
+    if end is None or (begin < end and begin + elapsed < end):
+        return state
+    return replace(state, is_playing=False, position=end)
+
+
+def with_listed_duration(state: State, duration: float | None) -> State:
+    """Return the state with its track's duration as the library lists it, unless measured (R19)."""
+    if duration == state.duration or state.is_measured:
+        return state
+    is_refuted = is_beyond_end(state.position, duration)
+    return replace(state, duration=None if is_refuted else duration, is_measured=is_refuted)
+
+
+def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], now: float) -> State:
+    """Return the state after a disconnect: frozen if the ``rest`` have no player (R11)."""
+    state, rest = advance(state, now), tuple(rest)
+    if not state.is_playing or state.frozen_at is not None:
+        return state
+    if rest and (not sync.reports_playing or any(other.reports_playing for other in rest)):
+        return state
+    position, reached_at = state.position_at(now), now
+    if sync.in_sync and sync.last_report is not None:  # a dead connection is noticed late
+        position, reached_at = sync.last_report.position, sync.last_report.at
+    return replace(state, position=state.clamp(position), anchored_at=reached_at, frozen_at=now)
+
+
+def assumed_report(sync: DeviceSync, now: float) -> Report | None:
+    """Return what an ignored device is assumed to report by its silence (R16), else None.
+
+    The caller applies it as the device's, sends it the state, and calls ``record_resend``.
+    """
+    last, sent = sync.last_report, sync.last_sent
+    if last is None or now - last.at < SETTLE_TIME or not may_resend(sync):
+        return None
+    was_paused = sent is not None and not sent.is_playing  # players that play report
+    is_playing = last.is_playing and not was_paused
+    elapsed = (now - last.at) * last.playback_rate if is_playing else 0.0
+    return Report(last.track_id, last.position + elapsed, is_playing, last.playback_rate)
+
+
+def may_resend(sync: DeviceSync) -> bool:
+    """Whether the device, if it stays silent, will be sent the state again (R16)."""
+    return sync.is_ignored and sync.resend_count < MAX_RESENDS
+
+
+def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...]:
+    """Return the stop points that a change leaves, the one to be resumed last (R20)."""
+    if before.track_id is None:
+        return ()
+    was, positions = advance(before, now).position_at(now), []
+    is_other = after.track_id != before.track_id
+    if is_other or abs(after.position_at(now) - was) > FAR_JUMP:
+        positions.append(was)
+    has_stopped = before.is_playing and not after.is_playing and not is_other
+    if has_stopped:
+        positions.append(after.position)
+    duration = after.duration if has_stopped else before.duration
+    return tuple(
+        StopPoint(before.track_id, 0.0 if is_end(position, duration) else position, now)
+        for position in positions
+        if position >= MIN_STOP_POSITION
+    )

@@ -1,0 +1,128 @@
+"""Sending the state of a room to its devices, each distinct frame encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import TrackNotFound
+from ..playback.model import OTHERS, PAUSED, ROOM, SENDER, Recipients, State
+from ..playback.sync import record_sent
+from ..protocol.encode import StateTemplate
+from ..protocol.envelope import FrameId, wrap_in_frame
+from ..protocol.strict_json import encode_json
+from .device import Device
+
+_EVENTS_WITH_TRACK = frozenset({"trackPlaying", "trackState"})
+
+
+class Catalogue(Protocol):
+    """The tracks as rooms need them. ``duration`` and ``describe`` raise ``TrackNotFound``."""
+
+    def duration(self, user_id: str, track_id: str) -> float | None:
+        """Return the track's listed duration in seconds, an estimate; None where unknown."""
+
+    def same_album(self, user_id: str, track_id: str, other_id: str) -> bool:
+        """Whether two tracks belong to one album."""
+
+    def describe(self, user_id: str, track_id: str) -> Mapping[str, Any]:
+        """Return the protocol's track object, with a fresh stream ticket.
+
+        It must not be mutated: an unchanged description is recognized by its identity.
+        """
+
+
+def select_recipients(
+    recipients: Recipients, devices: Iterable[Device], sender: Device | None
+) -> Sequence[Device]:
+    """Return those of a room's ``devices`` that an outcome is sent to.
+
+    Never the live collection: a send queue that overflows may remove its device.
+    """
+    if recipients is SENDER:
+        return () if sender is None else (sender,)
+    if recipients is ROOM:
+        return tuple(devices)
+    if recipients is OTHERS:
+        return [device for device in devices if device is not sender]
+    if recipients is PAUSED:
+        sent = ((device, device.sync.last_sent) for device in devices)
+        return [device for device, last_sent in sent if last_sent and not last_sent.is_playing]
+    return ()
+
+
+@dataclass(eq=False, slots=True)
+class StateBroadcaster:
+    """Sends one user's state. The encoded state and track are cached until they change."""
+
+    user_id: str
+    catalogue: Catalogue
+    wall_clock: Callable[[], float]
+    _encoded: tuple[State, StateTemplate] | None = None
+    _description: Mapping[str, Any] | None = None
+    _track: str = ""
+
+    def send(
+        self,
+        recipients: Sequence[Device],
+        event: str,
+        before: State,
+        state: State,
+        now: float,
+        sender: Device | None = None,
+        frame_id: FrameId | None = None,
+    ) -> None:
+        """Send ``state`` as ``event``, and record for each recipient that it was sent it.
+
+        ``before`` was the state until now. The frame of the ``sender`` carries ``frame_id``; a
+        sender that is no recipient is answered with ``trackState`` all the same, which is not
+        recorded.
+        """
+        is_answered = frame_id is None
+        snapshot = state.snapshot(now)
+        previous = snapshot if before is state else before.snapshot(now)
+        position = snapshot.position if snapshot else state.position
+        frames: dict[str, str] = {}
+        for device in recipients:
+            own_event = event if event != "trackUpdated" else _event_for(device, before, state)
+            device.sync = record_sent(device.sync, previous, snapshot)
+            if device is sender and not is_answered:
+                is_answered = True
+                frame = self._frame(own_event, state, position, frame_id)
+            elif own_event in frames:
+                frame = frames[own_event]
+            else:
+                frame = frames[own_event] = self._frame(own_event, state, position)
+            device.send_queue.send_text(frame)
+        if sender is not None and not is_answered:
+            sender.send_queue.send_text(self._frame("trackState", state, position, frame_id))
+
+    def _frame(
+        self, event: str, state: State, position: float, frame_id: FrameId | None = None
+    ) -> str:
+        if self._encoded is None or self._encoded[0] is not state:
+            self._encoded = state, StateTemplate.of(state)
+        track = self._encoded_track(state) if event in _EVENTS_WITH_TRACK else None
+        data = self._encoded[1].render(position, int(self.wall_clock() * 1000), track)
+        return wrap_in_frame(event, data, frame_id)
+
+    def _encoded_track(self, state: State) -> str | None:
+        if state.track_id is None:
+            return None
+        try:
+            description = self.catalogue.describe(self.user_id, state.track_id)
+        except TrackNotFound:  # a rescan has removed it
+            return None
+        if description is not self._description:
+            self._description, self._track = description, encode_json(description)
+        return self._track
+
+
+def _event_for(device: Device, before: State, state: State) -> str:
+    """Return ``trackUpdated``, or the event that moves a device from another track (R18)."""
+    current = device.sync.current
+    track_id = before.track_id if current is None else current.track_id
+    if track_id is None or track_id == state.track_id:
+        return "trackUpdated"
+    return "trackPlaying" if state.is_playing else "trackPaused"

@@ -1,0 +1,76 @@
+"""The ``devices`` event: the devices of a room, for those that asked, and watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..playback.model import State
+from ..protocol.envelope import FrameId, encode_frame
+from .device import Device
+
+
+@dataclass(eq=False, slots=True)
+class DeviceList:
+    """The devices of one room, and which of them are sent every change of the list."""
+
+    devices: dict[int, Device]
+    watchers: tuple[Device, ...] = ()
+    _last_sent: tuple[object, ...] = ()
+
+    def send(
+        self, device: Device, watch: bool, state: State, now: float, frame_id: FrameId | None
+    ) -> dict[str, Any]:
+        """Send the list to ``device``, and every change if it wants to ``watch``; return it."""
+        self.unwatch(device)
+        if watch:
+            self.watchers += (device,)
+        self._last_sent = self._summary(state)
+        data = self._encode(state, now)
+        device.send_queue.send_text(encode_frame("devices", data, frame_id))
+        return data
+
+    def unwatch(self, device: Device) -> None:
+        """Send a device no further changes, if it watches."""
+        self.watchers = tuple(each for each in self.watchers if each is not device)
+
+    def notify_watchers(self, state: State, now: float) -> None:
+        """Send the list to those that watch, if more than positions has changed in it."""
+        if not self.watchers or (summary := self._summary(state)) == self._last_sent:
+            return
+        self._last_sent = summary
+        text = encode_frame("devices", self._encode(state, now))
+        for device in self.watchers:
+            device.send_queue.send_text(text)
+
+    def _summary(self, state: State) -> tuple[object, ...]:
+        """Return what watchers are sent but for positions, which change all the time."""
+        return (
+            state.active_device,
+            *(
+                (device.ref, current and (current.track_id, current.is_playing))
+                for device in self.devices.values()
+                for current in [device.sync.current]
+            ),
+        )
+
+    def _encode(self, state: State, now: float) -> dict[str, Any]:
+        return {"devices": [_describe(each, state, now) for each in self.devices.values()]}
+
+
+def _describe(device: Device, state: State, now: float) -> dict[str, Any]:
+    current, position = device.sync.current, None
+    last_report = device.sync.last_report
+    if current is not None:
+        position = current.position_at(now)
+        if current.track_id == state.track_id:
+            position = state.clamp(position)
+    return {
+        "deviceId": device.ref.device_id,
+        "deviceName": device.name,
+        "isActive": device.ref == state.active_device,
+        "trackId": current and current.track_id,
+        "currentTime": None if position is None else round(position, 3),
+        "isPlaying": current is not None and current.is_playing,
+        "reportAge": None if last_report is None else round(now - last_report.at, 3),
+    }

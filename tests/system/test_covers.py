@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from audiostream.api import artwork as covers
-from audiostream.api.artwork import default_picture, embedded_picture, media_type_of
+from audiostream.library import artwork as covers
+from audiostream.library.artwork import default_picture, embedded_picture, image_type
 from audiostream.services import LIBRARY
 from tests.conftest import Client, Serve
 
@@ -134,7 +134,7 @@ class TestThePictureInAFile:
         ],
     )
     def test_the_bytes_say_what_it_is(self, picture: bytes, media_type: str | None) -> None:
-        assert media_type_of(picture) == media_type
+        assert image_type(picture) == media_type
 
     async def test_what_the_tag_claims_does_not_count(
         self, serve: Serve, media: Path, auth: dict[str, str]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library.formats import AUDIO_TYPES, OTHER_AUDIO, media_type, suffix_of
+from audiostream.library.formats import AUDIO_TYPES, UNSUPPORTED_SUFFIXES, media_type, suffix_of
 from audiostream.library.library import Library
 from tests.conftest import Serve
 
@@ -16,8 +16,10 @@ Token = Callable[..., str]
 
 
 def test_a_suffix_is_served_or_is_not() -> None:
-    assert not AUDIO_TYPES.keys() & OTHER_AUDIO
-    assert all(suffix == suffix_of(f"x{suffix}") for suffix in (*AUDIO_TYPES, *OTHER_AUDIO))
+    assert not AUDIO_TYPES.keys() & UNSUPPORTED_SUFFIXES
+    assert all(
+        suffix == suffix_of(f"x{suffix}") for suffix in (*AUDIO_TYPES, *UNSUPPORTED_SUFFIXES)
+    )
 
 
 @pytest.mark.parametrize(

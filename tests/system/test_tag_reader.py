@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library import tag_reader
-from audiostream.library.tag_reader import TagReader
-from audiostream.library.tags import Tags
+from audiostream.library.tags import reader as tag_reader
+from audiostream.library.tags.fields import Tags
+from audiostream.library.tags.reader import TagReader
 from tests.support.audio_files import tagged
 
 Replace = Callable[[str], None]
@@ -139,7 +139,7 @@ def test_a_file_that_ends_the_process_says_nothing_and_the_others_are_read(
 def test_a_file_whose_disk_does_not_answer_is_asked_for_another_time(
     worker: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tag_reader, "ANSWER_TIME", 1.0)
+    monkeypatch.setattr(tag_reader, "ANSWER_TIMEOUT", 1.0)
     worker(FAITHFUL)
     assert read("a", "slow", "b") == [("a", "a"), ("slow", None), ("b", "b")]
 
@@ -161,7 +161,7 @@ def test_a_stop_waits_for_no_file(worker: Replace) -> None:
 def test_while_it_waits_others_may_do_something(
     worker: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tag_reader, "ANSWER_TIME", 1.0)
+    monkeypatch.setattr(tag_reader, "ANSWER_TIMEOUT", 1.0)
     worker(FAITHFUL)
     waited = []
     with TagReader(threading.Event(), lambda: waited.append(1)) as reader:
@@ -209,7 +209,7 @@ def test_the_process_gets_no_secret(worker: Replace, monkeypatch: pytest.MonkeyP
 PARENT = """
 import sys, threading
 from pathlib import Path
-from audiostream.library.tag_reader import TagReader
+from audiostream.library.tags.reader import TagReader
 with TagReader(threading.Event()) as reader:
     for path, tags in reader.read([Path(sys.argv[1])]):
         print("read", flush=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from audiostream.library.formats import AUDIO_TYPES
-from audiostream.library.tags import Tags
-from audiostream.library.tags_worker import READY, tags_of
+from audiostream.library.tags.fields import Tags
+from audiostream.library.tags.worker import READY, read_tags
 from tests.conftest import write_wav
 from tests.support.audio_files import id3_of, mpeg_frames, tagged
 from tests.support.paths import SAMPLES
 
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix in AUDIO_TYPES)
 NOTHING = [None] * 7
-COMMAND = [sys.executable, "-m", "audiostream.library.tags_worker"]
+COMMAND = [sys.executable, "-m", "audiostream.library.tags.worker"]
 
 
 def answers(*lines: list[str]) -> list[object]:
@@ -44,7 +44,7 @@ def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SAMPLE_NAMES)
 def test_every_format_of_the_samples_is_read(name: str) -> None:
-    tags = tags_of(str(SAMPLES / name))
+    tags = read_tags(str(SAMPLES / name))
     assert tags.title is not None
     assert tags.title.lower().replace(" ", "-") == Path(name).stem
     assert tags.artist == "audiostream"
@@ -58,7 +58,7 @@ def test_a_text_with_bytes_that_are_none_is_left_alone(tmp_path: Path) -> None:
     content = b"fLaC\x84" + len(block).to_bytes(3, "big") + block
     for start in (b"", id3_of(TALB="Before")):
         (tmp_path / "a.flac").write_bytes(start + content)
-        tags = tags_of(str(tmp_path / "a.flac"))
+        tags = read_tags(str(tmp_path / "a.flac"))
         assert (tags.title, tags.artist, tags.track_number) == (None, "Ada", 3)
         assert (tags.album_artist, tags.album) == ("All", "Before" if start else None)
 
@@ -79,7 +79,7 @@ def test_it_ends_with_its_input_and_at_once(tmp_path: Path) -> None:
 
 
 def test_it_needs_no_server(tmp_path: Path) -> None:
-    names = "import sys, audiostream.library.tags_worker; print(*sys.modules)"
+    names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
     assert not {b"aiohttp", b"asyncio", b"jwt"} & set(done.stdout.split())
 
@@ -122,7 +122,7 @@ def test_a_broken_file_costs_little_memory(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"ID3\3\0\0\x7f\x7f\x7f\x7f")
     with (tmp_path / "a.mp3").open("r+b") as large:
         large.truncate(2**28)
-    assert tags_of(str(tmp_path / "a.mp3")) == Tags()
+    assert read_tags(str(tmp_path / "a.mp3")) == Tags()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert answers([str(tmp_path / "a.mp3")] * 3) == [NOTHING] * 3
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.library.library import Library
-from audiostream.library.tags_worker import tags_of
+from audiostream.library.tags.worker import read_tags
 from tests.support.audio_files import MPEG_RATE, adts_frames, id3_of, id3v1, mpeg_frames
 
 SECONDS = 20.0
@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def duration(path: Path) -> float | None:
-    return tags_of(str(path)).duration
+    return read_tags(str(path)).duration
 
 
 def is_right_or_absent(path: Path, seconds: float) -> bool:
@@ -134,7 +134,7 @@ class TestFilesMadeByHand:
         (tmp_path / "file").write_bytes(content)
         return tmp_path / "file"
 
-    def test_mpeg_frames_are_counted(self, tmp_path: Path) -> None:
+    def test_mpeg_frames_are_clean_number(self, tmp_path: Path) -> None:
         path = self.put(tmp_path, id3_of(TIT2="a") + mpeg_frames(500) + id3v1(b"a"))
         assert duration(path) == pytest.approx(500 * 1152 / MPEG_RATE, rel=0.01)
 
@@ -164,7 +164,7 @@ class TestFilesMadeByHand:
             499 * 1152 / MPEG_RATE, rel=0.001
         )
 
-    def test_adts_frames_are_counted(self, tmp_path: Path) -> None:
+    def test_adts_frames_are_clean_number(self, tmp_path: Path) -> None:
         path = self.put(tmp_path, id3_of(TIT2="a") + adts_frames(2584))
         assert duration(path) == pytest.approx(60.0, rel=0.001)
 

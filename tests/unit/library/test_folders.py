@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.library.folders import is_hidden, no_library, place_of, spelling
+from audiostream.library.folders import excluded_kind, is_hidden, normalize_name, place_of
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,13 @@ def test_one_dot_in_front_hides_and_two_or_more_are_a_name(name: str, hidden: bo
     ["#recycle", "#RECYCLE", "@eaDir", "lost+found", "$Recycle.Bin", "_recycle", "@snapshots"],
 )
 def test_a_recycle_bin_or_an_index_is_no_library_in_any_case(name: str) -> None:
-    assert no_library(name)
-    assert place_of(f"albums/{name}/x/a.mp3").no_library == no_library(name)
+    assert excluded_kind(name)
+    assert place_of(f"albums/{name}/x/a.mp3").excluded_as == excluded_kind(name)
 
 
 @pytest.mark.parametrize("name", ["Recycle", "Trash", "Snapshots", "users", "#1", "@Home"])
 def test_a_folder_that_only_sounds_like_one_is_a_library(name: str) -> None:
-    assert no_library(name) is None
+    assert excluded_kind(name) is None
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_the_owners_of_a_file_are_those_of_all_users_folders_above_it(
         ("private /x", "private/x"),
     ],
 )
-def test_two_names_that_some_disk_takes_for_one_have_the_same_spelling(
+def test_two_names_that_some_disk_takes_for_one_have_the_same_normalize_name(
     one: str, other: str
 ) -> None:
-    assert spelling(one) == spelling(other)
+    assert normalize_name(one) == normalize_name(other)
 
 
 @given(st.text())
-def test_a_spelling_is_its_own_spelling(name: str) -> None:
-    assert spelling(spelling(name)) == spelling(name)
+def test_a_spelling_is_its_own_normalize_name(name: str) -> None:
+    assert normalize_name(normalize_name(name)) == normalize_name(name)

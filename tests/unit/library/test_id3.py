@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library.library import Library, Track
+from audiostream.library.library import Library
+from audiostream.library.tracks import Track
 from tests.support.audio_files import frame, id3, id3_of, id3v1, mpeg_frames, synchsafe, text_frame
 
 AUDIO = mpeg_frames(40)

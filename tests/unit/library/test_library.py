@@ -16,10 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiostream.errors import LibraryError, TrackNotFound
-from audiostream.library import library as library_module
-from audiostream.library.library import Library, ScanProgress, Track
-from audiostream.library.tag_reader import TagReader
-from audiostream.library.tags import Tags
+from audiostream.library import scanner
+from audiostream.library.library import Library
+from audiostream.library.scanner import ScanProgress
+from audiostream.library.tags.fields import Tags
+from audiostream.library.tags.reader import TagReader
+from audiostream.library.tracks import Track
 from tests.conftest import write_wav
 
 
@@ -133,7 +135,7 @@ class TestWhatBecomesATrack:
         assert library.scan().left_out == ("Ä.wav: its id is taken by another track",)
         assert len(titles(library)) == 1
 
-    def test_the_id_is_the_paths_and_stays_over_time_and_spelling(self, folder: Path) -> None:
+    def test_the_id_is_the_paths_and_stays_over_time_and_normalize_name(self, folder: Path) -> None:
         put(folder, "a/Ähre.wav")
         [track] = scanned(folder).tracks_for(None)
         assert track.id == "63219b15-3ad6-5ae3-b716-3e70dd08bb24"
@@ -177,7 +179,7 @@ class TestTags:
         assert (track.title, track.artist, track.album) == ("a long way", None, None)
         assert track.duration == pytest.approx(0.1)
 
-    def test_they_are_cleaned(self, folder: Path) -> None:
+    def test_they_are_clean_text(self, folder: Path) -> None:
         tagged(folder / "x.mp3", TIT2="a\nb\x07", TPE1="  ")
         [track] = scanned(folder).tracks_for(None)
         assert (track.title, track.artist) == ("a b", None)
@@ -539,7 +541,7 @@ class TestPublishing:
     def test_a_first_scan_shows_what_it_has(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
         put(folder, "a.wav", "b.wav", "c.wav")
         library, seen = Library(folder), []
 
@@ -553,7 +555,7 @@ class TestPublishing:
     def test_a_first_scan_lists_all_files_before_it_reads_what_is_in_them(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 60.0)
         tagged(folder / "a.mp3", TIT2="Tagged")
         put(folder, "b.wav")
         library, seen = Library(folder), []
@@ -571,7 +573,7 @@ class TestPublishing:
     def test_a_changed_file_keeps_its_title_until_the_new_one_is_read(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
         tagged(folder / "a.mp3", TIT2="Old")
         put(folder, *(f"{number}.wav" for number in range(9)))
         library = scanned(folder)
@@ -593,7 +595,7 @@ class TestPublishing:
     def test_a_rescan_lists_nothing_before_all_files_are_found(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
         put(folder, "a.wav")
         library = scanned(folder)
         put(folder, "b.wav", "c.wav")
@@ -605,7 +607,7 @@ class TestPublishing:
     def test_the_version_counts_changes(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 60.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 60.0)
         put(folder, "a.wav")
         library = scanned(folder)
         version = library.version
@@ -677,7 +679,7 @@ class TestPublishing:
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.WARNING)
-        monkeypatch.setattr(library_module, "MAX_REPORTED", 2)
+        monkeypatch.setattr(scanner, "MAX_LOGGED", 2)
         put(folder, *(f"users/{number}.wav" for number in range(5)))
         assert len(Library(folder).scan().left_out) == 5
         assert caplog.text.count("left out users/") == 2
@@ -753,7 +755,7 @@ class TestARestart:
     def test_the_restored_list_stays_whole_during_the_scan(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(library_module, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
         put(folder, *(f"{number}.wav" for number in range(5)))
         library = self.restarted(folder, scanned(folder))
         seen = set()

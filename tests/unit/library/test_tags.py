@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from audiostream.library.tags import MAX_NUMBER, MAX_TEXT, Tags, cleaned, counted, seconds
+from audiostream.library.tags.fields import (
+    MAX_NUMBER,
+    MAX_TEXT_LENGTH,
+    Tags,
+    clean_duration,
+    clean_number,
+    clean_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,27 +24,27 @@ from audiostream.library.tags import MAX_NUMBER, MAX_TEXT, Tags, cleaned, counte
         ("\u2028\ud800", None),
         ("", None),
         (None, None),
-        ("x" * 5000, "x" * MAX_TEXT),
+        ("x" * 5000, "x" * MAX_TEXT_LENGTH),
     ],
 )
 def test_a_text_is_one_line_without_control_characters(text: str | None, kept: str | None) -> None:
-    assert cleaned(text) == kept
+    assert clean_text(text) == kept
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 0.0, 0.0001, None, 10**400])
 def test_a_duration_that_is_none_is_unknown(number: float | None) -> None:
-    assert seconds(number) is None
+    assert clean_duration(number) is None
 
 
 def test_a_duration_is_kept_to_the_millisecond() -> None:
-    assert seconds(61.23456) == 61.235
+    assert clean_duration(61.23456) == 61.235
 
 
 @pytest.mark.parametrize(
     ("number", "kept"), [(12, 12), (0, None), (-1, None), (None, None), (MAX_NUMBER + 1, None)]
 )
 def test_discs_and_tracks_are_counted_from_one(number: int | None, kept: int | None) -> None:
-    assert counted(number) == kept
+    assert clean_number(number) == kept
 
 
 @pytest.mark.parametrize(
@@ -58,4 +65,4 @@ def test_discs_and_tracks_are_counted_from_one(number: int | None, kept: int | N
 def test_values_of_another_process_or_an_older_cache_are_checked(
     fields: dict[str, Any], is_sound: bool
 ) -> None:
-    assert Tags(**fields).is_sound() is is_sound
+    assert Tags(**fields).is_valid() is is_sound

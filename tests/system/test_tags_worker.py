@@ -1,4 +1,4 @@
-"""The process that reads tags: what it answers, and the bounds that no file escapes."""
+"""The worker process that reads tags: its answers, and its limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answers(*lines: list[str]) -> list[object]:
     return [json.loads(line) for line in done.stdout.removeprefix(READY).splitlines()]
 
 
-def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
+def test_the_worker_answers_each_path_with_a_line(tmp_path: Path) -> None:
     tagged(tmp_path / "a\n\ud8ff.mp3".encode("utf-8", "replace").decode(), TIT2="A")
     tagged(tmp_path / "b.mp3", TIT2="B", TPE1="Ada", TALB="X", TPE2="Y", TPOS="1/2", TRCK="7")
     (tmp_path / "broken.flac").write_bytes(b"fLaC" + b"\xff" * 50)
@@ -43,7 +43,7 @@ def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLE_NAMES)
-def test_every_format_of_the_samples_is_read(name: str) -> None:
+def test_the_tags_of_every_sample_file_are_read(name: str) -> None:
     tags = read_tags(str(SAMPLES / name))
     assert tags.title is not None
     assert tags.title.lower().replace(" ", "-") == Path(name).stem
@@ -51,7 +51,7 @@ def test_every_format_of_the_samples_is_read(name: str) -> None:
     assert 10 < (tags.duration or 0) < 60
 
 
-def test_a_text_with_bytes_that_are_none_is_left_alone(tmp_path: Path) -> None:
+def test_a_vorbis_comment_with_invalid_utf_8_is_ignored(tmp_path: Path) -> None:
     comments = [b"TITLE=\xffbroken", b"ARTIST=Ada", b"TRACKNUMBER=03/12", b"ALBUM ARTIST=All"]
     block = b"\0\0\0\0" + len(comments).to_bytes(4, "little")
     block += b"".join(len(text).to_bytes(4, "little") + text for text in comments)
@@ -63,12 +63,12 @@ def test_a_text_with_bytes_that_are_none_is_left_alone(tmp_path: Path) -> None:
         assert (tags.album_artist, tags.album) == ("All", "Before" if start else None)
 
 
-def test_no_file_is_waited_for_that_is_none(tmp_path: Path) -> None:
+def test_the_worker_does_not_wait_for_a_named_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp3")
     assert answers([str(tmp_path / "pipe.mp3")]) == [None]
 
 
-def test_it_ends_with_its_input_and_at_once(tmp_path: Path) -> None:
+def test_the_worker_exits_when_its_input_ends(tmp_path: Path) -> None:
     process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -78,7 +78,7 @@ def test_it_ends_with_its_input_and_at_once(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_it_needs_no_server(tmp_path: Path) -> None:
+def test_the_worker_imports_neither_aiohttp_nor_asyncio_nor_jwt(tmp_path: Path) -> None:
     names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
     assert not {b"aiohttp", b"asyncio", b"jwt"} & set(done.stdout.split())
@@ -91,7 +91,7 @@ LOOPS = "re.fullmatch('(a+)+b', 'a' * 60)"
 @pytest.mark.parametrize(
     ("reads", "ends"), [(LOOPS, True), ("ctypes.string_at(0)", True), ("bytes(10**9)", False)]
 )
-def test_a_loop_or_a_crash_ends_it_and_a_huge_length_does_not(
+def test_an_endless_loop_or_a_crash_ends_the_worker_and_a_huge_length_does_not(
     tmp_path: Path, reads: str, ends: bool
 ) -> None:
     (tmp_path / "tinytag.py").write_text(
@@ -118,7 +118,7 @@ def test_a_loop_or_a_crash_ends_it_and_a_huge_length_does_not(
     assert ends or json.loads(said[1]) == NOTHING
 
 
-def test_a_broken_file_costs_little_memory(tmp_path: Path) -> None:
+def test_a_file_that_claims_a_huge_tag_takes_little_memory_of_the_worker(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"ID3\3\0\0\x7f\x7f\x7f\x7f")
     with (tmp_path / "a.mp3").open("r+b") as large:
         large.truncate(2**28)

@@ -1,4 +1,4 @@
-"""A broken file gets no more bytes and time than its tags are worth."""
+"""A damaged file is read within bounds of bytes and processor time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_bytes_are_read_at_any_offset(path: str) -> None:
+def test_a_bounded_file_is_read_at_any_offset(path: str) -> None:
     with BoundedFile(path) as file:
         assert file.size == 300_009
         assert file.read_at(100_000, 6) == b"needle"
@@ -32,7 +32,7 @@ def test_bytes_are_read_at_any_offset(path: str) -> None:
         assert file.read_at(400_000, 9) == b""
 
 
-def test_a_sign_is_found_across_what_is_read_at_once(path: str) -> None:
+def test_a_pattern_is_found_across_the_windows_of_a_bounded_file(path: str) -> None:
     with BoundedFile(path) as file:
         for start in (0, 100_000, 100_000 - 65_536 + 3):
             assert file.find(b"needle", start, file.size) == 100_000
@@ -41,7 +41,7 @@ def test_a_sign_is_found_across_what_is_read_at_once(path: str) -> None:
         assert file.find(b"end", 0, file.size) == 300_006
 
 
-def test_a_view_is_a_file_that_begins_later(path: str) -> None:
+def test_a_file_view_begins_at_its_offset(path: str) -> None:
     with BoundedFile(path) as file:
         view = FileView(file, 100_000)
         assert (view.read(6), view.tell()) == (b"needle", 6)
@@ -53,7 +53,7 @@ def test_a_view_is_a_file_that_begins_later(path: str) -> None:
             view.seek(-1)
 
 
-def test_a_length_that_a_file_claims_does_not_become_memory(path: str) -> None:
+def test_a_read_longer_than_the_limit_is_refused_before_memory_is_allocated(path: str) -> None:
     with BoundedFile(path) as file:
         with pytest.raises(ReadLimitExceeded):
             file.read_at(0, MAX_READ_LENGTH + 1)
@@ -61,7 +61,7 @@ def test_a_length_that_a_file_claims_does_not_become_memory(path: str) -> None:
             file.read_at(-1, 1)
 
 
-def test_too_many_small_pieces_are_refused(path: str) -> None:
+def test_a_file_view_refuses_reads_above_the_number_that_it_allows(path: str) -> None:
     with BoundedFile(path) as file:
         view = FileView(file)
         for _ in range(MAX_READ_CALLS):
@@ -70,7 +70,19 @@ def test_too_many_small_pieces_are_refused(path: str) -> None:
             view.read(0)
 
 
-def test_time_and_bytes_have_an_end(tmp_path: Path) -> None:
+def test_a_file_view_with_a_budget_refuses_a_read_beyond_it_and_keeps_the_rest(path: str) -> None:
+    with BoundedFile(path) as file:
+        view = FileView(file, max_bytes=100)
+        assert view.read(60) == bytes(60)
+        with pytest.raises(ReadLimitExceeded):
+            view.read(41)
+        assert view.read() == bytes(40)
+        assert view.read() == b""
+
+
+def test_a_bounded_file_refuses_reads_above_its_bytes_and_its_processor_time(
+    tmp_path: Path,
+) -> None:
     path, now = tmp_path / "large", 0.0
     with path.open("wb") as large:
         large.truncate(2**33)
@@ -84,7 +96,7 @@ def test_time_and_bytes_have_an_end(tmp_path: Path) -> None:
             file.read_at(10**6, 1)
 
 
-def test_only_a_regular_file_is_opened(tmp_path: Path, path: str) -> None:
+def test_links_pipes_and_folders_are_not_opened_as_bounded_files(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(path)
     for name in ("pipe", "link", "none", "."):

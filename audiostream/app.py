@@ -22,12 +22,12 @@ from aiohttp import web
 from . import background
 from . import services as keys
 from .api import pages
-from .api.catalogue import TrackCatalogue
 from .api.cors import add_cors
 from .api.delivery import STALL_TIMEOUT, ResponseSender
 from .api.errors import errors_as_json
 from .api.routes import routes
 from .api.shared_bodies import SharedBodies
+from .api.track_descriptions import TrackDescriptions
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
@@ -104,8 +104,8 @@ def _build_services(
     def get_stream_path() -> str:
         return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
 
-    catalogue = TrackCatalogue(library, tokens, wall_clock, get_stream_path)
-    registry = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
+    descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
+    registry = Registry(descriptions, clock, settings.sync_tolerance, wall_clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -114,7 +114,7 @@ def _build_services(
         session_cookie=SessionCookie(app, tokens),
         library=library,
         library_subscriptions=LibrarySubscriptions(library),
-        catalogue=catalogue,
+        descriptions=descriptions,
         registry=registry,
         storage=Storage(),
         command_limits=Allowances(settings.limits.commands_per_second),

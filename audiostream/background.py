@@ -20,7 +20,8 @@ from aiohttp import web
 
 from .clocks import StepDetector
 from .errors import StoreError, TrackNotFound
-from .library.library import Library, ScanProgress
+from .library.library import Library
+from .library.scanner import ScanProgress
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .services import ROOM_LOADER, SERVICES
 from .storage.loader import RoomLoader

@@ -25,8 +25,8 @@ from .storage.loader import RoomLoader
 from .storage.saver import StateSaver
 
 if TYPE_CHECKING:
-    from .api.catalogue import TrackCatalogue
     from .api.shared_bodies import SharedBodies
+    from .api.track_descriptions import TrackDescriptions
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Services:
     session_cookie: SessionCookie
     library: Library
     library_subscriptions: LibrarySubscriptions
-    catalogue: TrackCatalogue
+    descriptions: TrackDescriptions
     registry: Registry
     storage: Storage
     command_limits: Allowances

@@ -36,7 +36,7 @@ async def list_tracks(request: web.Request) -> web.Response:
     else:
         # Signed as of the end of the period, so that no ticket is valid for less than promised.
         now = (now // SHARED_FOR + 1) * SHARED_FOR
-        key = (query, now, services.catalogue.list_version(query.user_id))
+        key = (query, now, services.descriptions.list_version(query.user_id))
         make = partial(query.make_body, services, now)
         body = await services.shared_bodies.get(request, "list", key, make)
         authenticate(request)  # the user may have been revoked meanwhile
@@ -51,7 +51,7 @@ async def list_tracks(request: web.Request) -> web.Response:
 async def get_track(request: web.Request) -> web.Response:
     """``GET /tracks/{id}``: one track."""
     user_id = authenticate(request).user_id
-    track = request.app[SERVICES].catalogue.describe(user_id, request.match_info["id"])
+    track = request.app[SERVICES].descriptions.describe(user_id, request.match_info["id"])
     return respond_personally(request, Body.json(encode_json(track)))
 
 
@@ -90,7 +90,7 @@ class TrackListQuery:
             for track in tracks[start : min(start + ENCODED_AT_ONCE, end)]:
                 with suppress(TrackNotFound):  # a rescan may remove it meanwhile
                     described.append(
-                        services.catalogue.describe_for_list(self.user_id, track.id, now)
+                        services.descriptions.describe_for_list(self.user_id, track.id, now)
                     )
             parts.append(encode_json(described)[1:-1])
         body = Body.json(b'{"tracks":[%s]}' % b",".join(filter(None, parts)), headers)

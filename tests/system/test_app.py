@@ -16,7 +16,7 @@ from aiohttp import ClientSession, web
 from audiostream import Settings, create_app
 from audiostream.background import ProgressReporter
 from audiostream.errors import LibraryError
-from audiostream.library.library import ScanProgress, ScanReport
+from audiostream.library.scanner import ScanProgress, ScanReport
 from audiostream.ops.access_log import AccessLogger
 from audiostream.services import SERVICES
 from tests.conftest import Client, Serve

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from audiostream import Settings, background, create_app
-from audiostream.library import library as libraries
-from audiostream.library.library import ScanProgress
+from audiostream.library import scanner
+from audiostream.library.scanner import ScanProgress
 from audiostream.services import SERVICES
 from tests.conftest import Client, Serve
 from tests.support.audio_files import write_wav
@@ -157,7 +157,7 @@ class SlowScan:
                 may_go_on.wait(30.0)
 
         monkeypatch.setattr(background.ProgressReporter, "__call__", wait)
-        monkeypatch.setattr(libraries, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
 
     async def arrives(self, number: int) -> None:
         assert await asyncio.to_thread(self._gates[number][0].wait, 10.0)

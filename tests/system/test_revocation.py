@@ -176,15 +176,19 @@ async def test_a_long_list_is_401_when_its_user_is_revoked_while_it_is_made(
     server: Server, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracks, "LONG_LIST", 1)
-    catalogue = server.client.app[SERVICES].catalogue
-    describe, writing, revoked = catalogue.describe_for_list, threading.Event(), threading.Event()
+    descriptions = server.client.app[SERVICES].descriptions
+    describe, writing, revoked = (
+        descriptions.describe_for_list,
+        threading.Event(),
+        threading.Event(),
+    )
 
     def slowly(user_id: str, track_id: str, now: float) -> Any:
         writing.set()
         assert revoked.wait(10)
         return describe(user_id, track_id, now)
 
-    monkeypatch.setattr(catalogue, "describe_for_list", slowly)
+    monkeypatch.setattr(descriptions, "describe_for_list", slowly)
 
     async def ask() -> tuple[int, str]:
         async with server.client.get("/tracks", headers=bearer(token())) as answer:

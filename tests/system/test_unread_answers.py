@@ -14,9 +14,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.support.pictures import JPEG, mp3
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.waiting import until
-from tests.system.test_covers import JPEG, mp3
 
 Token = Callable[..., str]
 

@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 from ..auth.tickets import TicketSigner
 from ..errors import TrackNotFound
-from ..library.library import Library, Track
+from ..library.library import Library
+from ..library.tracks import Track
 
 CACHE_SIZE: Final = 1024
 """Descriptions of tracks that are cached: those of the tracks that play."""
 
 
-class TrackCatalogue:
+class TrackDescriptions:
     """The library for rooms and clients. ``wall_clock`` returns epoch seconds.
 
     ``get_stream_path`` returns the path of streams without the track's id. It is called with the

@@ -30,17 +30,17 @@ def services(settings: Settings, clock: FakeClock) -> Services:
 def test_the_description_of_a_track_is_cached_for_an_hour(
     services: Services, clock: FakeClock
 ) -> None:
-    first = services.catalogue.describe("ada", "song")
+    first = services.descriptions.describe("ada", "song")
     clock.advance(60.0)
-    assert services.catalogue.describe("ada", "song") is first
+    assert services.descriptions.describe("ada", "song") is first
 
 
 def test_the_description_of_a_track_has_a_new_ticket_in_the_next_hour(
     services: Services, clock: FakeClock
 ) -> None:
-    first = services.catalogue.describe("ada", "song")
+    first = services.descriptions.describe("ada", "song")
     clock.advance(3600.0)
-    second = services.catalogue.describe("ada", "song")
+    second = services.descriptions.describe("ada", "song")
     assert second["streamUrl"] != first["streamUrl"]
     services.tokens.verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFETIME)
 
@@ -48,38 +48,38 @@ def test_the_description_of_a_track_has_a_new_ticket_in_the_next_hour(
 def test_the_description_of_a_track_has_a_valid_ticket_after_a_revocation(
     services: Services, clock: FakeClock
 ) -> None:
-    before = {user: services.catalogue.describe(user, "song") for user in ("ada", "bob")}
+    before = {user: services.descriptions.describe(user, "song") for user in ("ada", "bob")}
     services.tokens.revoked = {"ada": clock.now}
-    renewed = services.catalogue.describe("ada", "song")
+    renewed = services.descriptions.describe("ada", "song")
     assert renewed["streamUrl"] != before["ada"]["streamUrl"]
     assert services.tokens.verify_ticket(ticket_of(renewed), "song", clock.now).user_id == "ada"
-    assert services.catalogue.describe("bob", "song") is before["bob"]
+    assert services.descriptions.describe("bob", "song") is before["bob"]
 
 
 def test_the_description_of_a_track_changes_with_a_rescan(services: Services, media: Path) -> None:
-    assert services.catalogue.describe("ada", "song")["title"] == "Song"
+    assert services.descriptions.describe("ada", "song")["title"] == "Song"
     manifest = media / "tracks.json"
     manifest.write_text(manifest.read_text().replace('"Song"', '"Hymn"'))
     services.library.scan()
-    assert services.catalogue.describe("ada", "song")["title"] == "Hymn"
+    assert services.descriptions.describe("ada", "song")["title"] == "Hymn"
 
 
 def test_a_removed_track_has_no_description(services: Services, media: Path) -> None:
-    services.catalogue.describe("ada", "song")
+    services.descriptions.describe("ada", "song")
     (media / "tracks.json").write_text("[]")
     services.library.scan()
     with pytest.raises(TrackNotFound):
-        services.catalogue.describe("ada", "song")
+        services.descriptions.describe("ada", "song")
 
 
 def test_the_descriptions_of_a_track_have_each_user_s_ticket(
     services: Services, clock: FakeClock
 ) -> None:
-    services.catalogue.describe("ada", "hers")
+    services.descriptions.describe("ada", "hers")
     with pytest.raises(TrackNotFound):
-        services.catalogue.describe("bob", "hers")
+        services.descriptions.describe("bob", "hers")
     for user in ("ada", "bob"):
-        ticket = ticket_of(services.catalogue.describe(user, "song"))
+        ticket = ticket_of(services.descriptions.describe(user, "song"))
         assert services.tokens.verify_ticket(ticket, "song", clock.now).user_id == user
 
 

@@ -76,6 +76,7 @@ class Settings:
     limits: Limits = Limits()
     json_log: bool = False
     access_log: bool = True
+    fast_path: bool = True
     trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -140,6 +141,7 @@ class Settings:
             limits=Limits.load(given),
             json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
             access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
+            fast_path=_switch(given, "AUDIOSTREAM_FAST_PATH", "1"),
             trusted_proxies=_proxies(given.get("AUDIOSTREAM_TRUSTED_PROXIES", "")),
         )
 

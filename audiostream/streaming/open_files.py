@@ -16,34 +16,17 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiohttp import web
+
 TRUSTED_FOR = 0.5
 """Seconds that a descriptor may stand for the path that it was opened by."""
 MOST_AT_REST = 64
 """Descriptors that may wait at one time."""
-
-
-def free_descriptors() -> int:
-    """How many more files this process may open, or fewer; very many where nothing bounds it.
-
-    A new descriptor has the lowest free number (POSIX), so all below it are taken.
-    """
-    try:
-        import resource
-    except ImportError:  # Windows
-        return sys.maxsize
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        lowest = os.open(os.devnull, os.O_RDONLY)
-    except OSError:
-        return 0
-    os.close(lowest)
-    return sys.maxsize if most == resource.RLIM_INFINITY else most - lowest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,3 +160,6 @@ class Descriptors:
         waiting.remove(kept)
         if not waiting:
             del self._by_path[kept.path]
+
+
+DESCRIPTORS = web.AppKey("audiostream_descriptors", Descriptors)

@@ -16,7 +16,7 @@ that take their time (``shipments``), HTTP in general: that is aiohttp's.
                   │ yes, or much
               little: one write          more: the head, and sendfile
                   │                            │
-                  └──── not all was taken ─────┴──► a Shipment, which waits for the client
+                  └──── not all was taken ─────┴──► a FileTransfer, which waits for the client
 
 Whatever is unusual goes to aiohttp, refusals too, and a connection on which something came that is
 not a whole request without a body stays there: where the next request begins is then known to
@@ -44,28 +44,27 @@ from aiohttp.http import SERVER_SOFTWARE
 
 from ...auth.cookies import SessionCookie
 from ...errors import AudiostreamError
+from ...library.safe_open import open_regular_file
+from ...ops.connections import disconnect
 from ...ops.logging import AccessLogger
 from ...ops.proxies import PROXIES, Client
 from ...services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
-from ..open_files import TRUSTED_FOR, OpenFile
-from ..readahead import is_in_memory, read_ahead
-from ..response import (
-    DESCRIPTORS,
-    LISTENERS,
-    SMALL,
-    Asked,
-    Part,
+from ..file_transfer import FileTransfer, WritabilityWatcher
+from ..open_files import DESCRIPTORS, TRUSTED_FOR, OpenFile
+from ..ranges import (
+    ByteRange,
+    ByteRangeSpec,
     Validators,
     WholeFile,
-    choose_part,
-    description,
-    http_date,
-    open_regular,
-    positions,
-    read_from_memory,
-    read_range,
+    body_range,
+    format_http_date,
+    parse_range,
+    resolve_range,
+    response_headers,
 )
-from ..transfer import Listeners, Shipment, WriteWatch, disconnect
+from ..readahead import is_cached, read_ahead, read_cached
+from ..response import SENDFILE_THRESHOLD
+from ..stream_slots import STREAM_SLOTS, StreamSlots
 
 LOG = logging.getLogger(__name__)
 
@@ -183,7 +182,7 @@ class Question:
     @classmethod
     def read(
         cls, data: bytes, target: bytes, fields: Fields, cookie: SessionCookie, client: Client
-    ) -> tuple[Question, Asked] | None:
+    ) -> tuple[Question, ByteRangeSpec] | None:
         """What a plain request asks, None if it is for aiohttp."""
         stream = _STREAM.fullmatch(target)
         if stream is None or not _OTHERS.isdisjoint(fields):
@@ -193,9 +192,9 @@ class Question:
             return None
         if_range = _text(fields.get(b"if-range"))
         question = cls(data, target, stream[1].decode(), ticket, session, if_range, client)
-        return question, read_range(_text(fields.get(b"range")))
+        return question, parse_range(_text(fields.get(b"range")))
 
-    def again(self, data: bytes) -> Asked | None:
+    def again(self, data: bytes) -> ByteRangeSpec | None:
         """The positions that a request names which is like this one but for them, else None."""
         if not (data.startswith(self._before) and data.endswith(self._after)):
             return None
@@ -203,7 +202,7 @@ class Question:
         if found is None:
             return None
         first, last = found.groups()
-        return int(first), int(last) if last else None
+        return ByteRangeSpec(int(first), int(last) if last else None)
 
 
 def _session(fields: Fields, cookie: SessionCookie, client: Client) -> str | None:
@@ -248,12 +247,12 @@ class Heads(NamedTuple):
 @lru_cache(maxsize=64)
 def heads(opened: OpenFile, second: int) -> Heads:
     """``second`` is in whole epoch seconds."""
-    size, validators = opened.status.st_size, Validators.of(opened.status, second)
-    fields = description(WholeFile(), validators, range(size), size, opened.path)
+    size, validators = opened.status.st_size, Validators.from_stat(opened.status, second)
+    fields = response_headers(WholeFile(), validators, size, opened.path)
     about = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
     # In the order in which aiohttp writes them.
     common = "\r\nVary: Origin\r\nX-Content-Type-Options: nosniff\r\n"
-    end = f"\r\nDate: {http_date(second)}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+    end = f"\r\nDate: {format_http_date(second)}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
     whole = f"HTTP/1.1 200 OK{common}{about}Content-Length: {size}{end}"
     part = (
         f"HTTP/1.1 206 Partial Content{common}Content-Range: bytes \0-\0/{size}\r\n"
@@ -267,11 +266,11 @@ class Desk:
     """Answers requests at once or not at all. For one thread: that of the loop."""
 
     def __init__(self, app: web.Application) -> None:
-        self.listeners: Listeners = app[LISTENERS]
+        self.listeners: StreamSlots = app[STREAM_SLOTS]
         self.tray = memoryview(bytearray(TRAY))
         self.descriptors = app[DESCRIPTORS]
         self.may_sendfile = sys.platform == "linux"  # elsewhere os.sendfile differs
-        self.writable = WriteWatch()
+        self.writable = WritabilityWatcher()
         self.session_cookie = app[SESSION_COOKIE]
         self.proxies = app[PROXIES]
         self._streams = app[STREAMS]
@@ -284,7 +283,7 @@ class Desk:
         # What to write on: again the same, as fresh memory costs more than filling it.
         self._sheet = memoryview(bytearray(LITTLE + LONGEST_HEAD))
 
-    def answer(self, question: Question, asked: Asked, now: float) -> Answer | None:
+    def answer(self, question: Question, asked: ByteRangeSpec, now: float) -> Answer | None:
         """The whole answer to a plain request, good until the next one is made.
 
         ``now`` is in seconds of ``time.monotonic``.
@@ -308,7 +307,9 @@ class Desk:
             return None
         return self._part(user_id, opened, lines, asked)
 
-    def read_ahead(self, shipment: Shipment, then: Callable[[BaseException | None], None]) -> None:
+    def read_ahead(
+        self, shipment: FileTransfer, then: Callable[[BaseException | None], None]
+    ) -> None:
         """Have a thread read what a shipment waits for, and tell ``then`` how that ended."""
         opened = shipment.opened
         loop = asyncio.get_running_loop()
@@ -336,22 +337,24 @@ class Desk:
             return self._tokens.verify_ticket(ticket, track_id, self._wall_clock()).user_id
         return self._tokens.verify_session(question.session or "", self._wall_clock()).user_id
 
-    def _part(self, user_id: str, opened: OpenFile, lines: Heads, asked: Asked) -> Answer | None:
+    def _part(
+        self, user_id: str, opened: OpenFile, lines: Heads, asked: ByteRangeSpec
+    ) -> Answer | None:
         size = opened.status.st_size
-        decision = choose_part(asked, size)
-        body = positions(decision, size)
+        decision = resolve_range(asked, size)
+        body = body_range(decision, size)
         if not body:
             return None
         length, head = len(body), lines.whole
-        if isinstance(decision, Part):
+        if isinstance(decision, ByteRange):
             head = lines.part % (body.start, body.stop - 1, length)
         if length > LITTLE:
-            if length <= SMALL and not is_in_memory(opened.file, body):
+            if length <= SENDFILE_THRESHOLD and not is_cached(opened.file, body):
                 return None
             return Answer(user_id, decision.status, memoryview(head), len(head), opened, body)
         text = self._sheet[: len(head) + length]
         text[: len(head)] = head
-        if not read_from_memory(opened.file, body.start, text[len(head) :]):
+        if not read_cached(opened.file, body.start, text[len(head) :]):
             return None
         return Answer(user_id, decision.status, text, len(head), opened, body)
 
@@ -367,7 +370,7 @@ class Desk:
 
         loop = asyncio.get_running_loop()
         with suppress(RuntimeError):  # the executor has been shut down
-            job = loop.run_in_executor(self._files, open_regular, path)
+            job = loop.run_in_executor(self._files, open_regular_file, path)
             self._renewing.add(path)
             job.add_done_callback(renewed)
 
@@ -467,7 +470,7 @@ class Shortcut(asyncio.BufferedProtocol):
         if read is None or not self._may_answer() or not self._answer(*read, began):
             self._leave_to_aiohttp(data)
 
-    def _read(self, data: bytes) -> tuple[Question, Asked] | None:
+    def _read(self, data: bytes) -> tuple[Question, ByteRangeSpec] | None:
         """What a request asks: by its positions if it is like the last one, else all is read."""
         last = self._question
         if last is not None and (asked := last.again(data)) is not None:
@@ -515,7 +518,7 @@ class Shortcut(asyncio.BufferedProtocol):
         """What aiohttp waits for the next request with: another one for each of them."""
         return getattr(self._behind, "_waiter", None)
 
-    def _answer(self, question: Question, asked: Asked, began: float) -> bool:
+    def _answer(self, question: Question, asked: ByteRangeSpec, began: float) -> bool:
         """Answer in full, or do nothing and say so."""
         answer = self._desk.answer(question, asked, began)
         if answer is None:
@@ -551,7 +554,7 @@ class Shortcut(asyncio.BufferedProtocol):
 
     def _ship(self, answer: Answer, sent: int, target: bytes, began: float) -> None:
         """Send a file's bytes but for those ``sent``, at once if the system takes them all."""
-        shipment = Shipment(self._transport, self._connection, answer.opened, answer.body, sent)
+        shipment = FileTransfer(self._transport, self._connection, answer.opened, answer.body, sent)
         if shipment.send():
             self._hold(shipment, answer, target, began)
             return
@@ -561,11 +564,11 @@ class Shortcut(asyncio.BufferedProtocol):
             self._desk.may_sendfile = False
         self._note(target, answer.status, began, answer.head + shipment.sent)
 
-    def _hold(self, shipment: Shipment, answer: Answer, target: bytes, began: float) -> None:
+    def _hold(self, shipment: FileTransfer, answer: Answer, target: bytes, began: float) -> None:
         """Send the rest as the client takes it. What comes meanwhile waits."""
         desk = self._desk
         desk.descriptors.lend(shipment.opened)
-        watch = desk.listeners.begin(answer.user_id, self._transport)
+        watch = desk.listeners.acquire(answer.user_id, self._transport)
 
         def end() -> None:
             self._end_shipment = None

@@ -33,6 +33,7 @@ from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
 from .errors import TrackNotFound
 from .library.library import Library, ScanProgress
+from .library.safe_open import close_in_executor
 from .ops.proxies import PROXIES, Proxies, note_client
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
@@ -55,9 +56,9 @@ from .services import (
 from .settings import Settings
 from .storage.playback_store import ScanCache, Store
 from .storage.saver import Keeper
-from .streaming import response as streaming
-from .streaming.open_files import Descriptors
-from .streaming.transfer import Listeners
+from .streaming.open_files import DESCRIPTORS, Descriptors
+from .streaming.route import stream
+from .streaming.stream_slots import STREAM_SLOTS, StreamSlots
 from .websocket import gateway
 from .websocket.arrivals import Arrivals
 from .websocket.sockets import Turn
@@ -99,14 +100,14 @@ def create_app(
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
-    app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
+    app[DESCRIPTORS] = Descriptors(partial(close_in_executor, app[FILES]))
     app[gateway.CONNECTIONS] = set()
     app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()
     app[RESCAN] = asyncio.Event()
     app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()
-    app[streaming.LISTENERS] = Listeners(app[STREAMS], settings.limits.stall_timeout)
+    app[STREAM_SLOTS] = StreamSlots(app[STREAMS], settings.limits.stall_timeout)
     app[WAITING] = Counter()
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
@@ -146,8 +147,8 @@ def _add_routes(app: web.Application) -> None:
                 web.get(f"{base}/healthz", rest.health),
             ]
         )
-    app.router.add_get("/tracks/stream/{id}", streaming.stream)
-    app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
+    app.router.add_get("/tracks/stream/{id}", stream)
+    app.router.add_get("/api/tracks/stream/{id}", stream, name="stream")
     app.router.add_get("/ws", gateway.websocket)
     app.router.add_get("/", _page_or_websocket, name="index")
     for path in pages.PATHS:
@@ -233,7 +234,7 @@ async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
     app[ANSWERS].close()
-    app[streaming.DESCRIPTORS].shut()
+    app[DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
 
@@ -244,7 +245,7 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
         newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
         app[TOKENS].revoked = revoked
         gateway.close_revoked(app, newly)
-        app[streaming.LISTENERS].cut_all_of(newly)
+        app[STREAM_SLOTS].disconnect_all_of(newly)
 
     keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
     app[KEEPER] = keeper

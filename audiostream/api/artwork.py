@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from ..library.library import Track
+from ..library.safe_open import open_regular_file
 from ..services import FILES, LIBRARY
-from ..streaming.response import listener_of, open_regular
+from ..streaming.route import authenticate_stream_request
 from .responses import ANSWERS, Body, answer, count_for
 
 if TYPE_CHECKING:
@@ -69,21 +70,21 @@ async def cover(request: web.Request) -> web.Response:
     and, in the same words for unknown and for others' tracks, ``TrackNotFound``.
     """
     track_id = request.match_info["id"]
-    user_id = listener_of(request, track_id, takes_cookie=False)
+    user_id = authenticate_stream_request(request, track_id, accepts_cookie=False)
     track = request.app[LIBRARY].find(track_id, user_id)
     count_for(request, user_id)
     loop = asyncio.get_running_loop()
     version = await loop.run_in_executor(request.app[FILES], _version_of, track)
     key = (track.id, track.album, track.artist, track.title, version)
     found = await request.app[ANSWERS].shared(request, "cover", key, partial(picture_of, track))
-    listener_of(request, track_id, takes_cookie=False)  # it may be revoked by now
+    authenticate_stream_request(request, track_id, accepts_cookie=False)  # it may be revoked by now
     return answer(request, found, _HEADERS)
 
 
 def _version_of(track: Track) -> Hashable:
     """What tells one version of a track's file from another, None where it cannot be read."""
     try:
-        file, status = open_regular(os.fspath(track.path))
+        file, status = open_regular_file(os.fspath(track.path))
     except OSError:
         return None
     file.close()
@@ -107,7 +108,7 @@ def embedded_picture(path: str) -> Body | None:
     except ImportError:
         return None
     try:
-        with BoundedReader(open_regular(path)[0]) as file:
+        with BoundedReader(open_regular_file(path)[0]) as file:
             images = TinyTag.get(path, file, duration=False, image=True).images
     except Exception as error:  # whatever is wrong with a file, there is the default
         LOG.debug("no picture in %a: %r", os.path.basename(path), error)

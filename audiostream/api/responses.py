@@ -27,8 +27,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..errors import RateLimited
+from ..ops.connections import disconnect
 from ..ops.proxies import client_of
-from ..streaming.transfer import StallWatch, disconnect
+from ..streaming.stall_timeout import StallTimeout
 
 PIECE: Final = 32 * 1024
 """Bytes that are given to a connection at once."""
@@ -106,7 +107,7 @@ class _Delivery:
     began_at: float
     moved_at: float
     body: bytes
-    watch: StallWatch
+    watch: StallTimeout
     is_hurried: bool = field(default=False)
     is_cut: bool = field(default=False)
 
@@ -115,7 +116,7 @@ class _Delivery:
         if not self.is_hurried:
             self.is_hurried = True
             self.watch.stop()
-            self.watch = StallWatch(self.transport, HURRY)
+            self.watch = StallTimeout(self.transport, HURRY)
 
     def cut(self) -> None:
         """End it. It leaves once the connection is known to be lost."""
@@ -236,7 +237,7 @@ class Answers:
     ) -> Iterator[_Delivery]:
         now = time.monotonic()
         listener = _listener_of(request)
-        watch = StallWatch(transport, self._patience)
+        watch = StallTimeout(transport, self._patience)
         delivery = _Delivery(transport, listener, now, now, body, watch)
         self._waiting[delivery] = None
         self._limit(listener)

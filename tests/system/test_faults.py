@@ -35,6 +35,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
+from audiostream.library.safe_open import open_regular_file
 from audiostream.playback import rules as playback
 from audiostream.services import REGISTRY
 from audiostream.storage.playback_store import Store, Unsaved
@@ -296,7 +297,7 @@ class SlowDisk:
         self.mended = threading.Event()
         self.waiting = 0
         self._slow = slow
-        self._open = streaming.open_regular
+        self._open = open_regular_file
 
     def open(self, path: str) -> Any:
         if Path(path).stem in self._slow:
@@ -308,7 +309,7 @@ class SlowDisk:
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     disk = SlowDisk({"other"})
-    monkeypatch.setattr(streaming, "open_regular", disk.open)
+    monkeypatch.setattr(streaming, "open_regular_file", disk.open)
     yield disk
     disk.mended.set()
 

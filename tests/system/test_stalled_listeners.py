@@ -203,7 +203,7 @@ async def test_a_response_that_the_collector_ends_takes_no_lock_and_gives_back_a
     with LockedExecutor(1) as executor:
         watch = Mock()
         watch.stop = lambda: gone_while_held.append(executor.is_held)
-        response = AudioFileResponse(path, executor=executor, begin=lambda _: watch)
+        response = AudioFileResponse(path, executor=executor, acquire_slot=lambda _: watch)
         request = make_mocked_request("GET", "/", transport=transport, writer=writer)
         unfinished = response.prepare(request)
         waits_for = unfinished.send(None)

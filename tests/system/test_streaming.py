@@ -31,22 +31,24 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from audiostream.library.formats import AUDIO_TYPES
+from audiostream.library.safe_open import close_in_executor, open_regular_file
+from audiostream.streaming import readahead
 from audiostream.streaming import response as streaming
 from audiostream.streaming.open_files import Descriptors
-from audiostream.streaming.response import (
-    AudioFileResponse,
+from audiostream.streaming.ranges import (
+    ByteRange,
     Decision,
     NotModified,
-    Part,
     PreconditionFailed,
-    Unsatisfiable,
+    RangeNotSatisfiable,
     Validators,
     WholeFile,
-    choose_range,
-    close_in,
     decide,
-    if_range_holds,
+    if_range_matches,
+    parse_range,
+    resolve_range,
 )
+from audiostream.streaming.response import AudioFileResponse
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,41 +84,41 @@ LONG_AGO = 1_700_000_000
         ("items=0-4", WholeFile()),
         ("none", WholeFile()),
         # One range.
-        ("bytes=0-4", Part(0, 5)),
-        ("bytes=3-7", Part(3, 8)),
-        ("bytes=0-0", Part(0, 1)),
-        ("bytes=0-9", Part(0, 10)),
-        ("bytes=0-10", Part(0, 11)),
-        ("bytes=10-10", Part(10, 11)),
-        ("bytes=0-", Part(0, 11)),
-        ("bytes=2-", Part(2, 11)),
-        ("bytes=10-", Part(10, 11)),
-        ("bytes=-5", Part(6, 11)),
-        ("bytes=-11", Part(0, 11)),
+        ("bytes=0-4", ByteRange(0, 5)),
+        ("bytes=3-7", ByteRange(3, 8)),
+        ("bytes=0-0", ByteRange(0, 1)),
+        ("bytes=0-9", ByteRange(0, 10)),
+        ("bytes=0-10", ByteRange(0, 11)),
+        ("bytes=10-10", ByteRange(10, 11)),
+        ("bytes=0-", ByteRange(0, 11)),
+        ("bytes=2-", ByteRange(2, 11)),
+        ("bytes=10-", ByteRange(10, 11)),
+        ("bytes=-5", ByteRange(6, 11)),
+        ("bytes=-11", ByteRange(0, 11)),
         # The end lies behind the end of the file.
-        ("bytes=0-11", Part(0, 11)),
-        ("bytes=10-11", Part(10, 11)),
-        ("bytes=5-1000", Part(5, 11)),
-        ("bytes=-12", Part(0, 11)),
-        ("bytes=5-" + "9" * 5000, Part(5, 11)),
-        ("bytes=-" + "9" * 5000, Part(0, 11)),
-        ("bytes=" + "0" * 5000 + "3-" + "0" * 5000 + "7", Part(3, 8)),
+        ("bytes=0-11", ByteRange(0, 11)),
+        ("bytes=10-11", ByteRange(10, 11)),
+        ("bytes=5-1000", ByteRange(5, 11)),
+        ("bytes=-12", ByteRange(0, 11)),
+        ("bytes=5-" + "9" * 5000, ByteRange(5, 11)),
+        ("bytes=-" + "9" * 5000, ByteRange(0, 11)),
+        ("bytes=" + "0" * 5000 + "3-" + "0" * 5000 + "7", ByteRange(3, 8)),
         # So does the start.
-        ("bytes=11-", Unsatisfiable()),
-        ("bytes=11-12", Unsatisfiable()),
-        ("bytes=11-100", Unsatisfiable()),
-        ("bytes=12-12", Unsatisfiable()),
-        ("bytes=12-100", Unsatisfiable()),
-        ("bytes=20-", Unsatisfiable()),
-        ("bytes=100-", Unsatisfiable()),
-        ("bytes=100-1000", Unsatisfiable()),
-        ("bytes=" + "9" * 5000 + "-", Unsatisfiable()),
-        ("bytes=-0", Unsatisfiable()),
+        ("bytes=11-", RangeNotSatisfiable()),
+        ("bytes=11-12", RangeNotSatisfiable()),
+        ("bytes=11-100", RangeNotSatisfiable()),
+        ("bytes=12-12", RangeNotSatisfiable()),
+        ("bytes=12-100", RangeNotSatisfiable()),
+        ("bytes=20-", RangeNotSatisfiable()),
+        ("bytes=100-", RangeNotSatisfiable()),
+        ("bytes=100-1000", RangeNotSatisfiable()),
+        ("bytes=" + "9" * 5000 + "-", RangeNotSatisfiable()),
+        ("bytes=-0", RangeNotSatisfiable()),
         # Case and white space.
-        ("BYTES=0-4", Part(0, 5)),
-        ("Bytes = 0-4", Part(0, 5)),
-        ("bytes= \t0-4 ", Part(0, 5)),
-        ("bytes=,0-4 , ", Part(0, 5)),
+        ("BYTES=0-4", ByteRange(0, 5)),
+        ("Bytes = 0-4", ByteRange(0, 5)),
+        ("bytes= \t0-4 ", ByteRange(0, 5)),
+        ("bytes=,0-4 , ", ByteRange(0, 5)),
         ("bytes=0 - 4", WholeFile()),
         # Several ranges.
         ("bytes=0-0,-2", WholeFile()),
@@ -128,12 +130,12 @@ LONG_AGO = 1_700_000_000
     ],
 )
 def test_what_a_range_gets_from_eleven_bytes(asked: str | None, outcome: Decision) -> None:
-    assert choose_range(asked, 11) == outcome
+    assert resolve_range(parse_range(asked), 11) == outcome
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-", "bytes=0-0", "bytes=-1", "bytes=-0", "bytes=5-9"])
 def test_an_empty_file_satisfies_no_range(asked: str) -> None:
-    assert choose_range(asked, 0) == Unsatisfiable()
+    assert resolve_range(parse_range(asked), 0) == RangeNotSatisfiable()
 
 
 sizes = st.integers(0, 2**63)
@@ -143,11 +145,11 @@ range_like = st.text(alphabet="bytesBYTES=0123456789-, \t٣²x", max_size=30)
 @given(st.text() | range_like | range_like.map("bytes={}".format), sizes)
 @example("bytes=" + "1" * 5000 + "-" + "1" * 4999, 5)
 def test_any_text_is_a_range_or_is_ignored(text: str, size: int) -> None:
-    match choose_range(text, size):
-        case Part(start, stop):
+    match resolve_range(parse_range(text), size):
+        case ByteRange(start, stop):
             assert 0 <= start < stop <= size
         case other:
-            assert other in (WholeFile(), Unsatisfiable())
+            assert other in (WholeFile(), RangeNotSatisfiable())
 
 
 @given(st.binary(max_size=50), st.integers(0, 60), st.integers(0, 60))
@@ -158,11 +160,11 @@ def test_a_well_formed_range_is_the_slice(data: bytes, first: int, length: int) 
         f"bytes=-{length}": data[-length:] if length else b"",
     }
     for header, expected in asked.items():
-        decision = choose_range(header, len(data))
-        if isinstance(decision, Part):
+        decision = resolve_range(parse_range(header), len(data))
+        if isinstance(decision, ByteRange):
             assert data[decision.start : decision.stop] == expected
         else:
-            assert (decision, expected) == (Unsatisfiable(), b"")
+            assert (decision, expected) == (RangeNotSatisfiable(), b"")
 
 
 # Preconditions
@@ -218,7 +220,7 @@ def decided(method: str = "GET", /, **fields: str) -> Decision:
         ({"If_None_Match": TAG, "Range": "bytes=0-0"}, NotModified()),
         ({"If_None_Match": TAG, "Range": "bytes=5000-"}, NotModified()),
         ({"If_Match": '"other"', "Range": "bytes=0-0"}, PreconditionFailed()),
-        ({"If_Match": TAG, "Range": "bytes=0-0"}, Part(0, 1)),
+        ({"If_Match": TAG, "Range": "bytes=0-0"}, ByteRange(0, 1)),
     ],
 )
 def test_preconditions_in_their_order(fields: dict[str, str], outcome: Decision) -> None:
@@ -228,15 +230,15 @@ def test_preconditions_in_their_order(fields: dict[str, str], outcome: Decision)
 @pytest.mark.parametrize(
     ("if_range", "outcome"),
     [
-        (TAG, Part(0, 1)),
-        (f" {TAG}\t", Part(0, 1)),
+        (TAG, ByteRange(0, 1)),
+        (f" {TAG}\t", ByteRange(0, 1)),
         (f"W/{TAG}", WholeFile()),
         ('"other"', WholeFile()),
         (f'{TAG}, "other"', WholeFile()),
         (TAG.strip('"'), WholeFile()),
         ("*", WholeFile()),
         ("", WholeFile()),
-        (DATE, Part(0, 1)),
+        (DATE, ByteRange(0, 1)),
         (SECOND_BEFORE, WholeFile()),
         (SECOND_AFTER, WholeFile()),
         (DATE.replace("GMT", "+0200"), WholeFile()),
@@ -248,11 +250,11 @@ def test_a_resume_needs_exactly_this_version(if_range: str, outcome: Decision) -
 
 
 def test_a_date_stands_for_a_version_once_its_second_is_safely_over() -> None:
-    assert not if_range_holds(DATE, VERSION, LONG_AGO + 0.9)
-    assert not if_range_holds(DATE, VERSION, LONG_AGO + 1.9)
-    assert if_range_holds(DATE, VERSION, LONG_AGO + 2.0)
-    assert if_range_holds(TAG, VERSION, LONG_AGO + 0.9)
-    assert if_range_holds(None, VERSION, LONG_AGO + 0.9)
+    assert not if_range_matches(DATE, VERSION, LONG_AGO + 0.9)
+    assert not if_range_matches(DATE, VERSION, LONG_AGO + 1.9)
+    assert if_range_matches(DATE, VERSION, LONG_AGO + 2.0)
+    assert if_range_matches(TAG, VERSION, LONG_AGO + 0.9)
+    assert if_range_matches(None, VERSION, LONG_AGO + 0.9)
 
 
 def test_range_means_nothing_to_head() -> None:
@@ -281,23 +283,24 @@ headers_like = st.dictionaries(
 def test_no_header_makes_the_policy_fail(headers: dict[str, str], size: int, now: float) -> None:
     decision = decide("GET", headers, VERSION, size, now)
     if "If-Range" in headers and headers["If-Range"] not in (TAG, DATE):
-        assert not isinstance(decision, Part | Unsatisfiable)
+        assert not isinstance(decision, ByteRange | RangeNotSatisfiable)
 
 
 def test_validators_follow_content_and_never_name_the_future(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(b"one")
     os.utime(path, ns=(0, LONG_AGO * 10**9 + 999_999_999))
-    first = Validators.of(path.stat(), MUCH_LATER)
+    first = Validators.from_stat(path.stat(), MUCH_LATER)
     assert first.last_modified == DATE
     assert first.etag.startswith('"')
     os.utime(path, ns=(0, LONG_AGO * 10**9 + 999_999_998))
-    assert Validators.of(path.stat(), MUCH_LATER).etag != first.etag
+    assert Validators.from_stat(path.stat(), MUCH_LATER).etag != first.etag
     before = path.stat()
     path.write_bytes(b"two")
     os.utime(path, ns=(0, before.st_mtime_ns))
-    assert Validators.of(path.stat(), MUCH_LATER).etag != Validators.of(before, MUCH_LATER).etag
-    assert Validators.of(path.stat(), LONG_AGO - 1.5).last_modified == (
+    after = Validators.from_stat(path.stat(), MUCH_LATER)
+    assert after.etag != Validators.from_stat(before, MUCH_LATER).etag
+    assert Validators.from_stat(path.stat(), LONG_AGO - 1.5).last_modified == (
         "Tue, 14 Nov 2023 22:13:18 GMT"
     )
 
@@ -307,7 +310,7 @@ def test_a_file_of_any_date_has_validators(seconds: int) -> None:
     status = SimpleNamespace(
         st_mtime_ns=seconds * 10**9, st_ctime_ns=1, st_size=5, st_ino=2**64 - 1
     )
-    validators = Validators.of(cast(os.stat_result, status), MUCH_LATER)
+    validators = Validators.from_stat(cast(os.stat_result, status), MUCH_LATER)
     assert re.fullmatch('"[-0-9a-f]+"', validators.etag)
     assert len(validators.last_modified) == len("Thu, 01 Jan 1970 00:00:00 GMT")
     assert validators.last_modified.endswith(" GMT")
@@ -1088,7 +1091,7 @@ class StoppedClock:
 
 @pytest.fixture
 async def descriptors(executor: ThreadPoolExecutor) -> AsyncIterator[Descriptors]:
-    pool = Descriptors(partial(close_in, executor), clock=StoppedClock())
+    pool = Descriptors(partial(close_in_executor, executor), clock=StoppedClock())
     yield pool
     pool.shut()
 
@@ -1097,13 +1100,12 @@ async def descriptors(executor: ThreadPoolExecutor) -> AsyncIterator[Descriptors
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that were opened, in order."""
     paths: list[str] = []
-    open_regular = streaming.open_regular
 
     def noted(path: str) -> Any:
         paths.append(path)
-        return open_regular(path)
+        return open_regular_file(path)
 
-    monkeypatch.setattr(streaming, "open_regular", noted)
+    monkeypatch.setattr(streaming, "open_regular_file", noted)
     return paths
 
 
@@ -1111,7 +1113,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the test with all in memory, and again as if nothing were."""
     if request.param == "disk":
-        monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+        monkeypatch.setattr(readahead, "_RWF_NOWAIT", None)
 
 
 @pytest.mark.usefixtures("small")
@@ -1175,7 +1177,7 @@ async def test_a_disk_that_fails_before_anything_is_sent_is_an_answer(
     def broken(*_: object) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+    monkeypatch.setattr(readahead, "_RWF_NOWAIT", None)
     monkeypatch.setattr(streaming, "_read_all", broken)
     answer = await (await start(track)).ask(Range="bytes=0-9")
     assert (answer.status, answer.error) == (503, "internal")
@@ -1191,7 +1193,7 @@ async def test_a_small_file_that_shrinks_meanwhile_cuts_the_connection(
         os.truncate(track, 100)
         return read_all(file, body)
 
-    monkeypatch.setattr(streaming, "_FROM_MEMORY", None)
+    monkeypatch.setattr(readahead, "_RWF_NOWAIT", None)
     monkeypatch.setattr(streaming, "_read_all", late)
     server = await start(track)
     connection = await server.connect()

@@ -24,7 +24,7 @@ from audiostream.ops.proxies import Client, Proxies
 from audiostream.protocol.messages import Familiar, command, parse
 from audiostream.settings import Limits
 from audiostream.streaming.fastpath.protocol import Question, plain_request
-from audiostream.streaming.response import Validators, decide, if_range_holds, read_range
+from audiostream.streaming.ranges import Validators, decide, if_range_matches, parse_range
 from audiostream.websocket.frames import Closing, FrameReader
 
 
@@ -97,8 +97,8 @@ def of_a_proxy(text: str) -> None:
 def in_preconditions(text: str) -> None:
     for name in ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"):
         decide("GET", {name: text}, VALIDATORS, 1000, 1_800_000_000.0)
-    if_range_holds(text, VALIDATORS, 1_800_000_000.0)
-    if_range_holds(text.replace('"', ""), VALIDATORS, 1_800_000_000.0)
+    if_range_matches(text, VALIDATORS, 1_800_000_000.0)
+    if_range_matches(text.replace('"', ""), VALIDATORS, 1_800_000_000.0)
 
 
 def in_a_proof(text: str) -> None:
@@ -144,7 +144,7 @@ def in_frames(text: str) -> None:
 
 READERS: dict[str, Callable[[str], object]] = {
     "the log": redact,
-    "a range": read_range,
+    "a range": parse_range,
     "preconditions": in_preconditions,
     "a plain request": in_a_request,
     "a proof": in_a_proof,

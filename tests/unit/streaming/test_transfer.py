@@ -9,14 +9,17 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from audiostream.library.safe_open import open_regular_file
+from audiostream.ops.connections import disconnect
+from audiostream.streaming.file_transfer import FileTransfer, WritabilityWatcher
 from audiostream.streaming.open_files import OpenFile
-from audiostream.streaming.response import open_regular
-from audiostream.streaming.transfer import Shipment, StallWatch, WriteWatch, disconnect, drop
+from audiostream.streaming.stall_timeout import StallTimeout
 from tests.conftest import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ships files this way")
@@ -64,23 +67,23 @@ def line(pair: tuple[socket.socket, socket.socket]) -> Any:
 def song(tmp_path: Path) -> Iterator[OpenFile]:
     path = tmp_path / "song"
     path.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(LENGTH // 4)))
-    file, status = open_regular(str(path))
+    file, status = open_regular_file(str(path))
     with file:
         yield OpenFile(str(path), file, status, 0.0)
 
 
 @pytest.fixture
-async def watch() -> AsyncIterator[WriteWatch]:
-    watch = WriteWatch()
+async def watch() -> AsyncIterator[WritabilityWatcher]:
+    watch = WritabilityWatcher()
     yield watch
     watch.close()
 
 
 async def test_all_of_a_part_arrives_and_nobody_waits_with_a_descriptor_of_his_own(
-    pair: tuple[socket.socket, socket.socket], line: Any, song: OpenFile, watch: WriteWatch
+    pair: tuple[socket.socket, socket.socket], line: Any, song: OpenFile, watch: WritabilityWatcher
 ) -> None:
     ours, client = pair
-    shipment = Shipment(line, ours.fileno(), song, range(100, LENGTH - 100))
+    shipment = FileTransfer(line, ours.fileno(), song, range(100, LENGTH - 100))
     done = asyncio.Event()
 
     def go_on() -> None:
@@ -107,7 +110,7 @@ async def test_nothing_overtakes_what_the_transport_has_to_send(
     pair: tuple[socket.socket, socket.socket], line: Any, song: OpenFile
 ) -> None:
     ours, client = pair
-    shipment = Shipment(line, ours.fileno(), song, range(10))
+    shipment = FileTransfer(line, ours.fileno(), song, range(10))
     line.unsent = 1
     assert shipment.send()
     assert shipment.sent == 0
@@ -133,7 +136,7 @@ class Accepting(asyncio.Protocol):
 
 
 class TestDisconnect:
-    @pytest.mark.parametrize("end", [disconnect, drop])
+    @pytest.mark.parametrize("end", [disconnect, partial(disconnect, discard_unsent=True)])
     @pytest.mark.parametrize("doing", ["nothing", "writing", "sendfile", "reading paused", "twice"])
     async def test_whatever_is_being_sent_ends_and_the_descriptor_is_free_for_the_next(
         self,
@@ -183,13 +186,15 @@ class TestDisconnect:
         assert not caplog.records
 
 
-class TestWriteWatch:
+class TestWritabilityWatcher:
     @pytest.fixture(autouse=True)
     def nothing_told(self, pair: tuple[socket.socket, socket.socket]) -> None:
         self.connection = pair[0].fileno()
         self.told: list[str] = []
 
-    async def test_it_is_told_once_for_each_time_that_it_was_asked(self, watch: WriteWatch) -> None:
+    async def test_it_is_told_once_for_each_time_that_it_was_asked(
+        self, watch: WritabilityWatcher
+    ) -> None:
         watch.once(self.connection, lambda: self.told.append("first"))
         await until(lambda: self.told)
         await asyncio.sleep(0.02)
@@ -198,7 +203,7 @@ class TestWriteWatch:
         await until(lambda: self.told == ["first", "second"])
 
     async def test_what_is_forgotten_is_told_nothing_and_may_come_back_as_another(
-        self, watch: WriteWatch
+        self, watch: WritabilityWatcher
     ) -> None:
         watch.once(self.connection, lambda: self.told.append("the one before"))
         watch.forget(self.connection)
@@ -209,7 +214,7 @@ class TestWriteWatch:
         await until(lambda: self.told == ["another"])
 
     async def test_a_connection_may_end_after_it(self) -> None:
-        watch = WriteWatch()
+        watch = WritabilityWatcher()
         watch.once(self.connection, lambda: self.told.append("too late"))
         watch.close()
         watch.forget(self.connection)
@@ -217,16 +222,16 @@ class TestWriteWatch:
         assert not self.told
 
 
-class TestStallWatch:
+class TestStallTimeout:
     async def test_a_client_that_takes_nothing_is_cut(self, line: Any) -> None:
-        StallWatch(line, 0.04)
+        StallTimeout(line, 0.04)
         await until(lambda: line.is_cut)
 
     async def test_one_that_takes_something_is_not_until_it_stops(
         self, pair: tuple[socket.socket, socket.socket], line: Any
     ) -> None:
         ours, client = pair
-        StallWatch(line, 0.4)
+        StallTimeout(line, 0.4)
         loop = asyncio.get_running_loop()
         for _ in range(30):
             ours.send(b"x")
@@ -239,6 +244,6 @@ class TestStallWatch:
     async def test_nobody_is_cut_without_patience_or_once_it_is_stopped(
         self, line: Any, patience: float | None
     ) -> None:
-        StallWatch(line, patience).stop()
+        StallTimeout(line, patience).stop()
         await asyncio.sleep(0.1)
         assert not line.is_cut

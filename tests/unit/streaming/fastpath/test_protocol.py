@@ -35,9 +35,10 @@ from audiostream.streaming.fastpath.protocol import (
     Shortcut,
     plain_request,
 )
+from audiostream.streaming.file_transfer import DISCONNECT_ERRNOS
 from audiostream.streaming.open_files import TRUSTED_FOR
-from audiostream.streaming.response import SMALL, Asked
-from audiostream.streaming.transfer import GONE
+from audiostream.streaming.ranges import ByteRangeSpec
+from audiostream.streaming.response import SENDFILE_THRESHOLD
 from tests.conftest import PATIENCE, until
 
 IDLE_LIMIT = 2.0
@@ -52,7 +53,7 @@ class CountingDesk(Desk):
 
     answered = 0
 
-    def answer(self, question: Question, asked: Asked, now: float) -> Answer | None:
+    def answer(self, question: Question, asked: ByteRangeSpec, now: float) -> Answer | None:
         answer = super().answer(question, asked, now)
         self.answered += answer is not None
         return answer
@@ -443,7 +444,7 @@ class TestWhereTheNextRequestBegins:
 
 
 async def test_a_client_that_takes_nothing_is_counted_and_cut(house: House, media: Path) -> None:
-    (media / "song.wav").write_bytes(bytes(SMALL))
+    (media / "song.wav").write_bytes(bytes(SENDFILE_THRESHOLD))
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.setblocking(False)
@@ -511,7 +512,7 @@ class TestLargeRanges:
     ) -> None:
         first, last = map(int, asked.split("-"))
         async with house.line() as line:
-            for name in ("read_from_memory", "is_in_memory"):
+            for name in ("read_cached", "is_cached"):
                 monkeypatch.setattr(
                     f"audiostream.streaming.fastpath.protocol.{name}", lambda *_: False
                 )
@@ -600,7 +601,9 @@ class TestLargeRanges:
             assert not house.app[STREAMS]
             assert "bytes early" in caplog.text
 
-    @pytest.mark.parametrize("why", sorted(GONE | {errno.EIO}), ids=errno.errorcode.get)
+    @pytest.mark.parametrize(
+        "why", sorted(DISCONNECT_ERRNOS | {errno.EIO}), ids=errno.errorcode.get
+    )
     async def test_a_failure_ends_one_connection_and_is_told_where_it_is_ours(
         self,
         house: House,
@@ -689,7 +692,7 @@ COOKIE = CookieOfOneName(web.Application(), Tokens("secret"))
 CLIENT = Client("127.0.0.1", False, "here")
 
 
-def read(data: bytes) -> tuple[Question, Asked] | None:
+def read(data: bytes) -> tuple[Question, ByteRangeSpec] | None:
     request = plain_request(data)
     return request and Question.read(data, *request, COOKIE, CLIENT)
 

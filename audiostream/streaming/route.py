@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from ..auth.access_tokens import Identity, bearer_token
+from ..auth.access_tokens import Tokens, bearer_token
 from ..errors import RateLimited, Unauthorized
 from ..ops.proxies import client_of
 from ..services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
@@ -54,34 +54,54 @@ async def stream(request: web.Request) -> web.StreamResponse:
 def authenticate_stream_request(
     request: web.Request, track_id: str, *, accepts_cookie: bool = True
 ) -> str | None:
-    """Return the user id, by Bearer header, ticket or session cookie; None for public streams.
+    """Return the user id that a request's credentials are of; None for public streams.
 
-    One valid credential is enough: a browser may send an expired cookie beside a fresh ticket.
     Raises ``Unauthorized``.
     """
-    tokens, now = request.app[TOKENS], request.app[WALL_CLOCK]()
+    app = request.app
+    return authenticate_stream(
+        app[TOKENS],
+        track_id,
+        app[WALL_CLOCK](),
+        authorization=request.headers.get("Authorization"),
+        ticket=request.query.get("ticket"),
+        cookie=app[SESSION_COOKIE].read(request) if accepts_cookie else None,
+        is_public=app[SETTINGS].public_streams,
+    )
 
-    def by_header() -> Identity | None:
-        header = request.headers.get("Authorization")
-        return None if header is None else tokens.verify(bearer_token(header) or "", now)
 
-    def by_ticket() -> Identity | None:
-        ticket = request.query.get("ticket")
-        return None if ticket is None else tokens.verify_ticket(ticket, track_id, now)
+def authenticate_stream(
+    tokens: Tokens,
+    track_id: str,
+    now: float,
+    *,
+    authorization: str | None,
+    ticket: str | None,
+    cookie: str | None,
+    is_public: bool,
+) -> str | None:
+    """Return the user id, by Authorization header, ticket or session cookie, in this order.
 
-    def by_cookie() -> Identity | None:
-        value = request.app[SESSION_COOKIE].read(request)
-        return None if value is None else tokens.verify_session(value, now)
-
-    refusal = Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")
-    for verify in (by_header, by_ticket, *([by_cookie] if accepts_cookie else [])):
+    One valid credential is enough: a browser may send an expired cookie beside a fresh ticket.
+    Without any, None where streams are public. ``now`` is in epoch seconds. Raises
+    ``Unauthorized``.
+    """
+    refusal: Unauthorized | None = None
+    if authorization is not None:
         try:
-            identity = verify()
+            return tokens.verify(bearer_token(authorization) or "", now).user_id
         except Unauthorized as error:
             refusal = error
-        else:
-            if identity is not None:
-                return identity.user_id
-    if request.app[SETTINGS].public_streams:
+    if ticket is not None:
+        try:
+            return tokens.verify_ticket(ticket, track_id, now).user_id
+        except Unauthorized as error:
+            refusal = error
+    if cookie is not None:
+        try:
+            return tokens.verify_session(cookie, now).user_id
+        except Unauthorized as error:
+            refusal = error
+    if is_public:
         return None
-    raise refusal
+    raise refusal or Unauthorized("a stream needs a Bearer token, a ticket or a session cookie")

@@ -105,8 +105,8 @@ class Download:
             head = each.line.recv(4096, socket.MSG_PEEK)
         head = head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         status = b"200" if count is None else b"206"
-        fields = dict(field.split(b": ", 1) for field in head.lower().split(b"\r\n")[1:-2])
-        length = int(fields[b"content-length"])
+        answered = dict(field.split(b": ", 1) for field in head.lower().split(b"\r\n")[1:-2])
+        length = int(answered[b"content-length"])
         if head.split(b" ", 2)[1] != status or length != (count or length):
             raise RuntimeError(f"{server.name} answered {head!r}")
         each.length = each.missing = len(head) + length

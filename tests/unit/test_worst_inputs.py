@@ -23,7 +23,7 @@ from audiostream.ops.logging import redact
 from audiostream.ops.proxies import Client, Proxies
 from audiostream.protocol.messages import Familiar, command, parse
 from audiostream.settings import Limits
-from audiostream.streaming.fastpath.protocol import Question, plain_request
+from audiostream.streaming.fastpath.request import RangeRequest, parse_head
 from audiostream.streaming.ranges import Validators, decide, if_range_matches, parse_range
 from audiostream.websocket.frames import Closing, FrameReader
 
@@ -75,15 +75,15 @@ def in_a_request(text: str) -> None:
     """As the target, a field's name and its value."""
     safe = text.encode("utf-8", "replace").replace(b"\0", b"")
     for head in (b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\n%s: x\r\n\r\n"):
-        plain_request(head % safe)
-    for name in (b"Range", b"Cookie", b"If-Range", b"X"):
+        parse_head(head % safe)
+    for name in (b"Range", b"Cookie", b"If-Range", b"Authorization", b"X"):
         target = b"/tracks/stream/song?ticket=1.YQ.c2ln"
         data = b"GET %s HTTP/1.1\r\nHost: x\r\n%s: a%sb\r\n\r\n" % (target, name, safe)
-        read = plain_request(data)
+        read = parse_head(data)
         if read is None:
             continue
-        if (question := Question.read(data, *read, COOKIE, CLIENT)) is not None:
-            question[0].again(data)
+        if (parsed := RangeRequest.parse(data, read, COOKIE, lambda _: CLIENT)) is not None:
+            parsed[0].match_repeat(data)
 
 
 def of_a_proxy(text: str) -> None:

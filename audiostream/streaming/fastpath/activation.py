@@ -1,4 +1,4 @@
-"""``fast_path``: the protocol factory of a server, where the system and the application allow it."""
+"""``fast_path``: a server's protocols, where the system and the application allow it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def fast_path(
 def _is_unmodified(app: web.Application) -> bool:
     if LIBRARY not in app:
         return False
-    callbacks = [*app.middlewares, *app.on_response_prepare]
+    callbacks: list[object] = [*app.middlewares, *app.on_response_prepare]
     names = [getattr(callback, "__module__", "") for callback in callbacks]
     return all(name.partition(".")[0] in _KNOWN_PACKAGES for name in names)

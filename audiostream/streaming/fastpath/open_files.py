@@ -1,8 +1,8 @@
 """``OpenFileCache``: files that stay open for a moment, for the next request.
 
 A cached file is known to be the one at its path: writing, replacing, renaming or removing a file
-changes its status, which ``fstat`` reports from memory. What happens to a folder above it is noticed
-when the path is walked again, after ``TRUSTED_FOR``.
+changes its status, which ``fstat`` reports from memory. What happens to a folder above it is
+noticed when the path is walked again, after ``TRUSTED_FOR``.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ class OpenFileCache:
     closed when the last request that has retained it releases it.
     """
 
-    def __init__(
-        self, executor: Executor, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, executor: Executor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._executor = executor
         self._clock = clock
         self._files: dict[str, OpenFile] = {}  # the oldest first

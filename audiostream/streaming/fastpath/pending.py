@@ -67,9 +67,7 @@ class PendingTransfer:
     def _read_ahead(self) -> None:
         opened, loop = self._transfer.opened, asyncio.get_running_loop()
         try:
-            job = loop.run_in_executor(
-                self._executor, read_ahead, opened.file, self._transfer.cold
-            )
+            job = loop.run_in_executor(self._executor, read_ahead, opened.file, self._transfer.cold)
         except RuntimeError as error:  # the executor has been shut down
             self._continue(error)
             return

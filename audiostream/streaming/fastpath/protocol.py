@@ -221,9 +221,7 @@ class FastPathProtocol(HalfCloseProtocol):
         elif not super().eof_received():
             self._transport.close()
 
-    def _log(
-        self, request: RangeRequest, response: RangeResponse, began: float, sent: int
-    ) -> None:
+    def _log(self, request: RangeRequest, response: RangeResponse, began: float, sent: int) -> None:
         """Write a line to the access log; ``sent`` counts the body's bytes."""
         logger = self._fallback.access_logger
         if isinstance(logger, AccessLogger) and logger.enabled:

@@ -15,9 +15,8 @@ from ...ops.half_close import READ_BUFFER_SIZE
 from ...ops.proxies import PROXIES
 from ...services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from ..ranges import NO_RANGE, ByteRange, ByteRangeSpec, body_range, if_range_matches, resolve_range
-from ..readahead import is_cached, read_cached
-from ..response import SENDFILE_THRESHOLD
-from ..route import Address, authenticate_stream_request
+from ..readahead import read_cached
+from ..route import ClientAddress, authenticate_stream
 from ..stream_slots import STREAM_SLOTS
 from .open_files import OpenFile, OpenFileCache
 from .request import MAX_HEAD, RangeRequest
@@ -67,11 +66,19 @@ class RangeResponder:
     def locate(self, request: RangeRequest) -> tuple[Hashable, str] | None:
         """Return who counts for one more stream, and the file's path; None where it is refused."""
         try:
-            user_id = authenticate_stream_request()
+            user_id = authenticate_stream(
+                self._tokens,
+                request.track_id,
+                self._wall_clock(),
+                authorization=request.authorization,
+                ticket=request.ticket,
+                cookie=request.cookie,
+                is_public=self._settings.public_streams,
+            )
             path = self._library.find(request.track_id, user_id).path
         except AudiostreamError:
             return None
-        owner: Hashable = Address(request.client.address) if user_id is None else user_id
+        owner: Hashable = ClientAddress(request.client.address) if user_id is None else user_id
         if self._open_streams[owner] >= self._settings.limits.streams_per_user:
             return None
         return owner, os.fspath(path)
@@ -94,8 +101,6 @@ class RangeResponder:
             head = templates.partial % (body.start, body.stop - 1, length)
         if length > COPY_LIMIT:
             if not self._can_sendfile:
-                return None
-            if length <= SENDFILE_THRESHOLD and not is_cached(opened.file, body):
                 return None
             return RangeResponse(decision.status, memoryview(head), len(head), body)
         data = self._write_buffer[: len(head) + length]

@@ -14,8 +14,8 @@ CALLBACKS_PER_ITERATION: Final = 16
 class WritabilityWatcher:
     """Watch file descriptors of transports, for one event loop. Linux only.
 
-    asyncio refuses ``add_writer`` for a descriptor that a transport has. An ``epoll`` of its own may
-    watch it, needs no second descriptor, and is itself readable when one of them is (epoll(7)).
+    asyncio refuses ``add_writer`` for a descriptor that a transport has. A separate ``epoll`` may
+    watch it, needs no second descriptor, and becomes readable for the loop itself (epoll(7)).
     """
 
     def __init__(self) -> None:

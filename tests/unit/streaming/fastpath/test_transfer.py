@@ -1,0 +1,76 @@
+"""``FileTransfer``: all of a part is sent, in order, and without a second descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiostream.library.safe_open import open_regular_file
+from tests.conftest import PATIENCE
+
+if sys.platform != "linux":
+    pytest.skip("the fast path is for Linux", allow_module_level=True)
+
+from audiostream.streaming.fastpath.open_files import OpenFile
+from audiostream.streaming.fastpath.transfer import FileTransfer
+from audiostream.streaming.fastpath.writability import WritabilityWatcher
+
+LENGTH = 8 << 20
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Iterator[OpenFile]:
+    path = tmp_path / "song"
+    path.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(LENGTH // 4)))
+    file, status = open_regular_file(str(path))
+    with file:
+        yield OpenFile(str(path), file, status, 0.0)
+
+
+async def test_all_of_a_part_arrives_and_waiting_takes_no_descriptor(
+    pair: tuple[socket.socket, socket.socket], transport: Any, song: OpenFile
+) -> None:
+    ours, client = pair
+    watcher, done = WritabilityWatcher(), asyncio.Event()
+    transfer = FileTransfer(transport, ours.fileno(), song, range(100, LENGTH - 100))
+
+    def go_on() -> None:
+        if transfer.send():
+            watcher.once(ours.fileno(), go_on)
+        else:
+            done.set()
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    go_on()
+    assert not done.is_set()
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    got, loop = bytearray(), asyncio.get_running_loop()
+    async with asyncio.timeout(PATIENCE):
+        while len(got) < LENGTH - 200:
+            got += await loop.sock_recv(client, 1 << 20)
+        await done.wait()
+    watcher.close()
+    assert transfer.is_complete
+    song.file.seek(100)
+    assert got == song.file.read(LENGTH - 200)
+
+
+async def test_a_transfer_waits_until_the_transport_has_sent_what_it_has(
+    pair: tuple[socket.socket, socket.socket], transport: Any, song: OpenFile
+) -> None:
+    ours, client = pair
+    transfer = FileTransfer(transport, ours.fileno(), song, range(10))
+    transport.unsent = 1
+    assert transfer.send()
+    assert transfer.sent == 0
+    transport.unsent = 0
+    assert not transfer.send()
+    async with asyncio.timeout(PATIENCE):
+        assert len(await asyncio.get_running_loop().sock_recv(client, 100)) == 10

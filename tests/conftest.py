@@ -79,8 +79,17 @@ def media(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(media: Path) -> Settings:
-    return Settings(jwt_secret=SECRET, media=media, host="127.0.0.1")
+def fast_path() -> bool:
+    """Whether servers have the fast path. ``both_ways`` runs a test with and without it."""
+    return True
+
+
+both_ways = pytest.mark.parametrize("fast_path", [True, False], ids=["fast path", "aiohttp alone"])
+
+
+@pytest.fixture
+def settings(media: Path, fast_path: bool) -> Settings:
+    return Settings(jwt_secret=SECRET, media=media, host="127.0.0.1", fast_path=fast_path)
 
 
 @pytest.fixture
@@ -187,13 +196,14 @@ Launch = Callable[..., ServerProcess]
 
 
 @pytest.fixture
-def launch(media: Path, tmp_path: Path) -> Iterator[Launch]:
+def launch(media: Path, tmp_path: Path, fast_path: bool) -> Iterator[Launch]:
     """Start real servers; none may have logged a traceback when the test is over."""
     servers: list[ServerProcess] = []
 
     def start(*arguments: str, **environ: str) -> ServerProcess:
         command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", "0"]
         given = {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(media), "PYTHONWARNINGS": "error"}
+        given["AUDIOSTREAM_FAST_PATH"] = str(int(fast_path))
         if "--state" not in arguments:
             given["AUDIOSTREAM_STATE"] = ":memory:"
         process = subprocess.Popen(

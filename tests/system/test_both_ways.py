@@ -15,10 +15,14 @@ import pytest
 
 from audiostream.services import TOKENS
 from audiostream.settings import Limits
+from tests.conftest import both_ways
 from tests.support.live import Line, Live, RunLive, stream_request
 from tests.support.raw_http import Answer, bearer, request, upgrade
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way")
+pytestmark = [
+    both_ways,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way"),
+]
 
 Token = Callable[..., str]
 IDLE = 3

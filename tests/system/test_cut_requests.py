@@ -41,14 +41,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(media: Path) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "aiohttp alone"])
+def server(media: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     impatient = {
         "AUDIOSTREAM_HEADER_TIMEOUT": "2",
         "AUDIOSTREAM_BODY_TIMEOUT": "2",
         "AUDIOSTREAM_COMMANDS_PER_SECOND": "100000",
     }
-    with standing(media, **impatient) as server:
+    with standing(media, AUDIOSTREAM_FAST_PATH=request.param, **impatient) as server:
         yield server
 
 

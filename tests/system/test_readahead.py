@@ -16,6 +16,7 @@ import pytest
 from audiostream.library.safe_open import open_regular_file
 from audiostream.services import TOKENS
 from audiostream.streaming.readahead import READ_AHEAD_SIZE, is_cached, read_ahead
+from tests.conftest import both_ways
 from tests.support.live import Live, RunLive, stream_request
 from tests.support.raw_http import Answer, request
 
@@ -111,6 +112,7 @@ def by_ticket(server: Live, token: Callable[..., str], asked: str) -> bytes:
     return request("GET", target, {"Connection": "keep-alive", "Range": asked})
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
 @pytest.mark.parametrize("asked", [(0, LENGTH - 1), (5 << 20, 9 << 20), (70_000, 170_000)])
 async def test_the_loop_reads_no_byte_from_the_disk(
@@ -137,6 +139,7 @@ async def test_the_loop_reads_no_byte_from_the_disk(
         assert disk.read_by_others or not is_much
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
 async def test_where_the_system_does_not_tell_threads_read_everything(
     live: RunLive,
@@ -159,6 +162,7 @@ async def test_where_the_system_does_not_tell_threads_read_everything(
         assert disk.read_by_others >= LENGTH // READ_AHEAD_SIZE
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
 async def test_a_disk_that_fails_ends_that_stream_alone(
     live: RunLive,

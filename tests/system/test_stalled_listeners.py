@@ -25,7 +25,7 @@ from audiostream.server import serving
 from audiostream.services import LIBRARY, TOKENS
 from audiostream.settings import Limits
 from audiostream.streaming.response import AudioFileResponse
-from tests.conftest import SECRET, Launch, until, write_wav
+from tests.conftest import SECRET, Launch, both_ways, until, write_wav
 from tests.support.live import (
     LONG,
     SMALL_BUFFER,
@@ -98,6 +98,7 @@ async def answers_at_once(server: Live, token: str) -> None:
             assert time.monotonic() - began < 1.0
 
 
+@both_ways
 class TestWhatACutLeavesBehind:
     """``live`` looks for the rest: errors of asyncio, descriptors, tasks and counters."""
 
@@ -232,6 +233,7 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 @each_way
+@both_ways
 async def test_a_pause_of_minutes_is_no_end_and_one_of_fifteen_is(
     live: RunLive, token: Token, ask: Ask, jump: Callable[[float], None]
 ) -> None:
@@ -251,6 +253,7 @@ async def test_a_pause_of_minutes_is_no_end_and_one_of_fifteen_is(
         await until(lambda: not server.streams)
 
 
+@both_ways
 class TestWhereStreamsRunShort:
     @each_way
     async def test_the_oldest_that_takes_nothing_is_cut_for_the_next_one(
@@ -326,6 +329,7 @@ async def test_a_user_id_that_looks_like_an_address_has_a_count_of_its_own(
         assert again.status == 429
 
 
+@both_ways
 class TestRevocation:
     @each_way
     @pytest.mark.parametrize("is_read", [False, True], ids=["stalled", "flowing"])

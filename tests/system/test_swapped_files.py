@@ -64,9 +64,11 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(media: Path) -> Iterator[ServerProcess]:
-    with standing(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "aiohttp alone"])
+def server(media: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with standing(
+        media, AUDIOSTREAM_FAST_PATH=request.param, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED
+    ) as server:
         yield server
 
 

@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import importlib.util
 import logging
-import sqlite3
 import sys
 import threading
 import time
@@ -31,7 +30,7 @@ from .api.responses import ANSWERS, PATIENCE, Answers, send_in_pieces
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
-from .errors import TrackNotFound
+from .errors import StoreError, TrackNotFound
 from .library.library import Library, ScanProgress
 from .library.safe_open import close_in_executor
 from .ops.proxies import PROXIES, Proxies, note_client
@@ -41,21 +40,25 @@ from .rooms.registry import Registry
 from .services import (
     CLOCK,
     FILES,
-    KEEPER,
     LIBRARY,
     LIBRARY_WATCH,
     REGISTRY,
     RESCAN,
+    ROOM_LOADER,
     SESSION_COOKIE,
     SETTINGS,
+    STATE_SAVER,
     STREAMS,
     TOKENS,
     WAITING,
     WALL_CLOCK,
 )
 from .settings import Settings
-from .storage.playback_store import ScanCache, Store
-from .storage.saver import Keeper
+from .storage.loader import RoomLoader
+from .storage.playback_store import PlaybackStore
+from .storage.saver import StateSaver
+from .storage.scan_cache import ScanCache
+from .storage.throttled_warning import ThrottledWarning
 from .streaming.open_files import DESCRIPTORS, Descriptors
 from .streaming.route import stream
 from .streaming.stream_slots import STREAM_SLOTS, StreamSlots
@@ -239,7 +242,7 @@ async def _files(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _keeping(app: web.Application) -> AsyncIterator[None]:
-    store = await asyncio.to_thread(Store, app[SETTINGS].state)
+    store = await asyncio.to_thread(PlaybackStore, app[SETTINGS].state)
 
     def revoke(revoked: Mapping[str, float]) -> None:
         newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
@@ -247,12 +250,21 @@ async def _keeping(app: web.Application) -> AsyncIterator[None]:
         gateway.close_revoked(app, newly)
         app[STREAM_SLOTS].disconnect_all_of(newly)
 
-    keeper = Keeper(app[REGISTRY], store, app[CLOCK], revoke)
-    app[KEEPER] = keeper
-    await keeper.tick()  # nobody comes in with a token that was revoked before the start
-    async with _background(keeper.run()):
-        yield
-    await keeper.close()
+    warn = ThrottledWarning(app[CLOCK])
+    with ThreadPoolExecutor(1, "audiostream-state") as writer:
+        reader = ThreadPoolExecutor(1, "audiostream-state-reader")
+        app[ROOM_LOADER] = RoomLoader(
+            app[REGISTRY], store, writer if store.is_in_memory else reader, warn
+        )
+        saver = StateSaver(app[REGISTRY], store, writer, app[CLOCK], warn, revoke)
+        app[STATE_SAVER] = saver
+        await (
+            saver.flush()
+        )  # a token that was revoked before the start is refused from the first on
+        async with _background(saver.run()):
+            yield
+        reader.shutdown()
+        await saver.close()
 
 
 async def _settling(app: web.Application) -> AsyncIterator[None]:
@@ -287,7 +299,7 @@ async def _scans(app: web.Application) -> AsyncIterator[None]:
                     found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
                 await app[LIBRARY_WATCH].tell()
                 if found:  # an empty folder is a disk that is not mounted
-                    await app[KEEPER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
+                    await app[STATE_SAVER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
             except Exception:
                 _log.exception("the scan failed; what was known of the media folder stays")
             await app[RESCAN].wait()
@@ -303,7 +315,7 @@ def _restore(library: Library, cache: ScanCache) -> None:
         library.restore(cache.load())
     except ValueError:
         _log.warning("what was kept of the last scan is damaged; it is made anew")
-        cache.distrust()
+        cache.invalidate()
 
 
 def _has(library: Library, user_id: str, track_id: str) -> bool:
@@ -324,8 +336,8 @@ def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> int:
     _log.info("the library has %d tracks (scanned in %.3f s)", report.tracks, report.elapsed)
     try:
         cache.save(library.rows())
-    except (OSError, sqlite3.Error) as error:
-        _log.warning("cannot keep what the scan found (%s); the next start scans anew", error)
+    except StoreError as error:
+        _log.warning("%s; the next start scans anew", error)
     return report.tracks
 
 

@@ -18,7 +18,7 @@ from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .server import configure_logging, run
 from .settings import Settings, state_file
-from .storage import playback_store as store
+from .storage.revocations import revoke
 
 _OPTIONS = {
     "host": "address to listen at, :: for all, or unix:PATH; may be given again "
@@ -117,7 +117,7 @@ def _revoke(options: argparse.Namespace) -> str:
     state = state_file({**os.environ, **named})
     if state is None:
         raise SettingsError("there is no state file to note it in. Name the server's with --state.")
-    store.revoke(state, options.user, time.time())
+    revoke(state, options.user, time.time())
     return f"All tokens, tickets and cookies that {options.user!r} was given until now are void."
 
 

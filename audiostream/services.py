@@ -18,14 +18,16 @@ from .library.library import Library
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
 from .settings import Settings
-from .storage.saver import Keeper
+from .storage.loader import RoomLoader
+from .storage.saver import StateSaver
 
 SETTINGS = web.AppKey("audiostream_settings", Settings)
 TOKENS = web.AppKey("audiostream_tokens", Tokens)
 LIBRARY = web.AppKey("audiostream_library", Library)
 LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibraryWatch)
 REGISTRY = web.AppKey("audiostream_registry", Registry)
-KEEPER = web.AppKey("audiostream_keeper", Keeper)
+ROOM_LOADER = web.AppKey("audiostream_room_loader", RoomLoader)
+STATE_SAVER = web.AppKey("audiostream_state_saver", StateSaver)
 CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_clock")
 """Monotonic seconds: for positions and timeouts."""
 WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")

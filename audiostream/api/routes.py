@@ -36,7 +36,16 @@ from ..protocol import messages
 from ..protocol.messages import Command, GetCurrentState, StateView
 from ..rate_limit import Allowances
 from ..rooms.registry import PositionNeeded
-from ..services import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
+from ..services import (
+    LIBRARY,
+    LIBRARY_WATCH,
+    ROOM_LOADER,
+    SESSION_COOKIE,
+    SETTINGS,
+    STATE_SAVER,
+    TOKENS,
+    WALL_CLOCK,
+)
 from .content_coding import Wish, compressed, compressed_etag
 from .responses import ANSWERS, Body, answer, count_for
 
@@ -306,7 +315,7 @@ async def close_session(request: web.Request) -> web.Response:
 
 async def health(request: web.Request) -> web.Response:
     """``GET /healthz``: the event loop turns; ``degraded`` where the state file fails."""
-    status = "degraded" if request.app[KEEPER].is_degraded else "ok"
+    status = "degraded" if request.app[STATE_SAVER].is_degraded else "ok"
     return web.json_response({"status": status}, headers={"Cache-Control": "no-store", **_NOSNIFF})
 
 
@@ -341,14 +350,14 @@ async def _view_after(request: web.Request, user_id: str, command: Command) -> S
 
     Body, room and position take time, in which the token may be revoked: it is verified again.
     """
-    keeper = request.app[KEEPER]
+    loader = request.app[ROOM_LOADER]
     while True:
-        room = await keeper.room(user_id)  # also again: meanwhile it may have been forgotten
+        room = await loader.room(user_id)  # also again: meanwhile it may have been forgotten
         _identify(request)
         try:
             return room.perform(command)
         except PositionNeeded as needed:
-            await keeper.recall(room, needed.track_id)
+            await loader.load_stop_point(room, needed.track_id)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

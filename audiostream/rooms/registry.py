@@ -117,6 +117,8 @@ class Room:
         tolerance: float,
         wall_clock: Callable[[], float],
         restless: set[Room],
+        unsaved: set[Room],
+        maybe_idle: set[Room],
     ) -> None:
         self.user_id = user_id
         self.state = _UNTOUCHED
@@ -130,6 +132,8 @@ class Room:
         self._tolerance = tolerance
         self._wall_clock = wall_clock
         self._restless = restless
+        self._unsaved = unsaved
+        self._maybe_idle = maybe_idle
         self._watchers = 0
         self._watched: tuple[object, ...] = ()
         self._texted: State | None = None
@@ -175,6 +179,7 @@ class Room:
         """Forget a device. Does nothing if it is not here."""
         if self.devices.pop(device.ref.key, None) is None:
             return
+        self._maybe_idle.add(self)
         self._watchers -= device.is_watching
         self._pass_time(self._clock())
         others = (other.listener for other in self.devices.values())
@@ -353,6 +358,7 @@ class Room:
         if state.rev != before.rev:
             state = replace(state, updated_at=wall_time)
         self.state = state
+        self._unsaved.add(self)
         for left in playback.left(before, state, now):
             self._remember(replace(left, at=wall_time))
 
@@ -382,6 +388,7 @@ class Room:
         self.positions.pop(left.track_id, None)  # the last one is the latest
         self.positions[left.track_id] = left.position
         self.left.append(left)
+        self._unsaved.add(self)
         del self.left[:-UNSAVED_KEPT]
 
     def _forget_oldest(self) -> None:
@@ -535,6 +542,10 @@ class Registry:
         wall_clock: Callable[[], float] | None = None,
     ) -> None:
         self.rooms: dict[str, Room] = {}
+        self.unsaved: set[Room] = set()
+        """Rooms whose state or stop points changed since they were last taken to be saved."""
+        self.maybe_idle: set[Room] = set()
+        """Rooms that are new, or that a device left, since this was last looked at."""
         self._catalogue = catalogue
         self._clock = clock
         self._tolerance = tolerance
@@ -557,8 +568,11 @@ class Registry:
                 self._tolerance,
                 self._wall_clock,
                 self._restless,
+                self.unsaved,
+                self.maybe_idle,
             )
             self.rooms[user_id] = room
+            self.maybe_idle.add(room)
         return room
 
     def connect(
@@ -578,7 +592,9 @@ class Registry:
 
     def forget(self, user_id: str) -> None:
         """Let go of a room that nobody is in."""
-        self._restless.discard(self.rooms.pop(user_id))
+        room = self.rooms.pop(user_id)
+        for rooms in (self._restless, self.unsaved, self.maybe_idle):
+            rooms.discard(room)
 
     def settle(self) -> None:
         """Call about once a second. Looks only at rooms in which something is open."""

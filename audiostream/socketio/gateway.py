@@ -38,7 +38,7 @@ from ..ops.proxies import client_of
 from ..protocol import messages
 from ..protocol.messages import Command, Frame, Labels
 from ..rooms.registry import Device, PositionNeeded, Room
-from ..services import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WALL_CLOCK
+from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WALL_CLOCK
 from ..websocket import gateway, sockets
 
 MAX_QUEUED = 512
@@ -129,7 +129,7 @@ class Client:
         self.outbox = SocketioOutbox(endpoint, engine_id)
         self._endpoint = endpoint
         self._registry = app[REGISTRY]
-        self._keeper = app[KEEPER]
+        self._loader = app[ROOM_LOADER]
         self._library_watch = app[LIBRARY_WATCH]
         self._pace = gateway.Pace(app[SETTINGS].limits, asyncio.get_running_loop().time())
         self._tokens = app[TOKENS]
@@ -184,7 +184,7 @@ class Client:
         try:
             return room.perform(command, self.device).to_json()
         except PositionNeeded as needed:
-            await self._keeper.recall(room, needed.track_id)
+            await self._loader.load_stop_point(room, needed.track_id)
         if self.device.ref.key not in room.devices:  # it has left
             return None
         return room.perform(command, self.device).to_json()
@@ -374,7 +374,7 @@ class Endpoint:
             token = _token(given, request)
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
             labels = Labels.read(given if auth else request.query)
-            room = await self._app[KEEPER].room(identity.user_id)
+            room = await self._app[ROOM_LOADER].room(identity.user_id)
             # Loading takes time, in which the token may be revoked.
             identity = self._app[TOKENS].verify(token, self._app[WALL_CLOCK]())
             if len(room.devices) >= self._limits.sockets_per_user:

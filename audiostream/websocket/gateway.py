@@ -47,7 +47,7 @@ from ..protocol import messages
 from ..protocol.messages import Familiar, Frame, Labels, Report
 from ..rate_limit import Allowance
 from ..rooms.registry import Device, PositionNeeded, Room
-from ..services import KEEPER, LIBRARY_WATCH, REGISTRY, SETTINGS, TOKENS, WAITING, WALL_CLOCK
+from ..services import LIBRARY_WATCH, REGISTRY, ROOM_LOADER, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from ..settings import Limits
 from .arrivals import Arrivals
 from .frames import TOO_LONG, Closing
@@ -126,7 +126,7 @@ async def _load_room(app: web.Application, token: str) -> None:
     Raises ``Unauthorized``, also where the token is revoked meanwhile, and ``StoreError``.
     """
     identity = app[TOKENS].verify(token, app[WALL_CLOCK]())
-    await app[KEEPER].room(identity.user_id)
+    await app[ROOM_LOADER].room(identity.user_id)
     app[TOKENS].verify(token, app[WALL_CLOCK]())
 
 
@@ -284,10 +284,10 @@ class Connection:
         "_familiar",
         "_heard_at",
         "_identity",
-        "_keeper",
         "_late",
         "_library_watch",
         "_limits",
+        "_loader",
         "_loop",
         "_pace",
         "_recalling",
@@ -307,7 +307,7 @@ class Connection:
         self._tokens = app[TOKENS]
         self._registry = app[REGISTRY]
         self._wall_clock = app[WALL_CLOCK]
-        self._keeper = app[KEEPER]
+        self._loader = app[ROOM_LOADER]
         self._library_watch = app[LIBRARY_WATCH]
         self._limits = app[SETTINGS].limits
         self._waiting = app[WAITING]
@@ -404,7 +404,7 @@ class Connection:
         While the room is loaded a revocation may come, which finds no device in it.
         """
         self.user_id = self._identify(frame, token).user_id
-        room = await self._keeper.room(self.user_id)
+        room = await self._loader.room(self.user_id)
         identity = self._identify(frame, token)
         if len(room.devices) >= self._limits.sockets_per_user:
             raise Closing(TOO_MANY, "too many devices of this user")
@@ -469,7 +469,7 @@ class Connection:
         What the device has sent behind it waits, so that its frames keep their order.
         """
         try:
-            await self._keeper.recall(self._room, track_id)
+            await self._loader.load_stop_point(self._room, track_id)
             if self._is_present():
                 self._room.receive(frame, self._device)
         except Exception as error:

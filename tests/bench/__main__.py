@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import capacity, costs, events, growth, listeners, memory, ranges, report
+from . import capacity, costs, events, growth, listeners, memory, ranges, report, saver
 from .capacity import Answer
 from .measure import Row
 from .servers import CORES, GENERATOR_CORE, SERVER_CORE
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "events": events.measure,
     "listeners": listeners.measure,
     "memory": memory.measure,
+    "saver": saver.measure,
     "growth": growth.measure,
 }
 CAPACITY = "capacity"

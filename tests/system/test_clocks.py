@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from audiostream.auth.access_tokens import Tokens
 from audiostream.clocks import StepDetector, wall_clock
 from audiostream.services import TOKENS
-from audiostream.storage.playback_store import revoke
+from audiostream.storage.revocations import revoke
 from tests.conftest import SECRET, Client, Launch, Serve, until
 from tests.support.fakes import FakeClock
 from tests.support.ws_client import connect

@@ -38,7 +38,7 @@ from audiostream.app import FILE_THREADS
 from audiostream.library.safe_open import open_regular_file
 from audiostream.playback import rules as playback
 from audiostream.services import REGISTRY
-from audiostream.storage.playback_store import Store, Unsaved
+from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
 from audiostream.websocket import sockets
 from tests.conftest import PATIENCE, SECRET, START_TIMEOUT, Launch, Serve, ServerProcess, until
@@ -831,15 +831,17 @@ class TestKills:
 
 
 def damaged(state: Path) -> None:
-    with closing(Store(state)) as store:
-        store.save(Unsaved(f"user-{number}", PAUSED, (), 0.0) for number in range(500))
+    with closing(PlaybackStore(state)) as store:
+        store.save(
+            PendingWrite(user_id=f"user-{number}", state=PAUSED, now=0.0) for number in range(500)
+        )
     content = bytearray(state.read_bytes())
     content[8192:12288] = b"\xaa" * 4096
     state.write_bytes(content)
 
 
 def newer(state: Path) -> None:
-    Store(state).close()
+    PlaybackStore(state).close()
     with closing(sqlite3.connect(state)) as db:
         db.execute("PRAGMA user_version = 99")
 

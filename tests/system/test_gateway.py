@@ -14,7 +14,7 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from audiostream.errors import StoreError
-from audiostream.services import KEEPER, REGISTRY
+from audiostream.services import REGISTRY, ROOM_LOADER
 from audiostream.settings import Limits
 from audiostream.websocket import gateway
 from tests.conftest import Client, Serve
@@ -376,7 +376,7 @@ async def test_a_state_file_that_cannot_be_read_is_1013_or_503_before_the_upgrad
     async def fails(user_id: str) -> None:
         raise StoreError("the state cannot be read now; try again")
 
-    monkeypatch.setattr(client.app[KEEPER], "room", fails)
+    monkeypatch.setattr(client.app[ROOM_LOADER], "room", fails)
     async with device(client) as phone:
         await phone.send("auth", token=token())
         assert await phone.closed() == 1013

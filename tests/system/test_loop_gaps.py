@@ -26,7 +26,7 @@ def test_scans_and_lists_of_50000_tracks_hold_the_event_loop_for_less_than_100_m
             if number % 12 == 0:
                 album.mkdir(parents=True)
             os.link(folder / "first.wav", album / f"{number % 12 + 1:02} A Song {number}.wav")
-        command = [sys.executable, "-m", "tests.loop_gaps", name]
+        command = [sys.executable, "-m", "tests.support.loop_gaps", name]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     held = json.loads(run.stdout)

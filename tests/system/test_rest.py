@@ -18,7 +18,15 @@ from audiostream.api import routes as rest
 from audiostream.api.routes import CATALOGUE
 from audiostream.auth.access_tokens import TICKET_LIFE
 from audiostream.errors import StoreError, TrackNotFound
-from audiostream.services import KEEPER, LIBRARY, REGISTRY, SESSION_COOKIE, STREAMS, TOKENS
+from audiostream.services import (
+    LIBRARY,
+    REGISTRY,
+    ROOM_LOADER,
+    SESSION_COOKIE,
+    STATE_SAVER,
+    STREAMS,
+    TOKENS,
+)
 from audiostream.settings import Limits
 from tests.conftest import Client, Serve, write_wav
 from tests.support.fakes import FakeClock
@@ -288,7 +296,7 @@ class TestRefusals:
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
-        monkeypatch.setattr(client.app[KEEPER], "room", lambda user: 1 / 0)
+        monkeypatch.setattr(client.app[ROOM_LOADER], "room", lambda user: 1 / 0)
         status, body = await get(client, "/tracks/current-state", ada)
         assert (status, body["error"]["code"]) == (500, "internal")
         assert "division" not in json.dumps(body)
@@ -437,14 +445,14 @@ async def test_a_state_file_that_cannot_be_read_is_503(
     async def fails(user_id: str) -> None:
         raise StoreError("the state cannot be read now; try again")
 
-    monkeypatch.setattr(client.app[KEEPER], "room", fails)
+    monkeypatch.setattr(client.app[ROOM_LOADER], "room", fails)
     status, body = await get(client, "/tracks/current-state", ada)
     assert (status, body["error"]["code"]) == (503, "state_unavailable")
 
 
 async def test_degraded_health_is_said(serve: Serve) -> None:
     client = await serve()
-    client.app[KEEPER].is_degraded = True
+    client.app[STATE_SAVER].is_degraded = True
     assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 

@@ -16,10 +16,11 @@ import pytest
 from aiohttp import ClientSession
 
 from audiostream.playback.rules import Left, State
-from audiostream.storage.playback_store import TRACKS_KEPT, Store, Unsaved
+from audiostream.storage.playback_store import PendingWrite, PlaybackStore
+from audiostream.storage.stop_points import TRACKS_KEPT
 from tests.conftest import Client, Launch, Serve
+from tests.support.state_files import SCHEMA_2
 from tests.support.ws_client import Peer, connect
-from tests.unit.storage.test_playback_store import SCHEMA_2
 
 Token = Callable[..., str]
 TRACKS, POSITIONS = 10_000, 20
@@ -35,8 +36,14 @@ def state(tmp_path: Path) -> Path:
     """A state file: Ada is at 9 s of one track, and has left another at 30 s."""
     path = tmp_path / "state" / "audiostream.sqlite3"
     paused = State("other", 60.0, 9.0, 0.0, False, 1.0, 5, 0.0, None)
-    with closing(Store(path)) as store:
-        store.save([Unsaved("ada", paused, (Left("song", 30.0, 1.0),), 0.0)])
+    with closing(PlaybackStore(path)) as store:
+        store.save(
+            [
+                PendingWrite(
+                    user_id="ada", state=paused, stop_points=(Left("song", 30.0, 1.0),), now=0.0
+                )
+            ]
+        )
     return path
 
 
@@ -46,14 +53,14 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, str]] = []
         self._open = threading.Event()
-        position = Store.position
+        position = PlaybackStore.stop_point
 
-        def slow(store: Store, user_id: str, track_id: str) -> float | None:
+        def slow(store: PlaybackStore, user_id: str, track_id: str) -> float | None:
             self.asked.append((user_id, track_id))
             assert self._open.wait(20.0)
             return position(store, user_id, track_id)
 
-        monkeypatch.setattr(Store, "position", slow)
+        monkeypatch.setattr(PlaybackStore, "stop_point", slow)
 
     def open(self) -> None:
         self._open.set()
@@ -233,10 +240,10 @@ class TestWhileItIsLoaded:
 class TestAFileThatCannotBeRead:
     @pytest.fixture(autouse=True)
     def broken(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def position(store: Store, user_id: str, track_id: str) -> None:
+        def position(store: PlaybackStore, user_id: str, track_id: str) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
-        monkeypatch.setattr(Store, "position", position)
+        monkeypatch.setattr(PlaybackStore, "stop_point", position)
 
     async def test_the_device_is_told_and_may_go_on(
         self, serve: Serve, token: Token, state: Path
@@ -327,16 +334,22 @@ def gone_for_long(tmp_path: Path) -> Path:
     """A state file with positions of three tracks that scans have not found for 91 days."""
     path = tmp_path / "state.sqlite3"
     lefts = [Left(track_id, 30.0, 1.0) for track_id in ("song", "hers", "elsewhere")]
-    with closing(Store(path)) as store:
-        store.save([Unsaved("ada", State("other", rev=1), tuple(lefts), 0.0)])
+    with closing(PlaybackStore(path)) as store:
+        store.save(
+            [
+                PendingWrite(
+                    user_id="ada", state=State("other", rev=1), stop_points=tuple(lefts), now=0.0
+                )
+            ]
+        )
         store.review(("", ""), lambda *_: False, time.time() - 91 * 86400)
     return path
 
 
 def left_of(path: Path) -> dict[str, float | None]:
-    with closing(Store(path)) as store:
+    with closing(PlaybackStore(path)) as store:
         names = ("song", "hers", "elsewhere")
-        return {track_id: store.position("ada", track_id) for track_id in names}
+        return {track_id: store.stop_point("ada", track_id) for track_id in names}
 
 
 def test_a_track_that_scans_miss_for_months_is_forgotten(

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
 from audiostream.api import routes as rest
-from audiostream.services import KEEPER, REGISTRY, TOKENS
-from audiostream.storage.playback_store import revoke
+from audiostream.services import REGISTRY, ROOM_LOADER, TOKENS
+from audiostream.storage.revocations import revoke
 from tests.conftest import Client, Serve, until
 from tests.support.ws_client import connect
 
@@ -30,14 +30,14 @@ class Server:
         self.loading = asyncio.Event()
         self._may_load = asyncio.Event()
         self._path = path
-        load = client.app[KEEPER].room
+        load = client.app[ROOM_LOADER].room
 
         async def room(user_id: str) -> Any:
             self.loading.set()
             await self._may_load.wait()
             return await load(user_id)
 
-        monkeypatch.setattr(client.app[KEEPER], "room", room)
+        monkeypatch.setattr(client.app[ROOM_LOADER], "room", room)
 
     async def revoke(self, user: str = "ada") -> None:
         await asyncio.to_thread(revoke, self._path, user, time.time())

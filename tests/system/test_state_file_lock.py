@@ -13,7 +13,8 @@ import pytest
 
 from audiostream.errors import StoreError
 from audiostream.playback.rules import State
-from audiostream.storage.playback_store import Store, Unsaved, revoke
+from audiostream.storage.playback_store import PendingWrite, PlaybackStore
+from audiostream.storage.revocations import revoke
 from tests.conftest import SECRET, START_TIMEOUT, Launch
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock on the inode is Linux's")
@@ -178,13 +179,13 @@ def test_no_file_but_sqlites_lies_beside_it(launch: Launch, state: Path) -> None
 
 
 def test_within_one_process_by_another_name(state: Path) -> None:
-    with closing(Store(state)) as store:
-        store.save([Unsaved("ada", PAUSED, (), 0.0)])
+    with closing(PlaybackStore(state)) as store:
+        store.save([PendingWrite(user_id="ada", state=PAUSED, now=0.0)])
         for name in (link_to_file(state), hard_link(state), state):
             with pytest.raises(StoreError, match="in use by another server"):
-                Store(name)
-        store.save([Unsaved("bob", PAUSED, (), 0.0)])
-    with closing(Store(state)) as store:
+                PlaybackStore(name)
+        store.save([PendingWrite(user_id="bob", state=PAUSED, now=0.0)])
+    with closing(PlaybackStore(state)) as store:
         assert store.load("bob").state.rev == 5
 
 
@@ -210,11 +211,11 @@ def test_neither_a_refused_second_store_nor_a_revocation_drops_the_locks_of_sqli
         command = [sys.executable, "-c", PROBE, str(state), str(offset), str(length)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    with closing(Store(state)) as store:
-        store.save([Unsaved("ada", PAUSED, (), 0.0)])
+    with closing(PlaybackStore(state)) as store:
+        store.save([PendingWrite(user_id="ada", state=PAUSED, now=0.0)])
         assert look() == "locked"
         with pytest.raises(StoreError):
-            Store(state)
+            PlaybackStore(state)
         revoke(state, "bob", 5.0)
         assert look() == "locked"
     assert look() == "free"
@@ -227,10 +228,10 @@ class TestRevokingByAnotherName:
     def test_a_name_that_leads_to_the_same_folder_is_as_good(
         self, state: Path, name: Callable[[Path], Path]
     ) -> None:
-        with closing(Store(state)) as store:
-            store.revocations()
+        with closing(PlaybackStore(state)) as store:
+            store.revocations.changed()
             revoke(name(state), "ada", 5.0)
-            assert store.revocations() == {"ada": 5.0}
+            assert store.revocations.changed() == {"ada": 5.0}
 
     def test_a_hard_link_elsewhere_is_refused_while_a_server_runs(
         self, launch: Launch, state: Path
@@ -243,18 +244,18 @@ class TestRevokingByAnotherName:
         revoke(state, "ada", 5.0)
         assert server.stop() == 0
         revoke(link, "bob", 6.0)
-        with closing(Store(state)) as store:
-            assert store.revocations() == {"ada": 5.0, "bob": 6.0}
+        with closing(PlaybackStore(state)) as store:
+            assert store.revocations.changed() == {"ada": 5.0, "bob": 6.0}
 
     def test_a_hard_link_elsewhere_is_refused_within_one_process(self, state: Path) -> None:
-        with closing(Store(state)), pytest.raises(StoreError, match="by another name"):
+        with closing(PlaybackStore(state)), pytest.raises(StoreError, match="by another name"):
             revoke(hard_link(state), "ada", 5.0)
 
 
 def test_a_server_that_may_only_read_the_file_keeps_out_one_that_may_write(
     launch: Launch, media: Path, tmp_path: Path, state: Path
 ) -> None:
-    Store(state).close()
+    PlaybackStore(state).close()
     place = tmp_path / "read-only"
     place.touch()
     with bound(place, state):

@@ -1,7 +1,7 @@
 """What a connection is answered, and how long it may idle, whichever way its requests take.
 
 Here: one connection with the way past aiohttp, and with aiohttp alone. Not here: the bytes of each
-answer (``test_shortcut``, ``test_streaming``).
+answer (``test_shortcut``, ``tests/system/streaming``).
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ from ...ops.connections import disconnect
 from ...ops.logging import AccessLogger
 from ...ops.proxies import PROXIES, Client
 from ...services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
+from ..file_body import SENDFILE_THRESHOLD
 from ..file_transfer import FileTransfer, WritabilityWatcher
 from ..open_files import DESCRIPTORS, TRUSTED_FOR, OpenFile
 from ..ranges import (
@@ -63,7 +64,6 @@ from ..ranges import (
     response_headers,
 )
 from ..readahead import is_cached, read_ahead, read_cached
-from ..response import SENDFILE_THRESHOLD
 from ..stream_slots import STREAM_SLOTS, StreamSlots
 
 LOG = logging.getLogger(__name__)
@@ -298,10 +298,12 @@ class Desk:
         except AudiostreamError:
             return None
         opened = self.descriptors.at_rest(os.fspath(path), now)
+        if (opened is None or opened.opened_at < now - RENEWED_AFTER) and (
+            os.fspath(path) not in self._renewing
+        ):
+            self._renew(os.fspath(path))
         if opened is None:
             return None
-        if opened.opened_at < now - RENEWED_AFTER and opened.path not in self._renewing:
-            self._renew(opened.path)
         lines = heads(opened, int(time.time()))
         if question.if_range is not None and question.if_range != lines.etag:
             return None

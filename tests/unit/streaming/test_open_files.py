@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.streaming.open_files import MOST_AT_REST, TRUSTED_FOR, Descriptors, OpenFile
-from tests.system.test_streaming import descriptors_of
+from tests.support.stream_server import descriptors_of
 
 
 class Clock:

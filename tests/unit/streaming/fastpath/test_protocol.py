@@ -35,10 +35,10 @@ from audiostream.streaming.fastpath.protocol import (
     Shortcut,
     plain_request,
 )
+from audiostream.streaming.file_body import SENDFILE_THRESHOLD
 from audiostream.streaming.file_transfer import DISCONNECT_ERRNOS
 from audiostream.streaming.open_files import TRUSTED_FOR
 from audiostream.streaming.ranges import ByteRangeSpec
-from audiostream.streaming.response import SENDFILE_THRESHOLD
 from tests.conftest import PATIENCE, until
 
 IDLE_LIMIT = 2.0

@@ -32,7 +32,6 @@ from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
 from .errors import StoreError, TrackNotFound
 from .library.library import Library, ScanProgress
-from .library.safe_open import close_in_executor
 from .ops.proxies import PROXIES, Proxies, note_client
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
@@ -59,7 +58,6 @@ from .storage.playback_store import PlaybackStore
 from .storage.saver import StateSaver
 from .storage.scan_cache import ScanCache
 from .storage.throttled_warning import ThrottledWarning
-from .streaming.open_files import DESCRIPTORS, Descriptors
 from .streaming.route import stream
 from .streaming.stream_slots import STREAM_SLOTS, StreamSlots
 from .websocket import gateway
@@ -103,7 +101,6 @@ def create_app(
     app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
-    app[DESCRIPTORS] = Descriptors(partial(close_in_executor, app[FILES]))
     app[gateway.CONNECTIONS] = set()
     app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()
@@ -237,7 +234,6 @@ async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
 async def _files(app: web.Application) -> AsyncIterator[None]:
     yield
     app[ANSWERS].close()
-    app[DESCRIPTORS].shut()
     app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
 
 

@@ -11,7 +11,6 @@ from ..auth.access_tokens import Tokens, bearer_token
 from ..errors import RateLimited, Unauthorized
 from ..ops.proxies import client_of
 from ..services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
-from .open_files import DESCRIPTORS
 from .response import AudioFileResponse
 from .stream_slots import STREAM_SLOTS
 
@@ -45,7 +44,6 @@ async def stream(request: web.Request) -> web.StreamResponse:
         path,
         executor=app[FILES],
         headers={"Vary": "Origin"},
-        descriptors=app[DESCRIPTORS],
         acquire_slot=partial(slots.acquire, owner),
         make_room=slots.make_room,
     )

@@ -32,7 +32,7 @@ from aiohttp import ClientSession, TCPConnector
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Identity
-from audiostream.streaming.open_files import TRUSTED_FOR
+from audiostream.streaming.fastpath.open_files import TRUSTED_FOR
 from audiostream.websocket import gateway
 from tests.conftest import Launch, Serve, write_wav
 from tests.support.paths import WEB

@@ -27,7 +27,7 @@ from aiohttp import ClientPayloadError
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
-from audiostream.streaming.open_files import TRUSTED_FOR
+from audiostream.streaming.fastpath.open_files import TRUSTED_FOR
 from tests.conftest import SECRET, Serve, ServerProcess
 from tests.support.raw_http import UNLIMITED, bearer, request
 from tests.support.standing import Line, standing

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 300.0
 """Seconds; on an idle machine it takes less than 60."""
 STREAMING_TESTS = (
-    "test_streaming.py",
+    "streaming",
     "test_readahead.py",
     "test_both_ways.py::TestLastRequest",
     "test_both_ways.py::TestManyFields",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SECRET = "a secret of more than thirty-two bytes"
 START_TIMEOUT = 30.0
 PATIENCE = 10.0
+FOLDER_CHANGE_SEEN_AFTER = 0.5
+"""Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]

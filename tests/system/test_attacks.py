@@ -32,9 +32,8 @@ from aiohttp import ClientSession, TCPConnector
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Identity
-from audiostream.streaming.fastpath.open_files import TRUSTED_FOR
 from audiostream.websocket import gateway
-from tests.conftest import Launch, Serve, write_wav
+from tests.conftest import FOLDER_CHANGE_SEEN_AFTER, Launch, Serve, write_wav
 from tests.support.paths import WEB
 from tests.support.raw_http import (
     BINARY,
@@ -943,7 +942,7 @@ class TestFiles:
                 self.make(kind, media / f"{kind}.wav", treasure)
             shutil.move(media / "album", treasure.parent / "album")
             (media / "album").symlink_to(treasure.parent / "album")
-            await asyncio.sleep(TRUSTED_FOR)  # of a folder above an open file that moved
+            await asyncio.sleep(FOLDER_CHANGE_SEEN_AFTER)
             after = await self.essences(target, token(), tracks)
         assert after == dict.fromkeys(tracks, self.NOT_THERE)
 

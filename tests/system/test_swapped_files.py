@@ -27,8 +27,7 @@ from aiohttp import ClientPayloadError
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
-from audiostream.streaming.fastpath.open_files import TRUSTED_FOR
-from tests.conftest import SECRET, Serve, ServerProcess
+from tests.conftest import FOLDER_CHANGE_SEEN_AFTER, SECRET, Serve, ServerProcess
 from tests.support.raw_http import UNLIMITED, bearer, request
 from tests.support.standing import Line, standing
 
@@ -400,7 +399,7 @@ def test_in_a_race_of_lengths_no_other_byte_is_sent(
                 answered.append(answer.status)
 
     put_back(place, 40_000)
-    time.sleep(TRUSTED_FOR)  # of a version that another test has put there
+    time.sleep(FOLDER_CHANGE_SEEN_AFTER)  # of a version that another test has put there
     assert while_it_is_swapped(swap, listen) > 0
     assert {206, 416} <= set(answered)
     put_back(place, 40_000)

@@ -14,19 +14,22 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from ...library.safe_open import close_in_executor, open_regular_file
+from ..readahead import read_ahead
 
 TRUSTED_FOR: Final = 0.5
 """Seconds for which an open file may stand for the path that it was opened by."""
-RENEWED_AFTER: Final = TRUSTED_FOR / 2
-"""Seconds after which a file in use is opened again, so that no request waits for that."""
 CAPACITY: Final = 64
 """Files that may be cached."""
+
+_version = attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_nlink", "st_ino", "st_dev")
+"""What differs after a change: writing changes mtime or size, unlink, rename and chmod change ctime
+(POSIX)."""
 
 Opening: TypeAlias = asyncio.Future[tuple[io.FileIO, os.stat_result]]
 
@@ -43,18 +46,9 @@ class OpenFile:
     def is_unchanged(self) -> bool:
         """Return whether it is the version that was opened, and still has its name."""
         try:
-            now, then = os.fstat(self.file.fileno()), self.status
+            return _version(os.fstat(self.file.fileno())) == _version(self.status)
         except OSError:  # of a network file system that is gone
             return False
-        # Writing changes mtime or size; unlink, rename and chmod change ctime (POSIX).
-        return (
-            now.st_ctime_ns == then.st_ctime_ns
-            and now.st_mtime_ns == then.st_mtime_ns
-            and now.st_size == then.st_size
-            and now.st_nlink == then.st_nlink
-            and now.st_ino == then.st_ino
-            and now.st_dev == then.st_dev
-        )
 
 
 class OpenFileCache:
@@ -85,13 +79,9 @@ class OpenFileCache:
         opened = self._files.get(path)
         if opened is None:
             return None
-        age = now - opened.opened_at
-        if age >= TRUSTED_FOR or not opened.is_unchanged():
+        if now - opened.opened_at >= TRUSTED_FOR or not opened.is_unchanged():
             self._discard(opened)
             return None
-        if age > RENEWED_AFTER and path not in self._opening:
-            with suppress(RuntimeError):
-                self.open(path)
         return opened
 
     def open(self, path: str) -> Opening:
@@ -120,6 +110,17 @@ class OpenFileCache:
             if opened in self._unused:
                 self._unused.remove(opened)
                 close_in_executor(self._executor, opened.file)
+
+    async def read_ahead(self, opened: OpenFile, part: range) -> None:
+        """Read a part into the page cache in a thread, which keeps the file open until it is done.
+
+        Raises OSError, and RuntimeError where the executor has been shut down.
+        """
+        loop = asyncio.get_running_loop()
+        job = loop.run_in_executor(self._executor, read_ahead, opened.file, part)
+        self.retain(opened)
+        job.add_done_callback(lambda _: self.release(opened))
+        await asyncio.shield(job)
 
     def close(self) -> None:
         """Close all files, and those that are still being opened or retained when they are done."""

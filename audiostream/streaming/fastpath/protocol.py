@@ -11,7 +11,7 @@
                   │ yes
               up to COPY_LIMIT: one write          more: the head, and sendfile
                   │                                     │
-                  └──── the client accepts no more ─────┴──► PendingTransfer
+                  └──── the client accepts no more ─────┴──► send the rest
 
 A connection on which anything but plain requests has come is left to aiohttp, which alone knows
 where the next request begins. Both ways give the same bytes (``tests/system/test_differential``).
@@ -34,8 +34,8 @@ from ...ops.half_close import HalfCloseProtocol
 from ...ops.logging import AccessLogger
 from ...ops.proxies import Client
 from ..ranges import ByteRangeSpec
+from ..stall_timeout import StallTimeout
 from .open_files import OpenFile
-from .pending import PendingTransfer
 from .request import Fields, RangeRequest, parse_head
 from .responder import RangeResponder, RangeResponse
 from .transfer import FileTransfer
@@ -56,7 +56,7 @@ class FastPathProtocol(HalfCloseProtocol):
         self._fd: int
         self._is_plain = True
         self._request: RangeRequest | None = None  # the last one
-        self._end_work: Callable[[], None] | None = None  # set while a file is opened or sent
+        self._end_work: Callable[[], object] | None = None  # set while a file is opened or sent
         self._early: bytes | None = None  # what has arrived meanwhile; b"" is the end
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -175,20 +175,15 @@ class FastPathProtocol(HalfCloseProtocol):
             return
         transfer = FileTransfer(self._transport, self._fd, opened, response.body, sent)
         if not transfer.send():
-            self._transferred(transfer, log)
+            self._end(transfer, log)
             return
+        files, watcher = self._responder.files, self._responder.watcher
+        files.retain(opened)
         self._fallback.keep_alive(False)
-        pending = PendingTransfer(
-            transfer,
-            self._fd,
-            slot=self._responder.stream_slots.acquire(owner, self._transport),
-            files=self._responder.files,
-            executor=self._responder.executor,
-            watcher=self._responder.watcher,
-            on_end=partial(self._transferred, transfer, log),
-        )
-        self._end_work = pending.end
-        pending.start()
+        slot = self._responder.stream_slots.acquire(owner, self._transport)
+        task = asyncio.create_task(transfer.send_rest(slot, files, watcher))
+        task.add_done_callback(partial(self._sent_rest, transfer, slot, log))
+        self._end_work = task.cancel
 
     def _write(self, data: memoryview) -> int:
         """Write what the system accepts, and return how many bytes that is.
@@ -200,13 +195,24 @@ class FastPathProtocol(HalfCloseProtocol):
         except OSError:  # no room, or a client that has left: the next call reports it
             return 0
 
-    def _transferred(self, transfer: FileTransfer, log: Callable[[int], None]) -> None:
+    def _sent_rest(
+        self,
+        transfer: FileTransfer,
+        slot: StallTimeout,
+        log: Callable[[int], None],
+        _: asyncio.Task[None],
+    ) -> None:
+        slot.stop()
+        self._responder.files.release(transfer.opened)
         self._end_work = None
+        self._end(transfer, log)
+        self._resume()
+
+    def _end(self, transfer: FileTransfer, log: Callable[[int], None]) -> None:
         log(transfer.sent)
         self._responder.note_failure(transfer.failure)
         if transfer.is_complete:
             restart_idle_timer(self._fallback, time.monotonic())
-            self._resume()
         else:
             disconnect(self._transport)
 

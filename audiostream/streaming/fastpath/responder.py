@@ -47,8 +47,7 @@ class RangeResponder:
     """What the connections of one application share, for one event loop."""
 
     def __init__(self, app: web.Application) -> None:
-        self.executor = app[FILES]
-        self.files = OpenFileCache(self.executor)
+        self.files = OpenFileCache(app[FILES])
         self.proxies = app[PROXIES]
         self.read_buffer = memoryview(bytearray(READ_BUFFER_SIZE))
         self.session_cookie = app[SESSION_COOKIE]

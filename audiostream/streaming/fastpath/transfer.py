@@ -9,7 +9,9 @@ import os
 from typing import Final
 
 from ..readahead import READ_AHEAD_SIZE, is_cached
-from .open_files import OpenFile
+from ..stall_timeout import StallTimeout
+from .open_files import OpenFile, OpenFileCache
+from .writability import WritabilityWatcher
 
 LOG = logging.getLogger(__name__)
 
@@ -33,31 +35,25 @@ DISCONNECT_ERRNOS: Final = frozenset(
 
 
 class FileTransfer:
-    """A part of a file on its way to one client; it sends what the system accepts, and never waits.
+    """A part of a file on its way to one client.
 
     ``sent`` counts bytes, from what was sent before; ``failure`` is the ``errno`` of what has ended
-    the transfer, None where nothing has. ``cold`` are positions that have to be read into the page
-    cache before it can go on: read them, then call ``resume``.
+    the transfer, None where nothing has.
     """
 
-    __slots__ = ("_body", "_fd", "_readable_to", "_transport", "cold", "failure", "opened", "sent")
+    __slots__ = ("_body", "_cold", "_fd", "_readable_to", "_transport", "failure", "opened", "sent")
 
     def __init__(
-        self,
-        transport: asyncio.Transport,
-        fd: int,
-        opened: OpenFile,
-        body: range,
-        sent: int = 0,
+        self, transport: asyncio.Transport, fd: int, opened: OpenFile, body: range, sent: int = 0
     ) -> None:
         self.opened = opened
         self.sent = sent
         self.failure: int | None = None
-        self.cold = range(0)
+        self._body = body
+        self._cold = range(0)  # to be read into the page cache before more is sent
+        self._fd = fd
         self._readable_to = 0
         self._transport = transport
-        self._fd = fd
-        self._body = body
 
     @property
     def is_complete(self) -> bool:
@@ -65,7 +61,7 @@ class FileTransfer:
         return self.sent == len(self._body)
 
     def send(self) -> bool:
-        """Send what the system accepts; return whether to wait and call again."""
+        """Send what the system accepts now; return whether ``send_rest`` has to send more."""
         if self._transport.get_write_buffer_size():  # asyncio sends these bytes first
             return True
         limit = self.sent + MAX_BATCH_BYTES
@@ -83,17 +79,30 @@ class FileTransfer:
                 return True
         return not self.is_complete
 
-    def resume(self) -> None:
-        """Go on: the cold bytes have been read, as far as the file has them."""
-        self._readable_to, self.cold = self.cold.stop, range(0)
+    async def send_rest(
+        self, slot: StallTimeout, files: OpenFileCache, watcher: WritabilityWatcher
+    ) -> None:
+        """Send as the client accepts it and the disk has it, until all is sent or sending fails.
 
-    def fail(self, error: BaseException) -> None:
-        """End it: the cold bytes cannot be read."""
-        self.failure = error.errno if isinstance(error, OSError) else None
-        LOG.warning("stopped sending %r: %r", self.opened.path, error)
+        ``slot`` is paused while the client has nothing to take.
+        """
+        while True:
+            if self._cold:
+                slot.pause()
+                try:
+                    await files.read_ahead(self.opened, self._cold)
+                except (OSError, RuntimeError) as error:  # or the executor has been shut down
+                    LOG.warning("stopped sending %r: %r", self.opened.path, error)
+                    return
+                self._readable_to, self._cold = self._cold.stop, range(0)
+                slot.resume()
+            else:
+                await watcher.wait(self._fd)
+            if not self.send():
+                return
 
     def _next_part(self) -> range:
-        """Return the next positions to send; none, and ``cold`` set, where they are on disk."""
+        """Return the next positions to send; none where they are on disk alone."""
         start, stop = self._body.start + self.sent, self._body.stop
         readable_to, self._readable_to = self._readable_to, 0
         if start < readable_to:
@@ -101,7 +110,7 @@ class FileTransfer:
         part = range(start, min(start + CACHE_CHECK_SIZE, stop))
         if is_cached(self.opened.file, part):
             return part
-        self.cold = range(start, min(start + READ_AHEAD_SIZE, stop))
+        self._cold = range(start, min(start + READ_AHEAD_SIZE, stop))
         return range(0)
 
     def _sendfile(self, part: range) -> int | None:

@@ -12,12 +12,11 @@ import pytest
 
 from audiostream.streaming.fastpath.open_files import (
     CAPACITY,
-    RENEWED_AFTER,
     TRUSTED_FOR,
     OpenFile,
     OpenFileCache,
 )
-from tests.conftest import until
+from tests.conftest import FOLDER_CHANGE_SEEN_AFTER, until
 
 
 class Clock:
@@ -159,22 +158,11 @@ async def test_a_changed_file_is_closed_and_not_returned(
 async def test_a_file_is_not_trusted_for_longer_than_the_limit(
     cache: OpenFileCache, path: Path, clock: Clock
 ) -> None:
+    assert TRUSTED_FOR <= FOLDER_CHANGE_SEEN_AFTER
     opened = await open_in(cache, path, clock)
     clock.now += TRUSTED_FOR
     assert cache.cached(os.fspath(path), clock.now) is None
     await closed(opened)
-
-
-async def test_a_file_in_use_is_opened_again_before_it_is_too_old(
-    cache: OpenFileCache, path: Path, clock: Clock
-) -> None:
-    opened = await open_in(cache, path, clock)
-    clock.now += RENEWED_AFTER + 0.01
-    assert cache.cached(os.fspath(path), clock.now) is opened
-    await closed(opened)
-    clock.now += TRUSTED_FOR - 0.01
-    assert cache.cached(os.fspath(path), clock.now) not in (None, opened)
-    await cache.open(os.fspath(path))  # the second renewal has begun
 
 
 async def test_the_oldest_file_makes_room(

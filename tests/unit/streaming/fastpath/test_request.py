@@ -14,6 +14,7 @@ from audiostream.ops.proxies import Client
 from audiostream.streaming.fastpath.request import MAX_HEAD, RangeRequest, parse_head
 from audiostream.streaming.ranges import ByteRangeSpec
 from tests.support.browser_requests import CHROMIUM_FIELDS
+from tests.unit.test_worst_inputs import slow_inputs
 
 
 class FixedNameCookie(SessionCookie):
@@ -191,3 +192,19 @@ def test_a_repeated_request_may_differ_in_the_positions_alone() -> None:
     assert found[0].match_repeat(request("bytes=-5")) is None
     assert found[0].match_repeat(request("bytes=1-2").replace(b"1.2.3", b"1.2.4")) is None
     assert found[0].match_repeat(request("bytes=1-2").replace(b"1-2-3", b"1-2-4")) is None
+
+
+def parse_as_each_part(text: str) -> None:
+    """As the target, a field's name and its value."""
+    data = text.encode("utf-8", "replace").replace(b"\0", b"")
+    parse(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % data)
+    parse(b"GET / HTTP/1.1\r\n%s: x\r\n\r\n" % data)
+    for name in ("Range", "Cookie", "If-Range", "Authorization", "X"):
+        request = head(f"{name}: a", target=f"{STREAM}?ticket=1.YQ.c2ln")
+        request = request.replace(b": a\r\n", b": a%sb\r\n" % data)
+        if (found := parse(request)) is not None:
+            found[0].match_repeat(request)
+
+
+def test_parsing_twice_the_bytes_takes_twice_the_time() -> None:
+    assert slow_inputs(parse_as_each_part, MAX_HEAD - 300) == []

@@ -7,22 +7,30 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audiostream.library.safe_open import open_regular_file
+from audiostream.streaming.stall_timeout import StallTimeout
 from tests.conftest import PATIENCE
 
 if sys.platform != "linux":
     pytest.skip("the fast path is for Linux", allow_module_level=True)
 
-from audiostream.streaming.fastpath.open_files import OpenFile
+from audiostream.streaming.fastpath.open_files import OpenFile, OpenFileCache
 from audiostream.streaming.fastpath.transfer import FileTransfer
 from audiostream.streaming.fastpath.writability import WritabilityWatcher
 
 LENGTH = 8 << 20
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
 
 
 @pytest.fixture
@@ -35,27 +43,25 @@ def song(tmp_path: Path) -> Iterator[OpenFile]:
 
 
 async def test_all_of_a_part_arrives_and_waiting_takes_no_descriptor(
-    pair: tuple[socket.socket, socket.socket], transport: Any, song: OpenFile
+    pair: tuple[socket.socket, socket.socket],
+    transport: Any,
+    song: OpenFile,
+    executor: ThreadPoolExecutor,
 ) -> None:
     ours, client = pair
-    watcher, done = WritabilityWatcher(), asyncio.Event()
+    watcher = WritabilityWatcher()
     transfer = FileTransfer(transport, ours.fileno(), song, range(100, LENGTH - 100))
-
-    def go_on() -> None:
-        if transfer.send():
-            watcher.once(ours.fileno(), go_on)
-        else:
-            done.set()
-
     descriptors = len(os.listdir("/proc/self/fd"))
-    go_on()
-    assert not done.is_set()
+    assert transfer.send()
+    slot, files = StallTimeout(transport, None), OpenFileCache(executor)
+    rest = asyncio.create_task(transfer.send_rest(slot, files, watcher))
+    await asyncio.sleep(0)
     assert len(os.listdir("/proc/self/fd")) == descriptors
     got, loop = bytearray(), asyncio.get_running_loop()
     async with asyncio.timeout(PATIENCE):
         while len(got) < LENGTH - 200:
             got += await loop.sock_recv(client, 1 << 20)
-        await done.wait()
+        await rest
     watcher.close()
     assert transfer.is_complete
     song.file.seek(100)

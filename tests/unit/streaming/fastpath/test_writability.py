@@ -1,4 +1,4 @@
-"""``WritabilityWatcher``: one call for each request to be called, and none after ``forget``."""
+"""``WritabilityWatcher``: who waits is woken once, and never after ``forget``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.conftest import until
+from tests.conftest import PATIENCE
 
 if sys.platform != "linux":
     pytest.skip("epoll is Linux's", allow_module_level=True)
@@ -32,36 +32,37 @@ async def watcher() -> AsyncIterator[WritabilityWatcher]:
     watcher.close()
 
 
-async def test_a_callback_is_called_once_each_time_that_it_is_given(
+async def test_waiting_ends_once_the_connection_can_be_written_to(
     watcher: WritabilityWatcher, fd: int
 ) -> None:
-    called: list[str] = []
-    watcher.once(fd, lambda: called.append("first"))
-    await until(lambda: called)
-    await asyncio.sleep(0.02)
-    assert called == ["first"]
-    watcher.once(fd, lambda: called.append("second"))
-    await until(lambda: called == ["first", "second"])
+    async with asyncio.timeout(PATIENCE):
+        for _ in range(2):
+            await watcher.wait(fd)
 
 
-async def test_a_forgotten_descriptor_is_not_called_and_may_be_watched_again(
+async def test_a_forgotten_descriptor_is_not_woken_and_may_be_watched_again(
     watcher: WritabilityWatcher, fd: int
 ) -> None:
-    called: list[str] = []
-    watcher.once(fd, lambda: called.append("the one before"))
+    forgotten = watcher.wait(fd)
     watcher.forget(fd)
     watcher.forget(fd)
     await asyncio.sleep(0.02)
-    assert not called
-    watcher.once(fd, lambda: called.append("another"))
-    await until(lambda: called == ["another"])
+    assert not forgotten.done()
+    async with asyncio.timeout(PATIENCE):
+        await watcher.wait(fd)
+
+
+async def test_a_wait_that_was_cancelled_is_not_woken(watcher: WritabilityWatcher, fd: int) -> None:
+    watcher.wait(fd).cancel()
+    await asyncio.sleep(0.02)
+    async with asyncio.timeout(PATIENCE):
+        await watcher.wait(fd)
 
 
 async def test_a_connection_may_end_after_the_watcher_is_closed(fd: int) -> None:
-    called: list[str] = []
     watcher = WritabilityWatcher()
-    watcher.once(fd, lambda: called.append("too late"))
+    waiter = watcher.wait(fd)
     watcher.close()
     watcher.forget(fd)
     await asyncio.sleep(0.02)
-    assert not called
+    assert not waiter.done()

@@ -11,11 +11,9 @@ from typing import Final
 from aiohttp.abc import AbstractStreamWriter
 
 from ..ops.aiohttp_compat import count_sent
-from .readahead import READ_AHEAD_SIZE, is_cached, read_ahead, read_cached
+from .readahead import COPY_SIZE, READ_AHEAD_SIZE, is_cached, read_ahead, read_cached
 from .stall_timeout import StallTimeout
 
-COPY_SIZE: Final = 256 * 1024
-"""Bytes that are copied at one time where ``sendfile`` is not used."""
 SENDFILE_THRESHOLD: Final = 128 * 1024
 """Bytes up to which one read and one write are cheaper than setting ``sendfile`` up; beyond,
 copying costs more than it saves, and a slow client leaves more in memory than a socket's buffer."""

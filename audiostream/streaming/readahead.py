@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from typing import Final
 
 READ_AHEAD_SIZE: Final = 1024 * 1024
 """Bytes that are read ahead at one time: eight of a disk's usual own read-aheads."""
 
+COPY_SIZE: Final = 256 * 1024
+"""Bytes that are copied at one time."""
+
 # Only Linux has a read that fails where it would have to wait for the disk.
 _RWF_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
-_SCRATCH = memoryview(bytearray(256 * 1024))
-"""What is_cached reads, and nobody uses. From 256 KiB, which a processor's cache holds, a megabyte
-is asked for in 30 µs, a tenth of what sending it takes."""
+_SCRATCH = memoryview(bytearray(64 * 1024))
+"""What is_cached reads, and nobody uses: small enough to stay in a processor's cache. A megabyte is
+asked for in 20 µs, a fifth of what sending it takes."""
 
 
 def is_cached(file: io.FileIO, part: range) -> bool:
@@ -28,28 +32,28 @@ def is_cached(file: io.FileIO, part: range) -> bool:
 
     False where the system does not report it. It begins to fetch what it has to fetch.
     """
-    return all(
-        read_cached(file, piece.start, _SCRATCH[: len(piece)])
-        for piece in _split(part, len(_SCRATCH))
-    )
+    count, rest = divmod(len(part), len(_SCRATCH))
+    return _read_cached(file, part.start, [_SCRATCH] * count + [_SCRATCH[:rest]], len(part))
 
 
 def read_cached(file: io.FileIO, start: int, buffer: bytearray | memoryview) -> bool:
     """Fill ``buffer`` from ``start`` on, if all of that is in the page cache. Never waits."""
+    return _read_cached(file, start, [buffer], len(buffer))
+
+
+def _read_cached(
+    file: io.FileIO, start: int, buffers: Sequence[bytearray | memoryview], size: int
+) -> bool:
     if _RWF_NOWAIT is None:
         return False
     try:
-        return os.preadv(file.fileno(), [buffer], start, _RWF_NOWAIT) == len(buffer)
+        return os.preadv(file.fileno(), buffers, start, _RWF_NOWAIT) == size
     except OSError:  # not in memory, or a file system that does not report it
         return False
 
 
 def read_ahead(file: io.FileIO, part: range) -> None:
     """Read these bytes into the page cache, as far as the file goes. Blocks; raises OSError."""
-    for piece in _split(part, len(_SCRATCH)):
-        if not os.pread(file.fileno(), len(piece), piece.start):
+    for start in range(part.start, part.stop, COPY_SIZE):
+        if not os.pread(file.fileno(), min(COPY_SIZE, part.stop - start), start):
             return
-
-
-def _split(part: range, size: int) -> list[range]:
-    return [part[start : start + size] for start in range(0, len(part), size)]

@@ -100,13 +100,14 @@ class FastPathProtocol(HalfCloseProtocol):
         if found is None:
             return False
         owner, path = found
-        opened = self._responder.files.cached(path, began)
+        now = time.monotonic()  # opening may have taken long
+        opened = self._responder.files.cached(path, now)
         if opened is None:
             return may_open and self._open(owner, path, data, began)
         response = self._responder.respond(request, spec, opened)
         if response is None:
             return False
-        restart_idle_timer(self._fallback, began)
+        restart_idle_timer(self._fallback, now)
         self._send(response, opened, owner, partial(self._log, request, response, began))
         return True
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import time
 from typing import Final
 
 from ..readahead import READ_AHEAD_SIZE, is_cached
@@ -17,8 +18,8 @@ LOG = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 """Bytes of one file that are sent in one iteration of the event loop."""
-CACHE_CHECK_SIZE: Final = 256 * 1024
-"""Bytes that are known to be in the page cache when they are sent."""
+RECHECK_AFTER: Final = 0.1
+"""Seconds after which bytes that were in the page cache may have left it."""
 
 DISCONNECT_ERRNOS: Final = frozenset(
     {
@@ -41,7 +42,17 @@ class FileTransfer:
     the transfer, None where nothing has.
     """
 
-    __slots__ = ("_body", "_cold", "_fd", "_readable_to", "_transport", "failure", "opened", "sent")
+    __slots__ = (
+        "_body",
+        "_cached_to",
+        "_checked_at",
+        "_cold",
+        "_fd",
+        "_transport",
+        "failure",
+        "opened",
+        "sent",
+    )
 
     def __init__(
         self, transport: asyncio.Transport, fd: int, opened: OpenFile, body: range, sent: int = 0
@@ -50,9 +61,10 @@ class FileTransfer:
         self.sent = sent
         self.failure: int | None = None
         self._body = body
+        self._cached_to = 0  # known when it was checked, in seconds of time.monotonic
+        self._checked_at = 0.0
         self._cold = range(0)  # to be read into the page cache before more is sent
         self._fd = fd
-        self._readable_to = 0
         self._transport = transport
 
     @property
@@ -94,7 +106,8 @@ class FileTransfer:
                 except (OSError, RuntimeError) as error:  # or the executor has been shut down
                     LOG.warning("stopped sending %r: %r", self.opened.path, error)
                     return
-                self._readable_to, self._cold = self._cold.stop, range(0)
+                self._cached_to, self._checked_at = self._cold.stop, time.monotonic()
+                self._cold = range(0)
                 slot.resume()
             else:
                 await watcher.wait(self._fd)
@@ -103,15 +116,15 @@ class FileTransfer:
 
     def _next_part(self) -> range:
         """Return the next positions to send; none where they are on disk alone."""
-        start, stop = self._body.start + self.sent, self._body.stop
-        readable_to, self._readable_to = self._readable_to, 0
-        if start < readable_to:
-            return range(start, readable_to)
-        part = range(start, min(start + CACHE_CHECK_SIZE, stop))
-        if is_cached(self.opened.file, part):
-            return part
-        self._cold = range(start, min(start + READ_AHEAD_SIZE, stop))
-        return range(0)
+        start, now = self._body.start + self.sent, time.monotonic()
+        part = range(start, min(start + READ_AHEAD_SIZE, self._body.stop))
+        if start < self._cached_to and now - self._checked_at < RECHECK_AFTER:
+            return range(start, self._cached_to)
+        if not is_cached(self.opened.file, part):
+            self._cold = part
+            return range(0)
+        self._cached_to, self._checked_at = part.stop, now
+        return part
 
     def _sendfile(self, part: range) -> int | None:
         """Return how many bytes were accepted; 0 after a failure, None where there is no room."""

@@ -86,22 +86,22 @@ async def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def media(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A media folder, with symbolic links in its own path resolved as the library does."""
     return tmp_path.resolve()
 
 
 @pytest.fixture
-def track(media: Path) -> Path:
-    path = media / "track.mp3"
+def track(folder: Path) -> Path:
+    path = folder / "track.mp3"
     path.write_bytes(CONTENT)
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
 
 
 @pytest.fixture
-def long_track(media: Path) -> Path:
-    path = media / "long.mp3"
+def long_track(folder: Path) -> Path:
+    path = folder / "long.mp3"
     path.touch()
     os.truncate(path, BIG)
     return path

@@ -177,9 +177,9 @@ async def test_a_disk_that_fails_while_a_file_is_sent_closes_the_connection(
 
 @pytest.mark.usefixtures("each_way")
 async def test_concurrent_requests_for_one_file_get_their_own_bytes(
-    start: Start, media: Path
+    start: Start, folder: Path
 ) -> None:
-    path, content = media / "long.flac", os.urandom(3 * 1024 * 1024)
+    path, content = folder / "long.flac", os.urandom(3 * 1024 * 1024)
     path.write_bytes(content)
     server = await start(path)
     starts = range(0, len(content), 300_000)

@@ -200,9 +200,9 @@ async def test_a_response_ended_by_the_garbage_collector_takes_no_lock_and_relea
     transport.is_closing.return_value = False
     gone_while_held = []
     with LockedExecutor(1) as executor:
-        watch = Mock()
-        watch.stop = lambda: gone_while_held.append(executor.is_held)
-        response = AudioFileResponse(path, executor=executor, acquire_slot=lambda _: watch)
+        slots = Mock()
+        slots.acquire().stop = lambda: gone_while_held.append(executor.is_held)
+        response = AudioFileResponse(path, executor=executor, slots=slots, owner="ada")
         request = make_mocked_request("GET", "/", transport=transport, writer=writer)
         unfinished = response.prepare(request)
         waits_for = unfinished.send(None)

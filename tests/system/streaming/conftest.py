@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from audiostream.streaming.response import AudioFileResponse
+from audiostream.streaming.stream_slots import StreamSlots
 from tests.support.stream_server import (
     BIG,
     CONTENT,
@@ -43,12 +45,15 @@ async def start(executor: ThreadPoolExecutor) -> AsyncIterator[Start]:
         middlewares: tuple[Any, ...] = (),
         prepared: Callable[[web.Request, web.StreamResponse], Awaitable[None]] | None = None,
     ) -> Server:
+        slots = StreamSlots(Counter(), stall_timeout)
+
         async def stream(request: web.Request) -> web.StreamResponse:
             return AudioFileResponse(
                 path,
                 executor=executor,
                 headers=headers,
-                stall_timeout=stall_timeout,
+                slots=slots,
+                owner="ada",
             )
 
         class AccessLog(AbstractAccessLogger):

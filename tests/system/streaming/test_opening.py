@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from audiostream.streaming.response import AudioFileResponse
+from audiostream.streaming.stream_slots import StreamSlots
 from tests.support.stream_server import (
     CONTENT,
     Start,
@@ -180,8 +182,13 @@ class InlineExecutor(Executor):
         return job
 
 
+def response_of(path: Path, executor: Executor) -> AudioFileResponse:
+    slots = StreamSlots(Counter(), None)
+    return AudioFileResponse(path, executor=executor, slots=slots, owner="ada")
+
+
 def prepare(path: Path, executor: Executor) -> asyncio.Task[object]:
-    response = AudioFileResponse(path, executor=executor)
+    response = response_of(path, executor)
     return asyncio.create_task(_prepare(response))
 
 
@@ -247,6 +254,6 @@ async def test_a_request_without_a_connection_raises_and_closes_the_file(
     request = make_mocked_request("GET", "/")
     request.protocol.transport = None
     with pytest.raises(ConnectionResetError):
-        await AudioFileResponse(track, executor=executor).prepare(request)
+        await response_of(track, executor).prepare(request)
     executor.shutdown()
     assert descriptors_of(os.stat(track)) == 0

@@ -23,16 +23,18 @@ SendBody: TypeAlias = Callable[[range], Awaitable[AbstractStreamWriter]]
 async def send_open_file(
     response: web.FileResponse,
     request: web.BaseRequest,
+    headers: dict[str, str],
     file: io.FileIO,
     status: os.stat_result,
     send_body: SendBody,
 ) -> AbstractStreamWriter | None:
-    """Answer with a file that is open already: ``response`` sets the headers, ``send_body`` sends.
+    """Answer a request, as if it had these headers alone, with a file that is open already.
 
-    By itself ``FileResponse`` opens a path, through symbolic links and in the default executor, and
-    its ``loop.sendfile`` waits for the disk in the event loop. Checked with aiohttp 3.14.5:
+    ``response`` sets the headers for Range, ``send_body`` sends them and the bytes. By itself
+    ``FileResponse`` opens a path, through symbolic links and in the default executor, and its
+    ``loop.sendfile`` waits for the disk in the event loop. Checked with aiohttp 3.14.5:
     ``_prepare_open_file`` evaluates Range and If-Range, and ends with ``_sendfile`` if there are
-    bytes to send.
+    bytes to send; ``clone`` refuses a request whose body a middleware has read.
     """
 
     async def sendfile(
@@ -40,21 +42,14 @@ async def send_open_file(
     ) -> AbstractStreamWriter:
         return await send_body(range(offset, offset + count))
 
+    bodiless = copy(request)
+    bodiless._read_bytes = None
+    clone = bodiless.clone(headers=headers)
     response._sendfile = sendfile  # type: ignore[method-assign]
     try:
-        return await response._prepare_open_file(request, cast(Any, file), status, None)
+        return await response._prepare_open_file(clone, cast(Any, file), status, None)
     finally:
         del response._sendfile
-
-
-def clone_with_headers(request: web.BaseRequest, headers: dict[str, str]) -> web.BaseRequest:
-    """Return a request without a body that has these headers alone.
-
-    Checked with aiohttp 3.14.5: ``clone`` refuses a request whose body a middleware has read.
-    """
-    original = copy(request)
-    original._read_bytes = None
-    return original.clone(headers=headers)
 
 
 def count_sent(writer: AbstractStreamWriter, count: int) -> None:

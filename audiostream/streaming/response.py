@@ -2,9 +2,8 @@
 
 ::
 
-    open in a thread ──fails──▶ 404 or 503          ranges.decide ──refuses──▶ 304, 412 or 416
-          │                                               │
-          └─▶ ranges.decide ─▶ web.FileResponse ─▶ read ahead in a thread ─▶ sendfile ─▶ ...
+    open in a thread ──▶ ranges.decide ──▶ web.FileResponse: headers ──▶ FileBody: bytes
+          └▶ 404, 503          └▶ 304, 412, 416
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Hashable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -29,7 +27,7 @@ from aiohttp.typedefs import LooseHeaders
 
 from ..errors import AudiostreamError, TrackNotFound
 from ..library.safe_open import close_in_executor, open_regular_file
-from ..ops.aiohttp_compat import clone_with_headers, send_open_file
+from ..ops.aiohttp_compat import send_open_file
 from ..ops.connections import disconnect
 from .file_body import SENDFILE_THRESHOLD, FileBody
 from .ranges import (
@@ -42,6 +40,7 @@ from .ranges import (
     response_headers,
 )
 from .stall_timeout import StallTimeout
+from .stream_slots import StreamSlots
 
 LOG = logging.getLogger(__name__)
 
@@ -64,9 +63,6 @@ _NOT_FOUND_ERRNOS: Final = frozenset(
 # No more files may be open, in this process or in all.
 _EXHAUSTED_ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
-AcquireSlot: TypeAlias = Callable[[asyncio.WriteTransport], StallTimeout]
-"""Counts a stream on a connection, until the returned timeout is stopped."""
-
 
 class AudioFileResponse(web.FileResponse):
     """One audio file, whole or in part.
@@ -74,8 +70,8 @@ class AudioFileResponse(web.FileResponse):
     ``path`` is absolute and free of symbolic links; anything but a regular file there is answered
     with 404 ``track_not_found``, and a failure of the server with 503. Files are opened, read and
     closed in ``executor``. ``headers`` are sent beside the response's own, and may replace
-    Content-Type and Cache-Control. Where no more files may be open, ``make_room`` ends another
-    stream, and returns whether it has.
+    Content-Type and Cache-Control. While it is sent it counts as a stream of ``owner``; where no
+    more files may be open, it takes the place of a stalled one.
 
     A body that cannot be completed ends the connection: the client sees a short read and can
     resume, and nothing else is ever written where the missing bytes belong.
@@ -86,17 +82,16 @@ class AudioFileResponse(web.FileResponse):
         path: Path,
         *,
         executor: Executor,
+        slots: StreamSlots,
+        owner: Hashable,
         headers: LooseHeaders | None = None,
-        stall_timeout: float | None = None,
-        acquire_slot: AcquireSlot | None = None,
-        make_room: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         super().__init__(path, headers=headers)
         self.headers["X-Content-Type-Options"] = "nosniff"
         self._file_path = os.fspath(path)
         self._executor = executor
-        self._acquire_slot = acquire_slot or partial(StallTimeout, timeout=stall_timeout)
-        self._make_room = make_room
+        self._slots = slots
+        self._owner = owner
         self._stall_timeout: StallTimeout | None = None
         self._file: io.FileIO | None = None
         self._is_over = False
@@ -139,40 +134,51 @@ class AudioFileResponse(web.FileResponse):
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has gone")
-        self._stall_timeout = self._acquire_slot(transport)
+        self._stall_timeout = self._slots.acquire(self._owner, transport)
         self._stall_timeout.pause()  # until there is something to take
         try:
             file, status = await self._open()
-            now, size = time.time(), status.st_size
-            validators = Validators.from_stat(status, now)
-            decision = decide(request.method, _conditional_headers(request), validators, size, now)
-            part = range(0) if request.method == "HEAD" else body_range(decision, size)
+            decision, headers = self._decide(request, status)
+            part = body_range(decision, status.st_size)
             body = FileBody(file, transport, self._stall_timeout, self._executor)
-            if len(part) <= SENDFILE_THRESHOLD:
+            if len(part) <= SENDFILE_THRESHOLD and request.method != "HEAD":
                 await body.load(part)  # before the headers: a disk that fails gets 503
         except OSError as error:
             return await self._send_error(request, error)
-        headers = self._describe(decision, validators, size)
         self.headers.update(headers)
-        if not part:
+        if not part or request.method == "HEAD":
             self.set_status(decision.status)
-            self.content_length = len(body_range(decision, size))
+            self.content_length = len(part)
             return await self._send_headers(request)
 
         async def send_body(part: range) -> AbstractStreamWriter:
             self.headers.update(headers)  # aiohttp has set validators of its own
             return await self._send_body(request, body, part)
 
-        is_range = isinstance(decision, ByteRange)
-        asked = {"Range": f"bytes={part.start}-{part.stop - 1}"} if is_range else {}
-        return await send_open_file(
-            self, clone_with_headers(request, asked), file, status, send_body
-        )
+        is_partial = isinstance(decision, ByteRange)
+        asked = {"Range": f"bytes={part.start}-{part.stop - 1}"} if is_partial else {}
+        return await send_open_file(self, request, asked, file, status, send_body)
+
+    def _decide(
+        self, request: web.BaseRequest, status: os.stat_result
+    ) -> tuple[Decision, dict[str, str]]:
+        """Return what is sent, and the headers that describe it but for those of the caller."""
+        now, size, given = time.time(), status.st_size, request.headers
+        conditions = {
+            name: ", ".join(given.getall(name)) for name in CONDITIONAL_HEADERS if name in given
+        }
+        validators = Validators.from_stat(status, now)
+        decision = decide(request.method, conditions, validators, size, now)
+        headers = response_headers(decision, validators, size, self._file_path)
+        for name in ("Cache-Control", "Content-Type"):
+            if name in self.headers:
+                headers.pop(name, None)
+        return decision, headers
 
     async def _open(self) -> tuple[io.FileIO, os.stat_result]:
         """Open the file in a thread. Raises OSError.
 
-        Where no more files may be open, a stream that is stalled ends.
+        Where no more files may be open, another stream that is stalled ends.
         """
         for attempt in range(OPEN_ATTEMPTS):
             job = self._executor.submit(open_regular_file, self._file_path)
@@ -180,9 +186,9 @@ class AudioFileResponse(web.FileResponse):
             try:
                 return await asyncio.wrap_future(job)
             except OSError as error:
-                if error.errno not in _EXHAUSTED_ERRNOS or self._make_room is None:
+                if error.errno not in _EXHAUSTED_ERRNOS or attempt + 1 == OPEN_ATTEMPTS:
                     raise
-                if attempt + 1 == OPEN_ATTEMPTS or not await self._make_room():
+                if not await self._slots.make_room():
                     raise
         raise AssertionError  # not reached
 
@@ -195,14 +201,6 @@ class AudioFileResponse(web.FileResponse):
             self._file, _ = job.result()
             if self._is_over:
                 self._file.close()
-
-    def _describe(self, decision: Decision, validators: Validators, size: int) -> dict[str, str]:
-        """Return the headers that are set beside the caller's, of which two have precedence."""
-        headers = response_headers(decision, validators, size, self._file_path)
-        for name in ("Cache-Control", "Content-Type"):
-            if name in self.headers:
-                headers.pop(name, None)
-        return headers
 
     async def _send_headers(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         return await web.StreamResponse.prepare(self, request)
@@ -250,13 +248,6 @@ class AudioFileResponse(web.FileResponse):
             return writer
         # The status line is out: a lost connection is all that aiohttp may be told.
         raise ConnectionResetError("the body could not be sent") from failure
-
-
-def _conditional_headers(request: web.BaseRequest) -> dict[str, str]:
-    headers = request.headers
-    return {
-        name: ", ".join(headers.getall(name)) for name in CONDITIONAL_HEADERS if name in headers
-    }
 
 
 def _error_body(code: str, message: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from aiohttp import web
 
@@ -43,9 +42,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return AudioFileResponse(
         path,
         executor=app[FILES],
+        slots=slots,
+        owner=owner,
         headers={"Vary": "Origin"},
-        acquire_slot=partial(slots.acquire, owner),
-        make_room=slots.make_room,
     )
 
 

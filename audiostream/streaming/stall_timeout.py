@@ -89,7 +89,7 @@ class StallTimeout:
             if self.stalled_since < math.inf:
                 self.stalled_since = now
         elif self._timeout is not None and now - self.stalled_since >= self._timeout:
-            LOG.info("cut a listener that stopped taking bytes")
+            LOG.info("disconnected a client that takes no bytes")
             self.disconnect()
             return
         self._schedule_check()

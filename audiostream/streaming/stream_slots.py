@@ -68,7 +68,7 @@ class StreamSlots:
         stalled = self._stalled(owner)
         if not stalled:
             return False
-        LOG.info("cut a listener that stopped taking bytes, for one that came")
+        LOG.info("disconnected a client that takes no bytes: another stream needs the room")
         oldest = stalled[0]
         ended = self._ending.setdefault(oldest, asyncio.Event())
         oldest.disconnect()
@@ -106,7 +106,7 @@ class StreamSlots:
             return
         wanted = max(SPARE_DESCRIPTORS - free_descriptors(), 0)
         for stream in self._stalled()[: -(-wanted // 2)]:  # each has a connection and a file
-            LOG.info("cut a listener that stopped taking bytes: no more files may be open")
+            LOG.info("disconnected a client that takes no bytes: no more files may be open")
             stream.disconnect()
         self._schedule_check()
 

@@ -1,4 +1,4 @@
-"""What is on the disk alone is read where nobody else has to wait."""
+"""What is not in the page cache is read in threads, never in the event loop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def forget(path: Path, start: int = 0, length: int = 0) -> None:
         os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_DONTNEED)
 
 
-def test_what_was_forgotten_is_not_in_memory_until_it_is_read(path: Path) -> None:
+def test_a_part_dropped_from_the_page_cache_is_not_cached_until_it_is_read_ahead(
+    path: Path,
+) -> None:
     file, _ = open_regular_file(str(path))
     with file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # no more than is asked for
@@ -58,7 +60,7 @@ def test_what_was_forgotten_is_not_in_memory_until_it_is_read(path: Path) -> Non
         assert file.tell() == 0
 
 
-def test_where_a_file_ends_there_is_no_more_to_read(path: Path) -> None:
+def test_reading_ahead_beyond_the_end_of_a_file_stops_there(path: Path) -> None:
     file, _ = open_regular_file(str(path))
     with file:
         read_ahead(file, range(LENGTH - 10, LENGTH + READ_AHEAD_SIZE * 3))
@@ -115,7 +117,7 @@ def by_ticket(server: Live, token: Callable[..., str], asked: str) -> bytes:
 @both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
 @pytest.mark.parametrize("asked", [(0, LENGTH - 1), (5 << 20, 9 << 20), (70_000, 170_000)])
-async def test_the_loop_reads_no_byte_from_the_disk(
+async def test_the_event_loop_reads_no_byte_of_a_stream_from_the_disk(
     live: RunLive,
     path: Path,
     disk: Disk,
@@ -141,7 +143,7 @@ async def test_the_loop_reads_no_byte_from_the_disk(
 
 @both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
-async def test_where_the_system_does_not_tell_threads_read_everything(
+async def test_without_page_cache_reports_threads_read_the_whole_stream(
     live: RunLive,
     path: Path,
     disk: Disk,
@@ -164,7 +166,7 @@ async def test_where_the_system_does_not_tell_threads_read_everything(
 
 @both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
-async def test_a_disk_that_fails_ends_that_stream_alone(
+async def test_a_disk_that_fails_ends_that_stream_and_no_other(
     live: RunLive,
     path: Path,
     disk: Disk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from audiostream.streaming.response import AudioFileResponse
+from audiostream.streaming.stream_slots import StreamSlots
 from tests.support.stream_server import (
     BIG,
     CONTENT,
@@ -43,12 +45,15 @@ async def start(executor: ThreadPoolExecutor) -> AsyncIterator[Start]:
         middlewares: tuple[Any, ...] = (),
         prepared: Callable[[web.Request, web.StreamResponse], Awaitable[None]] | None = None,
     ) -> Server:
+        slots = StreamSlots(Counter(), stall_timeout)
+
         async def stream(request: web.Request) -> web.StreamResponse:
             return AudioFileResponse(
                 path,
                 executor=executor,
                 headers=headers,
-                stall_timeout=stall_timeout,
+                slots=slots,
+                owner="ada",
             )
 
         class AccessLog(AbstractAccessLogger):
@@ -86,22 +91,22 @@ async def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def media(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A media folder, with symbolic links in its own path resolved as the library does."""
     return tmp_path.resolve()
 
 
 @pytest.fixture
-def track(media: Path) -> Path:
-    path = media / "track.mp3"
+def track(folder: Path) -> Path:
+    path = folder / "track.mp3"
     path.write_bytes(CONTENT)
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
 
 
 @pytest.fixture
-def long_track(media: Path) -> Path:
-    path = media / "long.mp3"
+def long_track(folder: Path) -> Path:
+    path = folder / "long.mp3"
     path.touch()
     os.truncate(path, BIG)
     return path

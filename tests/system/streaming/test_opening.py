@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from audiostream.streaming.response import AudioFileResponse
+from audiostream.streaming.stream_slots import StreamSlots
 from tests.support.stream_server import (
     CONTENT,
     Start,
@@ -27,53 +29,53 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def a_missing_file(media: Path) -> Path:
-    return media / "missing.mp3"
+def a_missing_file(folder: Path) -> Path:
+    return folder / "missing.mp3"
 
 
-def a_file_below_a_file(media: Path) -> Path:
-    (media / "file.mp3").touch()
-    return media / "file.mp3" / "x.mp3"
+def a_file_below_a_file(folder: Path) -> Path:
+    (folder / "file.mp3").touch()
+    return folder / "file.mp3" / "x.mp3"
 
 
-def a_directory(media: Path) -> Path:
-    (media / "directory.mp3").mkdir()
-    return media / "directory.mp3"
+def a_directory(folder: Path) -> Path:
+    (folder / "directory.mp3").mkdir()
+    return folder / "directory.mp3"
 
 
-def a_link(media: Path) -> Path:
-    (media / "target.mp3").write_bytes(CONTENT)
-    (media / "link.mp3").symlink_to(media / "target.mp3")
-    return media / "link.mp3"
+def a_link(folder: Path) -> Path:
+    (folder / "target.mp3").write_bytes(CONTENT)
+    (folder / "link.mp3").symlink_to(folder / "target.mp3")
+    return folder / "link.mp3"
 
 
-def a_file_behind_a_link(media: Path) -> Path:
-    (media / "album").mkdir()
-    (media / "album" / "target.mp3").write_bytes(CONTENT)
-    (media / "linked").symlink_to(media / "album")
-    return media / "linked" / "target.mp3"
+def a_file_behind_a_link(folder: Path) -> Path:
+    (folder / "album").mkdir()
+    (folder / "album" / "target.mp3").write_bytes(CONTENT)
+    (folder / "linked").symlink_to(folder / "album")
+    return folder / "linked" / "target.mp3"
 
 
-def a_circle_of_links(media: Path) -> Path:
-    (media / "circle.mp3").symlink_to(media / "circle.mp3")
-    return media / "circle.mp3"
+def a_circle_of_links(folder: Path) -> Path:
+    (folder / "circle.mp3").symlink_to(folder / "circle.mp3")
+    return folder / "circle.mp3"
 
 
-def a_path_with_dots(media: Path) -> Path:
-    (media / "album").mkdir()
-    (media / "target.mp3").write_bytes(CONTENT)
-    return media / "album" / ".." / "target.mp3"
+def a_path_with_dots(folder: Path) -> Path:
+    (folder / "album").mkdir()
+    (folder / "target.mp3").write_bytes(CONTENT)
+    return folder / "album" / ".." / "target.mp3"
 
 
-def a_named_pipe(media: Path) -> Path:
-    os.mkfifo(media / "pipe.mp3")
-    return media / "pipe.mp3"
+def a_named_pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.mp3")
+    return folder / "pipe.mp3"
 
 
-def a_socket(media: Path) -> Path:
-    path = media / "s.mp3"
+def a_socket(folder: Path) -> Path:
+    path = folder / "s.mp3"
     here = Path.cwd()
-    os.chdir(media)  # A socket's path is limited to about a hundred bytes.
+    os.chdir(folder)  # A socket's path is limited to about a hundred bytes.
     try:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path.name)
@@ -82,8 +84,8 @@ def a_socket(media: Path) -> Path:
     return path
 
 
-def a_name_that_is_too_long(media: Path) -> Path:
-    return media / ("x" * 300 + ".mp3")
+def a_name_that_is_too_long(folder: Path) -> Path:
+    return folder / ("x" * 300 + ".mp3")
 
 
 @pytest.mark.parametrize(
@@ -102,15 +104,15 @@ def a_name_that_is_too_long(media: Path) -> Path:
     ],
 )
 async def test_anything_but_a_regular_file_gets_404(
-    start: Start, media: Path, make: Callable[[Path], Path]
+    start: Start, folder: Path, make: Callable[[Path], Path]
 ) -> None:
-    server = await start(make(media))
+    server = await start(make(folder))
     async with asyncio.timeout(10):
         answer = await server.ask(Range="bytes=0-3")
         head = await server.ask("HEAD")
     assert (answer.status, answer.error) == (404, "track_not_found")
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert str(media) not in answer.body.decode()
+    assert str(folder) not in answer.body.decode()
     assert "ETag" not in answer.headers
     assert (head.status, head.body) == (404, b"")
     assert head.headers["Content-Length"] == answer.headers["Content-Length"]
@@ -180,8 +182,13 @@ class InlineExecutor(Executor):
         return job
 
 
+def response_of(path: Path, executor: Executor) -> AudioFileResponse:
+    slots = StreamSlots(Counter(), None)
+    return AudioFileResponse(path, executor=executor, slots=slots, owner="ada")
+
+
 def prepare(path: Path, executor: Executor) -> asyncio.Task[object]:
-    response = AudioFileResponse(path, executor=executor)
+    response = response_of(path, executor)
     return asyncio.create_task(_prepare(response))
 
 
@@ -202,10 +209,10 @@ async def test_a_file_that_a_thread_opens_for_a_cancelled_request_is_closed(trac
 
 
 async def test_a_failure_to_open_for_a_cancelled_request_is_not_logged(
-    media: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     executor = GatedExecutor()
-    task = prepare(media / "missing.mp3", executor)
+    task = prepare(folder / "missing.mp3", executor)
     await asyncio.to_thread(executor.begun.wait, 10)
     task.cancel()
     await asyncio.wait([task])
@@ -247,6 +254,6 @@ async def test_a_request_without_a_connection_raises_and_closes_the_file(
     request = make_mocked_request("GET", "/")
     request.protocol.transport = None
     with pytest.raises(ConnectionResetError):
-        await AudioFileResponse(track, executor=executor).prepare(request)
+        await response_of(track, executor).prepare(request)
     executor.shutdown()
     assert descriptors_of(os.stat(track)) == 0

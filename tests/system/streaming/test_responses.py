@@ -64,6 +64,16 @@ async def test_two_range_headers_get_the_whole_file(start: Start, track: Path) -
     connection.close()
 
 
+async def test_a_request_header_that_is_not_utf_8_does_not_disturb_a_range(
+    start: Start, track: Path
+) -> None:
+    connection = await (await start(track)).connect()
+    head = b"GET /track HTTP/1.1\r\nHost: x\r\nX-Name: caf\xe9\r\nRange: bytes=0-3\r\n\r\n"
+    connection.writer.write(head)
+    assert await connection.read_answer() == ("206", CONTENT[:4])
+    connection.close()
+
+
 async def test_an_unsatisfiable_range_gets_416_with_the_size_of_the_file(
     start: Start, track: Path
 ) -> None:
@@ -106,9 +116,9 @@ async def test_head_gets_the_headers_of_get_without_a_body(start: Start, track: 
 
 
 async def test_an_empty_file_is_sent_whole_and_has_no_satisfiable_range(
-    start: Start, media: Path
+    start: Start, folder: Path
 ) -> None:
-    path = media / "empty.flac"
+    path = folder / "empty.flac"
     path.touch()
     server = await start(path)
     answer = await server.ask()
@@ -166,9 +176,9 @@ async def test_a_compressing_middleware_leaves_a_range_uncompressed(
     ],
 )
 async def test_the_suffix_of_a_file_decides_its_content_type(
-    start: Start, media: Path, name: str, media_type: str
+    start: Start, folder: Path, name: str, media_type: str
 ) -> None:
-    path = media / name
+    path = folder / name
     path.write_bytes(b"x")
     answer = await (await start(path)).ask()
     assert answer.headers["Content-Type"] == media_type

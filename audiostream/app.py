@@ -12,9 +12,8 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -32,16 +31,15 @@ from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
 from .library.library import Library
-from .ops.proxies import PROXIES, Proxies
+from .ops.proxies import Proxies
 from .rate_limit import Allowances
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .services import SERVICES, Services, Storage
 from .settings import Settings
 from .socketio.lazy import LazySocketIO
-from .streaming import response as streaming
-from .streaming.open_files import Descriptors
-from .streaming.transfer import Listeners
+from .streaming.route import stream
+from .streaming.stream_slots import StreamSlots
 from .websocket import gateway
 from .websocket.arrivals import Arrivals
 from .websocket.sockets import Turn
@@ -70,8 +68,8 @@ def create_app(
         middlewares=[proxies.identify_client, sender.middleware, errors_as_json],
         client_max_size=settings.limits.max_body,
     )
-    app[SERVICES] = services = _build_services(app, settings, sender, clock, wall_clock)
-    _set_other_keys(app, services, proxies)
+    app[SERVICES] = services = _build_services(app, settings, proxies, sender, clock, wall_clock)
+    _set_other_keys(app, services)
     _add_routes(app)
     app.on_shutdown.append(gateway.close_all)
     app.on_cleanup.append(gateway.stop_reading)
@@ -95,6 +93,7 @@ def tokens_of(settings: Settings) -> Tokens:
 def _build_services(
     app: web.Application,
     settings: Settings,
+    proxies: Proxies,
     sender: ResponseSender,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
@@ -105,12 +104,14 @@ def _build_services(
         return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
 
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
+    open_streams: Counter[Hashable] = Counter()
     registry = Registry(descriptions, clock, settings.sync_tolerance, wall_clock)
     return Services(
         settings=settings,
         clock=clock,
         wall_clock=wall_clock,
         tokens=tokens,
+        proxies=proxies,
         session_cookie=SessionCookie(app, tokens),
         library=library,
         library_subscriptions=LibrarySubscriptions(library),
@@ -121,7 +122,8 @@ def _build_services(
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),
         file_executor=ThreadPoolExecutor(FILE_THREADS, "audiostream-files"),
-        open_streams=Counter(),
+        stream_slots=StreamSlots(open_streams, settings.limits.stall_timeout),
+        open_streams=open_streams,
         unauthenticated=Counter(),
     )
 
@@ -129,8 +131,8 @@ def _build_services(
 def _add_routes(app: web.Application) -> None:
     for prefix in ("", "/api"):
         app.add_routes(routes(prefix))
-    app.router.add_get("/tracks/stream/{id}", streaming.stream)
-    app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
+    app.router.add_get("/tracks/stream/{id}", stream)
+    app.router.add_get("/api/tracks/stream/{id}", stream, name="stream")
     add_cors(app, app[SERVICES].settings.cors_origins, app.router.routes())
     app.router.add_get("/ws", gateway.websocket)
     app.router.add_get("/", _page_or_websocket, name="index")
@@ -157,11 +159,10 @@ async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
 async def _close_files(app: web.Application) -> AsyncIterator[None]:
     yield
     app[SERVICES].shared_bodies.close()
-    app[streaming.DESCRIPTORS].shut()
     app[SERVICES].file_executor.shutdown(wait=False)  # which still closes the queued files
 
 
-def _set_other_keys(app: web.Application, services: Services, proxies: Proxies) -> None:
+def _set_other_keys(app: web.Application, services: Services) -> None:
     """Set the keys of packages that do not use ``SERVICES`` yet."""
     app[keys.SETTINGS] = services.settings
     app[keys.WALL_CLOCK] = services.wall_clock
@@ -174,11 +175,6 @@ def _set_other_keys(app: web.Application, services: Services, proxies: Proxies) 
     app[keys.RESCAN] = services.rescan
     app[keys.STREAMS] = services.open_streams
     app[keys.WAITING] = services.unauthenticated
-    app[PROXIES] = proxies
-    app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, services.file_executor))
-    app[streaming.LISTENERS] = Listeners(
-        services.open_streams, services.settings.limits.stall_timeout
-    )
     app[gateway.CONNECTIONS] = set()
     app[gateway.ARRIVALS] = Arrivals()
     app[gateway.TURN] = Turn()

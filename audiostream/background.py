@@ -29,7 +29,6 @@ from .storage.playback_store import PlaybackStore
 from .storage.saver import StateSaver
 from .storage.scan_cache import ScanCache
 from .storage.throttled_warning import ThrottledWarning
-from .streaming import response as streaming
 from .websocket import gateway
 
 PROGRESS_INTERVAL: Final = 1.0
@@ -65,7 +64,7 @@ def _revoke(app: web.Application, revoked: Mapping[str, float]) -> None:
     user_ids = {user for user, at in revoked.items() if tokens.revoked.get(user) != at}
     tokens.revoked = revoked
     gateway.close_revoked(app, user_ids)
-    app[streaming.LISTENERS].cut_all_of(user_ids)
+    app[SERVICES].stream_slots.disconnect_all_of(user_ids)
 
 
 async def scan(app: web.Application) -> AsyncIterator[None]:

@@ -12,19 +12,28 @@ import logging
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import cast
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from typing import TypeAlias, cast
 
 from aiohttp import web
 from aiohttp.log import access_logger
 
 from .ops import systemd
 from .ops.access_log import AccessLogger
+from .ops.aiohttp_compat import has_request_handler_internals
+from .ops.half_close import half_close_protocols
 from .ops.listening_sockets import BACKLOG, ListeningSockets, listen
 from .ops.logging import ClientErrorFilter, JsonFormatter, PlainFormatter
 from .services import SERVICES
 from .settings import Settings
-from .streaming.fastpath.protocol import Desk, Shortcut
+
+ProtocolFactory: TypeAlias = Callable[[], asyncio.BaseProtocol]
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds that requests under way may still take at a stop; aiohttp waits up to twice as long."""
@@ -42,10 +51,12 @@ def configure_logging(settings: Settings) -> None:
 
 
 def run(app: web.Application, settings: Settings) -> None:
-    """Serve ``app`` until SIGINT or SIGTERM; SIGHUP scans the media folder again.
+    """Serve an application of ``create_app`` until SIGINT or SIGTERM.
 
-    Raises ``SettingsError`` where an address cannot be listened at.
+    SIGHUP scans the media folder again. A program that has set up logging keeps it, and may use
+    ``audiostream.ops.logging``. Raises ``SettingsError`` where an address cannot be listened at.
     """
+    configure_logging(settings)
     raise_open_file_limit()
     app.on_startup.append(_rescan_on_hangup)
     app.on_shutdown.append(_stopping)
@@ -75,14 +86,28 @@ async def serving(app: web.Application, settings: Settings) -> AsyncIterator[Lis
         lingering_time=LINGERING_TIME,
     )
     await runner.setup()
-    desk, behind = Desk(app), cast(web.Server, runner.server)
+    server = cast(web.Server, runner.server)
+    with _fast_path(app, server) if settings.fast_path else nullcontext() as protocol:
+        try:
+            with listen(settings.hosts, settings.port) as sockets:
+                async with _accepting(sockets, protocol or _protocols(server)):
+                    yield sockets
+        finally:
+            await runner.cleanup()
+
+
+def _fast_path(
+    app: web.Application, server: web.Server
+) -> AbstractContextManager[ProtocolFactory | None]:
     try:
-        with listen(settings.hosts, settings.port) as sockets:
-            async with _accepting(sockets, lambda: Shortcut(desk, behind())):
-                yield sockets
-    finally:
-        await runner.cleanup()
-        desk.close()
+        from .streaming.fastpath import fast_path
+    except ModuleNotFoundError:  # the package may be deleted: aiohttp answers everything then
+        return nullcontext()
+    return fast_path(app, server)
+
+
+def _protocols(server: web.Server) -> ProtocolFactory:
+    return half_close_protocols(server) if has_request_handler_internals() else server
 
 
 @asynccontextmanager

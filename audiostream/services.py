@@ -17,6 +17,7 @@ from aiohttp import web
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
+from .ops.proxies import Proxies
 from .rate_limit import Allowances
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
@@ -27,6 +28,7 @@ from .storage.saver import StateSaver
 if TYPE_CHECKING:
     from .api.shared_bodies import SharedBodies
     from .api.track_descriptions import TrackDescriptions
+    from .streaming.stream_slots import StreamSlots
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Services:
     wall_clock: Callable[[], float]
     tokens: Tokens
     session_cookie: SessionCookie
+    proxies: Proxies
     library: Library
     library_subscriptions: LibrarySubscriptions
     descriptions: TrackDescriptions
@@ -62,6 +65,7 @@ class Services:
     shared_bodies: SharedBodies
     rescan: asyncio.Event
     file_executor: Executor
+    stream_slots: StreamSlots
     open_streams: Counter[Hashable]
     unauthenticated: Counter[str]
 

@@ -30,6 +30,9 @@ from tests.support.waiting import until as until
 if TYPE_CHECKING:
     from tests.support.live import Live
 
+FOLDER_CHANGE_SEEN_AFTER = 0.5
+"""Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
+
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 ProxyTo = Callable[[int], Awaitable[Proxy]]

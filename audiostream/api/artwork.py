@@ -14,7 +14,7 @@ from aiohttp import web
 from ..library.artwork import picture_of
 from ..library.tracks import Track
 from ..services import SERVICES
-from ..streaming.response import listener_of
+from ..streaming.route import authenticate_stream_request
 from .delivery import attribute_to_user
 from .responses import Body, respond
 
@@ -38,7 +38,7 @@ async def cover(request: web.Request) -> web.Response:
     ``TrackNotFound`` alike for an unknown track and for another user's.
     """
     track_id = request.match_info["id"]
-    user_id = listener_of(request, track_id, takes_cookie=False)
+    user_id = authenticate_stream_request(request, track_id, accepts_cookie=False)
     services = request.app[SERVICES]
     track = services.library.find(track_id, user_id)
     attribute_to_user(request, user_id)
@@ -46,7 +46,7 @@ async def cover(request: web.Request) -> web.Response:
     version = await loop.run_in_executor(services.file_executor, _file_version, track.path)
     key = (track.id, track.album, track.artist, track.title, version)
     body = await services.shared_bodies.get(request, "cover", key, partial(_body_of, track))
-    listener_of(request, track_id, takes_cookie=False)  # it may be revoked by now
+    authenticate_stream_request(request, track_id, accepts_cookie=False)  # it may be revoked by now
     return respond(request, body, _HEADERS)
 
 

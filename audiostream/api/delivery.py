@@ -18,8 +18,9 @@ from typing import Final, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..ops.connections import disconnect
 from ..ops.proxies import client_of
-from ..streaming.transfer import StallWatch, disconnect
+from ..streaming.stall_timeout import StallTimeout
 from .responses import BODY
 
 CHUNK_SIZE: Final = 32 * 1024
@@ -61,7 +62,7 @@ class PendingResponse:
     transport: asyncio.Transport
     requester: Requester
     body: bytes
-    stall_watch: StallWatch
+    stall_timeout: StallTimeout
     started_at: float
     progressed_at: float
     is_urgent: bool = False
@@ -71,8 +72,8 @@ class PendingResponse:
         """Disconnect the client soon, unless it reads."""
         if not self.is_urgent:
             self.is_urgent = True
-            self.stall_watch.stop()
-            self.stall_watch = StallWatch(self.transport, SHORT_STALL_TIMEOUT)
+            self.stall_timeout.stop()
+            self.stall_timeout = StallTimeout(self.transport, SHORT_STALL_TIMEOUT)
 
     def abort(self) -> None:
         """Disconnect the client. Stays pending until the connection is known to be lost."""
@@ -153,7 +154,7 @@ class ResponseSender:
             transport=transport,
             requester=requester_of(request),
             body=body,
-            stall_watch=StallWatch(transport, self._stall_timeout),
+            stall_timeout=StallTimeout(transport, self._stall_timeout),
             started_at=now,
             progressed_at=now,
         )
@@ -163,7 +164,7 @@ class ResponseSender:
         try:
             yield pending
         finally:
-            pending.stall_watch.stop()
+            pending.stall_timeout.stop()
             transport.set_write_buffer_limits()
             del self._pending[pending]
 

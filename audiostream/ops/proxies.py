@@ -103,7 +103,6 @@ class Proxies:
         return any(address in network for network in self._networks)
 
 
-PROXIES = web.AppKey("audiostream_proxies", Proxies)
 _CLIENT = web.RequestKey("audiostream_client", Client)
 
 

@@ -1,53 +1,59 @@
-"""Which bytes of a file are in memory, and reading the others where nobody else has to wait.
+"""The page cache: which bytes of a file are in memory, and reading the others ahead.
 
-Here: asking the page cache, and the read that fills it. Not here: sending (``shipments``,
-``streaming``).
-
-``sendfile`` reads what it sends. On a disk that has to spin up, or on a network's file, that takes
-seconds in which an event loop does nothing else, so its bytes are in memory before it is called:
-those that are not are read in a thread. ``posix_fadvise`` would only ask for that, and not wait.
+``sendfile`` reads what it sends. On a disk that has to spin up, or on a network file system, that
+takes seconds in which the event loop does nothing else. So the bytes are in memory before it is
+called: those that are not are read in a thread. ``posix_fadvise`` would only ask for that, and not
+wait.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from typing import Final
 
-READ_AT_ONCE: Final = 1024 * 1024
+READ_AHEAD_SIZE: Final = 1024 * 1024
 """Bytes that are read ahead at one time: eight of a disk's usual own read-aheads."""
 
-# Linux alone can be asked to read what is in memory and nothing else.
-_FROM_MEMORY: int | None = getattr(os, "RWF_NOWAIT", None)
-# What is read here is wanted by nobody. From 256 KiB, which a processor's cache holds, a megabyte
-# is asked for in 30 µs, a tenth of what sending it takes.
-_SCRATCH = memoryview(bytearray(256 * 1024))
+COPY_SIZE: Final = 256 * 1024
+"""Bytes that are copied at one time."""
+
+# Only Linux has a read that fails where it would have to wait for the disk.
+_RWF_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+
+_SCRATCH = memoryview(bytearray(64 * 1024))
+"""What is_cached reads, and nobody uses: small enough to stay in a processor's cache. A megabyte is
+asked for in 20 µs, a fifth of what sending it takes."""
 
 
-def is_in_memory(file: io.FileIO, part: range) -> bool:
-    """Whether the system has all of these bytes of a file in memory. Never waits.
+def is_cached(file: io.FileIO, part: range) -> bool:
+    """Whether all of these bytes of a file are in the page cache. Never waits.
 
-    False where it does not tell. What it has to fetch it begins to fetch.
+    False where the system does not report it. It begins to fetch what it has to fetch.
     """
-    if _FROM_MEMORY is None:
+    count, rest = divmod(len(part), len(_SCRATCH))
+    return _read_cached(file, part.start, [_SCRATCH] * count + [_SCRATCH[:rest]], len(part))
+
+
+def read_cached(file: io.FileIO, start: int, buffer: bytearray | memoryview) -> bool:
+    """Fill ``buffer`` from ``start`` on, if all of that is in the page cache. Never waits."""
+    return _read_cached(file, start, [buffer], len(buffer))
+
+
+def _read_cached(
+    file: io.FileIO, start: int, buffers: Sequence[bytearray | memoryview], size: int
+) -> bool:
+    if _RWF_NOWAIT is None:
         return False
     try:
-        return all(
-            os.preadv(file.fileno(), [_SCRATCH[: len(piece)]], piece.start, _FROM_MEMORY)
-            == len(piece)
-            for piece in _pieces(part)
-        )
-    except OSError:  # not in memory, or a file system that does not tell
+        return os.preadv(file.fileno(), buffers, start, _RWF_NOWAIT) == size
+    except OSError:  # not in memory, or a file system that does not report it
         return False
 
 
 def read_ahead(file: io.FileIO, part: range) -> None:
-    """Have these bytes of a file in memory, as far as it has them. Blocks; raises OSError."""
-    for piece in _pieces(part):
-        if not os.pread(file.fileno(), len(piece), piece.start):
+    """Read these bytes into the page cache, as far as the file goes. Blocks; raises OSError."""
+    for start in range(part.start, part.stop, COPY_SIZE):
+        if not os.pread(file.fileno(), min(COPY_SIZE, part.stop - start), start):
             return
-
-
-def _pieces(part: range) -> list[range]:
-    size = len(_SCRATCH)
-    return [part[start : start + size] for start in range(0, len(part), size)]

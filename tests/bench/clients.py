@@ -91,17 +91,22 @@ class Download:
     due: float = 0.0
 
     @classmethod
-    def open(cls, server: Server, path: str, first: int, count: int | None) -> Download:
-        """Ask once, and look at the whole answer. ``count`` bytes from ``first`` on, or all."""
-        each = cls(_connected(server), _request(path, first, count), 0)
+    def open(
+        cls, server: Server, path: str, first: int, count: int | None, fields: str = ""
+    ) -> Download:
+        """Ask once, and look at the whole answer. ``count`` bytes from ``first`` on, or all.
+
+        ``fields`` are further header fields, each with its CRLF.
+        """
+        each = cls(_connected(server), _request(path, first, count, fields), 0)
         each.line.sendall(each.request)
         head = b""
         while b"\r\n\r\n" not in head:
             head = each.line.recv(4096, socket.MSG_PEEK)
         head = head.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         status = b"200" if count is None else b"206"
-        fields = dict(field.split(b": ", 1) for field in head.lower().split(b"\r\n")[1:-2])
-        length = int(fields[b"content-length"])
+        answered = dict(field.split(b": ", 1) for field in head.lower().split(b"\r\n")[1:-2])
+        length = int(answered[b"content-length"])
         if head.split(b" ", 2)[1] != status or length != (count or length):
             raise RuntimeError(f"{server.name} answered {head!r}")
         each.length = each.missing = len(head) + length
@@ -110,11 +115,13 @@ class Download:
         each.line.setblocking(False)
         return each
 
-    def another(self, server: Server, path: str, first: int, count: int | None) -> Download:
+    def another(
+        self, server: Server, path: str, first: int, count: int | None, fields: str = ""
+    ) -> Download:
         """One more, whose answers are as long as those of this one."""
         line = _connected(server)
         line.setblocking(False)
-        return Download(line, _request(path, first, count), self.length)
+        return Download(line, _request(path, first, count, fields), self.length)
 
     def ask(self) -> None:
         self.missing = self.length
@@ -135,9 +142,9 @@ def _connected(server: Server) -> socket.socket:
     return line
 
 
-def _request(path: str, first: int, count: int | None) -> bytes:
+def _request(path: str, first: int, count: int | None, fields: str) -> bytes:
     asked = "" if count is None else f"Range: bytes={first}-{first + count - 1}\r\n"
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{asked}\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{asked}{fields}\r\n".encode()
 
 
 def download(downloads: Sequence[Download], seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from statistics import mean, median
@@ -30,6 +30,11 @@ class Contest:
         except Missing as error:
             self._missing[name] = str(error)
 
+    def divide(self, name: str, names: Iterable[str]) -> None:
+        """Let one server take several turns in each round, under these names instead of its own."""
+        server = self.servers.pop(name)
+        self.servers = dict.fromkeys(names, server) | self.servers
+
     def loads(self, turn: Callable[[str, Server], Load], rounds: int) -> dict[str, list[Load]]:
         """What each turn of each server brought."""
         loads: dict[str, list[Load]] = {name: [] for name in self.servers}
@@ -46,22 +51,30 @@ class Contest:
         return loads
 
     def rows(
-        self, bare: Row, loads: Mapping[str, list[Load]], targets: Mapping[str, Target]
+        self,
+        bare: Row,
+        loads: Mapping[str, list[Load]],
+        targets: Mapping[str, Target | None],
+        *,
+        ours: str = OURS,
+        by_cpu_time: bool = False,
     ) -> Iterator[Row]:
-        """A row for each yardstick; ``bare`` says what was measured."""
-        ours = [load.rate for load in loads[OURS]]
-        row = replace(bare, ours=Spread.of(ours))
+        """A row for each yardstick; ``bare`` says what was measured.
+
+        ``by_cpu_time`` compares the processor's time for an answer, busy machine or not.
+        """
+        row = replace(bare, ours=Spread.of([load.rate for load in loads[ours]]))
         for name in (*self.servers, *self._missing):
-            if name == OURS:
+            if name.startswith(OURS):
                 continue
             against = replace(row, yardstick=name, target=targets.get(name))
             if name in self._missing:
                 yield replace(against, note=f"skipped: {self._missing[name]}")
                 continue
-            yield _compared(against, loads[OURS], loads[name])
+            yield _compared(against, loads[ours], loads[name], by_cpu_time)
 
 
-def _compared(row: Row, ours: list[Load], theirs: list[Load]) -> Row:
+def _compared(row: Row, ours: list[Load], theirs: list[Load], by_cpu_time: bool) -> Row:
     """The row with the ratio of the rates; where others took the core, by processor time.
 
     The scheduler shares a core among threads, so that on a busy machine the server with the most
@@ -69,7 +82,9 @@ def _compared(row: Row, ours: list[Load], theirs: list[Load]) -> Row:
     """
     rates = ratios([load.rate for load in ours], [load.rate for load in theirs])
     times = ratios([load.cost for load in theirs], [load.cost for load in ours])
-    is_busy = any(mean(load.is_disturbed for load in each) > 0.5 for each in (ours, theirs))
+    is_busy = by_cpu_time or any(
+        mean(load.is_disturbed for load in each) > 0.5 for each in (ours, theirs)
+    )
     other = f"{median(rates):.2f} by rates" if is_busy else f"{median(times):.2f} by CPU time"
     generator = median(load.generator.ran / load.seconds for load in theirs)
     sides = f"ours {busy(*ours)}, theirs {busy(*theirs)}, generator {generator:.0%}"

@@ -25,51 +25,76 @@ LARGE = 1 << 20
 FIRST = 1_000_000
 STEP = 12_345
 """Where ranges begin: all have seven digits, so that all answers are equally long."""
-TARGETS = {
-    "64 KiB": {"nginx": Target(0.35), "FileResponse": Target(2.5)},
-    "1 MiB": {"nginx": Target(1.0)},
-    WHOLE: {"nginx": Target(1.0)},
-}
+CREDENTIALS = ("ticket", "cookie", "Bearer", "public")
+"""What a request is authorized by; public: by nothing, where streams are public."""
+NGINX_TARGETS = {"64 KiB": Target(0.4), "1 MiB": Target(0.6), WHOLE: Target(0.7)}
+FILE_RESPONSE_TARGETS = {"64 KiB": Target(2.5)}
 
 
 def measure(folder: Path, rounds: int) -> Iterator[Row]:
-    """Rows for every size and number of connections, against each yardstick that is here."""
+    """Rows for every size, number of connections and credential, against each yardstick here.
+
+    Ratios are by the server's processor time: at these rates the load generator is the limit.
+    """
     media = one_track(folder)
     with ExitStack() as stack:
         contest = Contest(stack)
-        contest.add(OURS, lambda: servers.audiostream(folder, media))
+        public = {"AUDIOSTREAM_STREAM_AUTH": "public"}
+        contest.add(OURS, lambda: servers.audiostream(folder, media, environment=public))
         contest.add("nginx", lambda: servers.nginx(folder, media))
         contest.add("FileResponse", lambda: servers.python("file_response", folder, str(media)))
-        path: str = first_track(contest.servers[OURS])["streamUrl"]
+        requests = {
+            f"{OURS}, {name}": _request(contest.servers[OURS], name) for name in CREDENTIALS
+        }
+        contest.divide(OURS, requests)
         for size, count in {**SIZES, WHOLE: None}.items():
+            targets = {
+                "nginx": NGINX_TARGETS.get(size),
+                "FileResponse": FILE_RESPONSE_TARGETS.get(size),
+            }
             for connections in CONNECTIONS:
 
                 def turn(
                     name: str, server: Server, count: int | None = count, many: int = connections
                 ) -> Load:
-                    return _turn(server, path if name == OURS else f"/{AUDIO}", count, many)
+                    return _turn(server, requests.get(name, (f"/{AUDIO}", "")), count, many)
 
-                what = f"{size}, {connections} connection{'s' if connections > 1 else ''}"
                 loads = contest.loads(turn, rounds)
-                bare = Row("ranges", what, "answers/s")
-                yield from contest.rows(bare, loads, TARGETS.get(size, {}))
+                many = f"{connections} connection{'s' if connections > 1 else ''}"
+                for ours, credential in zip(requests, CREDENTIALS, strict=True):
+                    row = Row("ranges", f"{credential}, {size}, {many}", "answers/s")
+                    yield from contest.rows(row, loads, targets, ours=ours, by_cpu_time=True)
+
+
+def _request(server: Server, credential: str) -> tuple[str, str]:
+    """Return the target and the header fields of a request with a credential."""
+    track = first_track(server)
+    bare = f"/api/tracks/stream/{track['id']}"
+    if credential == "ticket":
+        return track["streamUrl"], ""
+    if credential == "Bearer":
+        return bare, f"Authorization: Bearer {servers.token('ada')}\r\n"
+    if credential == "cookie":
+        return bare, f"Cookie: {servers.session_cookie(server)}\r\n"
+    return bare, ""
 
 
 def costs(folder: Path, rounds: int) -> dict[int, float]:
     """Microseconds of the server's processor for one range of each size, at 32 connections."""
     with servers.audiostream(folder, one_track(folder)) as ours:
-        path = first_track(ours)["streamUrl"]
+        request = _request(ours, "ticket")
         return {
-            count: median(_turn(ours, path, count, 32).cost for _ in range(rounds))
+            count: median(_turn(ours, request, count, 32).cost for _ in range(rounds))
             for count in SIZES.values()
         }
 
 
-def _turn(server: Server, path: str, count: int | None, connections: int) -> Load:
+def _turn(server: Server, request: tuple[str, str], count: int | None, connections: int) -> Load:
+    path, fields = request
     with ExitStack() as stack:
-        downloads = [Download.open(server, path, FIRST, count)]
+        downloads = [Download.open(server, path, FIRST, count, fields)]
         downloads += [
-            downloads[0].another(server, path, FIRST + STEP * (number % 128), count)
+            downloads[0].another(server, path, FIRST + STEP * (number % 128), count, fields)
             for number in range(1, connections)
         ]
         closing(stack, downloads)

@@ -134,21 +134,36 @@ def fetch(server: Server, path: str, user: str = "ada") -> tuple[Mapping[str, st
         return answer.headers, answer.read()
 
 
+def session_cookie(server: Server, user: str = "ada") -> str:
+    """A user's session cookie, as a Cookie field has it. Raises ``URLError``."""
+    headers = {"Authorization": f"Bearer {token(user)}"}
+    request = Request(f"{server.url}/api/session", headers=headers, method="POST")
+    request.add_header("Host", "bench")  # the name depends on the port that a browser sees
+    with urlopen(request, timeout=PATIENCE) as answer:
+        return str(answer.headers["Set-Cookie"]).partition(";")[0]
+
+
 @contextmanager
 def audiostream(
-    folder: Path, media: Path, state: str = ":memory:", *, wait_for_scan: bool = True
+    folder: Path,
+    media: Path,
+    state: str = ":memory:",
+    *,
+    wait_for_scan: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """The server as a user runs it behind a proxy, with one client's limits raised."""
-    environment = {
+    given = {
         "AUDIOSTREAM_ACCESS_LOG": "0",  # as its yardsticks: none of them logs requests
         "JWT_SECRET": SECRET,
         "AUDIOSTREAM_MEDIA": str(media),
         "AUDIOSTREAM_STATE": state,
         **UNLIMITED,
+        **(environment or {}),
     }
     port = _free_port()
     command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", str(port)]
-    with _running("audiostream", command, folder, port, environment) as server:
+    with _running("audiostream", command, folder, port, given) as server:
         if wait_for_scan:
             until(lambda: "the library has" in server.log.read_text(), "the scan")
         yield server

@@ -11,20 +11,15 @@ from collections.abc import Callable, Mapping
 
 from audiostream.errors import AudiostreamError
 from audiostream.playback.commands import MAX_RATE, MIN_RATE, PlayTrack, Report, SetState
-from audiostream.protocol.decode import (
-    Command,
-    GetCurrentState,
-    decode_command,
-    decode_set_state,
-)
+from audiostream.protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
 from audiostream.protocol.envelope import encode_error, encode_frame, parse_frame
 from audiostream.protocol.labels import DeviceLabels
-from audiostream.streaming.response import (
+from audiostream.streaming.ranges import (
+    ByteRange,
     Decision,
     NotModified,
-    Part,
     PreconditionFailed,
-    Unsatisfiable,
+    RangeNotSatisfiable,
     Validators,
     WholeFile,
     decide,
@@ -89,10 +84,10 @@ def check_decision(method: str, fields: Mapping[str, str], size: int) -> Decisio
     """Decide; nothing may be raised, and the decision must have its reason in the fields."""
     decision = decide(method, fields, VALIDATORS, size, NOW)
     match decision:
-        case Part(start, stop):
+        case ByteRange(start, stop):
             assert 0 <= start < stop <= size
             assert (method, "Range" in fields) == ("GET", True)
-        case Unsatisfiable():
+        case RangeNotSatisfiable():
             assert (method, "Range" in fields) == ("GET", True)
         case NotModified():
             assert fields.keys() & {"If-None-Match", "If-Modified-Since"}
@@ -102,7 +97,8 @@ def check_decision(method: str, fields: Mapping[str, str], size: int) -> Decisio
             assert decision == WholeFile()
     bare = {name: fields[name] for name in fields if name != "Range"}
     without = decide(method, bare, VALIDATORS, size, NOW)
-    assert without == (WholeFile() if isinstance(decision, Part | Unsatisfiable) else decision)
+    has_range = isinstance(decision, ByteRange | RangeNotSatisfiable)
+    assert without == (WholeFile() if has_range else decision)
     return decision
 
 

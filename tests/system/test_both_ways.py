@@ -1,8 +1,4 @@
-"""What a connection is answered, and how long it may idle, whichever way its requests take.
-
-Here: one connection with the way past aiohttp, and with aiohttp alone. Not here: the bytes of each
-answer (``test_shortcut``, ``test_streaming``).
-"""
+"""What a connection is answered, and how long it may idle, with the fast path and without."""
 
 from __future__ import annotations
 
@@ -15,10 +11,14 @@ import pytest
 
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
+from tests.conftest import both_ways
 from tests.support.live import Line, Live, RunLive, stream_request
 from tests.support.raw_http import Answer, bearer, request, upgrade
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way")
+pytestmark = [
+    both_ways,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one way"),
+]
 
 Token = Callable[..., str]
 IDLE = 3
@@ -28,7 +28,7 @@ LATE = 1.5
 
 
 def ticketed(server: Live, *fields: str, connection: str = "keep-alive") -> bytes:
-    """A request that is answered past aiohttp once the file is open."""
+    """A request that the fast path answers."""
     ticket = server.app[SERVICES].tokens.ticket("ada", "song", 60.0, time.time())
     lines = [
         f"GET /api/tracks/stream/song?ticket={ticket} HTTP/1.1",
@@ -40,7 +40,7 @@ def ticketed(server: Live, *fields: str, connection: str = "keep-alive") -> byte
 
 
 async def fast_answer(server: Live, line: Line) -> None:
-    """Two answers, of which the second went past aiohttp."""
+    """Two answers of the fast path, where there is one."""
     for _ in range(2):
         line.send(ticketed(server, "Range: bytes=0-99"))
         assert (await line.read_answer()).status == 206
@@ -51,14 +51,14 @@ async def closes_after(line: Line, began: float) -> float:
     return time.monotonic() - began
 
 
-class TestIdleTime:
+class TestIdleTimeout:
     @pytest.mark.parametrize(
         "said",
         [b"", b"\r\n\r\n", b"\r\n", b"GET /healthz HTTP/1.1\r\nX: \r\n", b"GET / HTTP/1.1\r\n\r"],
         ids=["nothing", "empty lines", "an empty line", "half a request", "all but one byte"],
     )
     @pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "aiohttp"])
-    async def test_what_is_no_request_does_not_keep_a_connection(
+    async def test_what_is_no_request_does_not_extend_the_idle_time(
         self, live: RunLive, said: bytes, is_fast: bool
     ) -> None:
         async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
@@ -71,7 +71,7 @@ class TestIdleTime:
             line.send(said)
             assert IDLE - 0.5 < await closes_after(line, began) < IDLE + LATE
 
-    async def test_nor_does_it_when_it_comes_again_and_again(self, live: RunLive) -> None:
+    async def test_repeated_empty_lines_do_not_extend_the_idle_time(self, live: RunLive) -> None:
         async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
             await fast_answer(server, line)
             began = time.monotonic()
@@ -87,9 +87,7 @@ class TestIdleTime:
             await asyncio.wait([talking])
             assert IDLE - 0.5 < took < IDLE + LATE
 
-    async def test_a_request_whose_last_line_comes_alone_has_all_its_time(
-        self, live: RunLive
-    ) -> None:
+    async def test_a_request_in_two_pieces_restarts_the_idle_time(self, live: RunLive) -> None:
         async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
             await fast_answer(server, line)
             whole = request("GET", "/healthz", {"Connection": "keep-alive"})
@@ -101,7 +99,7 @@ class TestIdleTime:
             began = time.monotonic()
             assert IDLE - 0.5 < await closes_after(line, began) < IDLE + LATE
 
-    async def test_it_begins_with_the_last_answer_whoever_gave_it(self, live: RunLive) -> None:
+    async def test_idle_time_begins_with_the_last_answer_of_either_way(self, live: RunLive) -> None:
         async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
             await fast_answer(server, line)
             healthy = request("GET", "/healthz", {"Connection": "keep-alive"})
@@ -115,7 +113,7 @@ class TestIdleTime:
 
 class TestManyFields:
     @pytest.mark.parametrize(("count", "status"), [(128, 206), (129, 400), (200, 400)])
-    async def test_as_many_as_aiohttp_takes_and_no_more(
+    async def test_128_header_fields_are_accepted_and_more_are_400(
         self, live: RunLive, count: int, status: int
     ) -> None:
         async with live() as server:
@@ -128,12 +126,12 @@ class TestManyFields:
                     assert (await line.read_answer()).status == status, is_fast
 
 
-class TestTheLastRequest:
-    """Who has said all that he will say (RFC 9112 section 9.6) is answered, and then let go."""
+class TestLastRequest:
+    """A client that has ended its side is answered, then disconnected (RFC 9112 §9.6)."""
 
     @pytest.mark.parametrize("connection", ["keep-alive", "close"])
     @pytest.mark.parametrize("way", ["header", "ticket, cold", "ticket, warm", "healthz", "two"])
-    async def test_it_may_come_together_with_the_end(
+    async def test_a_client_that_ends_its_side_behind_a_request_gets_the_answer(
         self, live: RunLive, token: Token, connection: str, way: str
     ) -> None:
         async with live() as server, server.line() as line:
@@ -153,7 +151,9 @@ class TestTheLastRequest:
             assert answer.status == (200 if way == "healthz" else 206)
             assert len(answer.body) == int(answer.headers["content-length"])
 
-    async def test_a_large_one_too(self, live: RunLive, token: Token) -> None:
+    async def test_a_client_that_ends_its_side_gets_a_large_answer(
+        self, live: RunLive, token: Token
+    ) -> None:
         async with live() as server, server.line() as line:
             line.send(stream_request(token(), Connection="keep-alive"))
             line.end()
@@ -161,14 +161,18 @@ class TestTheLastRequest:
             assert len(answer.body) == int(answer.headers["content-length"]) > 900_000
 
     @pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"\r\n"])
-    async def test_half_of_one_is_the_end(self, live: RunLive, said: bytes) -> None:
+    async def test_a_client_that_ends_its_side_within_a_request_is_disconnected(
+        self, live: RunLive, said: bytes
+    ) -> None:
         async with live() as server, server.line() as line:
             line.send(said)
             line.end()
             began = time.monotonic()
             assert await closes_after(line, began) < 2.0
 
-    async def test_half_a_body_is_the_end_too(self, live: RunLive, token: Token) -> None:
+    async def test_a_client_that_ends_its_side_within_a_body_is_disconnected(
+        self, live: RunLive, token: Token
+    ) -> None:
         async with live(limits=Limits(body_timeout=60)) as server, server.line() as line:
             half = {**bearer(token()), "Content-Length": "100", "Connection": "keep-alive"}
             line.send(request("POST", "/tracks/play/song", half) + b"{")
@@ -178,7 +182,9 @@ class TestTheLastRequest:
             await line.read_to_end()
             assert time.monotonic() - began < 2.0
 
-    async def test_a_websocket_whose_client_has_said_all_ends(self, live: RunLive) -> None:
+    async def test_a_websocket_whose_client_ends_its_side_is_disconnected(
+        self, live: RunLive
+    ) -> None:
         async with live() as server, server.line() as line:
             line.send(upgrade("/ws"))
             assert Answer.of(await line.read_head()).status == 101

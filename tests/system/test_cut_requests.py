@@ -1,9 +1,9 @@
 """Requests and frames that end, rest or break at every byte: nothing hangs, nothing is left behind.
 
-Here: every beginning of a plain GET, a range of a stream, a POST with its body, a WebSocket's
-handshake and its first frames, against the real process. At the end of the module its log has no
-error and it holds no descriptor more than before (``module_server``); the limits are the usual
-ones, so a stream or a socket that was not counted out is missed by those who come next.
+Every beginning of a plain GET, a range of a stream, a POST with its body, a WebSocket's handshake
+and its first frames, against the real process. At the end of the module its log has no error and it
+holds no descriptor more than before (``standing``); the limits are the usual ones, so a stream slot
+or a connection that was not released is missed by later requests.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(media: Path) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "aiohttp alone"])
+def server(media: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     impatient = {
         "AUDIOSTREAM_HEADER_TIMEOUT": "2",
         "AUDIOSTREAM_BODY_TIMEOUT": "2",
         "AUDIOSTREAM_COMMANDS_PER_SECOND": "100000",
     }
-    with module_server(media, **impatient) as server:
+    with module_server(media, AUDIOSTREAM_FAST_PATH=request.param, **impatient) as server:
         yield server
 
 
@@ -144,7 +144,7 @@ def read_answer(line: BlockingConnection) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_in_two_pieces_it_is_answered_as_in_one(
+def test_a_request_in_two_pieces_gets_the_same_answer_as_in_one(
     begin: Begin, requests: dict[str, bytes], name: str
 ) -> None:
     def answer(*pieces: bytes) -> bytes:
@@ -162,7 +162,7 @@ def test_in_two_pieces_it_is_answered_as_in_one(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_whose_client_says_no_more_is_ended(
+def test_a_connection_that_ends_within_a_request_is_closed(
     begin: Begin, requests: dict[str, bytes], name: str
 ) -> None:
     """All beginnings at once."""
@@ -178,7 +178,7 @@ def test_one_whose_client_says_no_more_is_ended(
 
 @pytest.mark.parametrize("wait", [0.0, A_MOMENT], ids=["at once", "once it was read"])
 @pytest.mark.parametrize("name", NAMES)
-def test_one_whose_client_is_gone_is_forgotten(
+def test_a_client_that_resets_within_a_request_leaves_nothing_behind(
     begin: Begin, requests: dict[str, bytes], name: str, wait: float
 ) -> None:
     whole = requests[name]
@@ -190,7 +190,7 @@ def test_one_whose_client_is_gone_is_forgotten(
 
 
 @pytest.mark.parametrize("names", [HTTP, SOCKETS], ids=["HTTP", "handshakes"])
-def test_one_that_rests_is_ended_in_time(
+def test_an_incomplete_request_that_is_not_continued_is_closed_in_time(
     begin: Begin, requests: dict[str, bytes], names: tuple[str, ...]
 ) -> None:
     """All beginnings at once; of a WebSocket's only those of its handshake."""

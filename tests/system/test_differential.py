@@ -1,9 +1,9 @@
 """The same requests on two connections, with the fast path and without: the same answers.
 
-Hypothesis makes the sequences: methods, versions, header fields, ranges, conditions, several
-requests at once, and pieces of them. One server is ``python -m audiostream``, which answers plain
-ranges on its fast path; the other is the application in a plain ``AppRunner``, which has none. Both
-serve the same files. An answer is compared byte for byte, but for the time that it names.
+Hypothesis makes the sequences: methods, versions, credentials, header fields, ranges, conditions,
+several requests at once, and pieces of them. Both servers are ``python -m audiostream`` on the same
+files, one with ``AUDIOSTREAM_FAST_PATH=0``. An answer is compared byte for byte, but for the time
+that it names.
 
 What is malformed is sent alone and in one piece: of a broken request aiohttp answers what it has
 read with it, and how much that is depends on the network.
@@ -28,31 +28,9 @@ from hypothesis import strategies as st
 
 from audiostream import Settings
 from audiostream.app import tokens_of
-from audiostream.auth.tickets import Identity
 from tests.support.blocking_connection import BlockingConnection
-from tests.support.server_process import COMMAND, SECRET, UNLIMITED, ServerProcess, module_server
+from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
 
-WITH = COMMAND
-WITHOUT = """
-import asyncio, logging, os, signal
-from aiohttp import web
-from audiostream import Settings, create_app
-
-async def serve():
-    runner = web.AppRunner(create_app(Settings.load(os.environ)))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    logging.info("listening at http://127.0.0.1:%d", runner.addresses[0][1])
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await stop.wait()
-    await runner.cleanup()
-
-logging.basicConfig(level=logging.INFO)
-logging.getLogger("aiohttp.server").disabled = True  # says of malformed requests what they were
-asyncio.run(serve())
-"""
 SIZES = {"tiny": 5, "small": 11_008, "long": 300_000}
 """Bytes of each track: one little answer, one that is read in one call, one that needs sendfile."""
 AT_ONCE = 3
@@ -64,7 +42,7 @@ class Proofs:
     """What the requests name, of one folder and its secret."""
 
     tickets: dict[str, str]
-    session: str
+    cookie: str
     token: str
     etags: dict[str, str]
     date: str
@@ -94,11 +72,12 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def pair(media: Path) -> Iterator[Pair]:
+@pytest.fixture(scope="module", params=["required", "public"])
+def pair(media: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    auth = {"AUDIOSTREAM_STREAM_AUTH": request.param, **UNLIMITED}
     with (
-        module_server(media, WITH, **UNLIMITED) as one,
-        module_server(media, ("-c", WITHOUT), **UNLIMITED) as other,
+        module_server(media, **auth) as one,
+        module_server(media, AUDIOSTREAM_FAST_PATH="0", **auth) as other,
     ):
         yield Pair(one, other, proofs_of(media, one))
 
@@ -110,14 +89,16 @@ def proofs_of(media: Path, server: ServerProcess) -> Proofs:
     for name in SIZES:
         head = ask(server, f"HEAD /tracks/stream/{name}?ticket={tickets[name]} HTTP/1.1")
         etags[name] = re.findall(r'ETag: ("[^"]+")', head)[0]
-    session, _ = tokens.session(Identity("ada", None), now)
+    token = tokens.mint("ada", now, None)
+    session = ask(server, "POST /session HTTP/1.1", f"Authorization: Bearer {token}")
+    cookie = re.findall(r"Set-Cookie: ([^;]+)", session)[0]
     date = formatdate(1_700_000_000, usegmt=True)
-    return Proofs(tickets, session, tokens.mint("ada", now, None), etags, date)
+    return Proofs(tickets, cookie, token, etags, date)
 
 
-def ask(server: ServerProcess, line: str) -> str:
+def ask(server: ServerProcess, *lines: str) -> str:
     with BlockingConnection(server.port) as wire:
-        wire.send(f"{line}\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+        wire.send("\r\n".join([*lines, "Host: here", "Connection: close", "", ""]).encode())
         return wire.read_to_end().decode("latin-1")
 
 
@@ -138,7 +119,7 @@ class Request:
             text = text.replace(f"{{{name}}}", ticket)
         for name, etag in proofs.etags.items():
             text = text.replace(f"{{etag of {name}}}", etag)
-        text = text.replace("{session}", proofs.session).replace("{token}", proofs.token)
+        text = text.replace("{cookie}", proofs.cookie).replace("{token}", proofs.token)
         return text.replace("{date}", proofs.date).encode("latin-1") + self.body
 
 
@@ -166,8 +147,26 @@ class Burst:
         return [whole[start:end] for start, end in pairwise(places)]
 
 
-streams = st.sampled_from(
-    [f"{base}/tracks/stream/{name}?ticket={{{name}}}" for base in ("", "/api") for name in SIZES]
+CREDENTIALS = {
+    "ticket": ("?ticket={{{name}}}", ()),
+    "cookie": ("", ("Cookie: {cookie}",)),
+    "Bearer": ("", ("Authorization: Bearer {token}",)),
+    "none": ("", ()),
+}
+"""What is appended to a stream's path, and the fields that go with it."""
+
+
+def stream_of(name: str, credential: str, base: str = "") -> tuple[str, tuple[str, ...]]:
+    """Return the target and the fields of a plain request for a stream."""
+    query, fields = CREDENTIALS[credential]
+    return f"{base}/tracks/stream/{name}{query.format(name=name)}", fields
+
+
+streams = st.builds(
+    stream_of,
+    st.sampled_from([*SIZES]),
+    st.sampled_from([*CREDENTIALS]),
+    st.sampled_from(["", "/api"]),
 )
 others = st.sampled_from(
     [
@@ -224,7 +223,7 @@ plain_fields = st.sampled_from(
         "Accept-Encoding: identity;q=1, *;q=0",
         "Connection: keep-alive",
         "Referer: http://here/",
-        "Cookie: audiostream_session={session}",
+        "Cookie: a=b",
         "If-Range: {etag of small}",
         "X-Note: Range: bytes=0-1",
         "X-Long: " + "x" * 3900,
@@ -235,10 +234,15 @@ odd_fields = st.sampled_from(
         "Connection: close",
         "Connection: Keep-Alive, x",
         "connection: KEEP-ALIVE",
-        "Cookie: a=b; audiostream_session={session}",
-        "Cookie: audiostream_session=1.2.3",
-        "Authorization: Bearer {token}",
+        "Cookie: a=b; {cookie}; c=d",
+        'Cookie: a="b c"; {cookie}',
+        "Cookie: {cookie}; {cookie}x",
+        "Cookie: {cookie}x",
+        "Cookie: {cookie}; x",
+        "Authorization: bearer  {token}",
         "Authorization: Bearer nonsense",
+        "Authorization: Basic YTpi",
+        "Authorization:",
         "Origin: https://elsewhere.example",
         "If-Range: {etag of long}",
         "If-Range: W/{etag of small}",
@@ -275,6 +279,12 @@ malformed_fields = st.sampled_from(
 )
 
 
+def beside(proof: tuple[str, ...], named: list[str]) -> list[str]:
+    """Return the fields with a credential among them, none of them twice."""
+    taken = {each.partition(":")[0] for each in proof}
+    return [*proof, *(each for each in named if each.partition(":")[0] not in taken)]
+
+
 @st.composite
 def requests(draw: st.DrawFn, fields: st.SearchStrategy[str] = plain_fields) -> Request:
     """A GET or HEAD."""
@@ -283,9 +293,11 @@ def requests(draw: st.DrawFn, fields: st.SearchStrategy[str] = plain_fields) -> 
     named = draw(st.lists(fields, max_size=4, unique_by=lambda field: field.partition(":")[0]))
     asked = draw(st.none() | ranges)
     name = draw(st.sampled_from(["Range", "Range", "range", "RANGE"]))
+    target, proof = draw(streams | others.map(lambda target: (target, ())))
+    named = beside(proof, named)
     lines = ["Host: here", *named, *([] if asked is None else [f"{name}: {asked}"])]
     order = draw(st.permutations(lines)) if draw(st.booleans()) else lines
-    return Request(method, draw(streams | others), version, tuple(order))
+    return Request(method, target, version, tuple(order))
 
 
 @st.composite
@@ -293,8 +305,10 @@ def plain_requests(draw: st.DrawFn) -> Request:
     """As players send them: what the fast path is there for."""
     named = draw(st.lists(plain_fields, max_size=3, unique_by=lambda line: line.partition(":")[0]))
     asked = draw(st.none() | ranges)
+    target, proof = draw(streams)
+    named = beside(proof, named)
     lines = ["Host: here", *named, *([] if asked is None else [f"Range: {asked}"])]
-    return Request("GET", draw(streams), "HTTP/1.1", tuple(lines))
+    return Request("GET", target, "HTTP/1.1", tuple(lines))
 
 
 @st.composite
@@ -352,20 +366,12 @@ def sequences(draw: st.DrawFn) -> list[Burst]:
 
     Once something came that is not plain the fast path leaves the connection alone.
     """
-    warm = [
-        Burst((Request("GET", f"/tracks/stream/{name}?ticket={{{name}}}", "HTTP/1.1", HOST),), ())
-        for name in SIZES
-    ]
     end = [Burst((draw(malformed()),), ())] if draw(st.booleans()) else []
     return [
-        *warm,
         *draw(st.lists(plain_bursts, max_size=6)),
         *draw(st.lists(any_bursts, max_size=3)),
         *end,
     ]
-
-
-HOST = ("Host: here",)
 
 
 def answers(server: ServerProcess, sequence: list[Burst], proofs: Proofs) -> list[bytes]:
@@ -398,13 +404,7 @@ def timeless(answer: bytes) -> bytes:
     return re.sub(rb'"(updatedAt|serverTime)":[0-9]+', b"", answer)
 
 
-@given(sequences())
-@rounds(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-def test_both_servers_give_the_same_answers(pair: Pair, sequence: list[Burst]) -> None:
+def compare(pair: Pair, sequence: list[Burst]) -> None:
     ours, theirs = (
         [timeless(answer) for answer in answers(server, sequence, pair.proofs)]
         for server in (pair.with_it, pair.without)
@@ -412,3 +412,38 @@ def test_both_servers_give_the_same_answers(pair: Pair, sequence: list[Burst]) -
     for number, (one, other) in enumerate(zip(ours, theirs, strict=False)):
         assert one == other, f"answer {number}"
     assert len(ours) == len(theirs)
+
+
+@given(sequences())
+@rounds(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_both_servers_give_the_same_answers(pair: Pair, sequence: list[Burst]) -> None:
+    compare(pair, sequence)
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_pipelined_requests_get_the_same_answers_wherever_they_are_split(
+    pair: Pair, credential: str
+) -> None:
+    pipelined = []
+    for name, asked in (("small", "bytes=0-99"), ("long", "bytes=7-200007")):
+        target, fields = stream_of(name, credential)
+        pipelined.append(
+            Request("GET", target, "HTTP/1.1", ("Host: here", *fields, f"Range: {asked}"))
+        )
+    length = sum(len(each.written(pair.proofs)) for each in pipelined)
+    for place in range(1, length):
+        compare(pair, [Burst(tuple(pipelined), (place / length,))])
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_request_that_comes_byte_by_byte_gets_the_same_answer(
+    pair: Pair, credential: str
+) -> None:
+    target, fields = stream_of("small", credential)
+    request = Request("GET", target, "HTTP/1.1", ("Host: here", *fields, "Range: bytes=-9"))
+    length = len(request.written(pair.proofs))
+    compare(pair, [Burst((request,), tuple(place / length for place in range(1, length)))])

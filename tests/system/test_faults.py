@@ -35,6 +35,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
+from audiostream.library.safe_open import open_regular_file
 from audiostream.playback import model as playback
 from audiostream.services import SERVICES
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
@@ -299,7 +300,7 @@ class SlowDisk:
         self.mended = threading.Event()
         self.waiting = 0
         self._slow = slow
-        self._open = streaming.open_regular
+        self._open = open_regular_file
 
     def open(self, path: str) -> Any:
         if Path(path).stem in self._slow:
@@ -311,7 +312,7 @@ class SlowDisk:
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     disk = SlowDisk({"other"})
-    monkeypatch.setattr(streaming, "open_regular", disk.open)
+    monkeypatch.setattr(streaming, "open_regular_file", disk.open)
     yield disk
     disk.mended.set()
 
@@ -503,7 +504,7 @@ class TestADeviceThatVanishes:
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sockets, "HEARTBEAT", 1.0)
-        monkeypatch.setattr(playback, "RESUME_GRACE", 1.0)
+        monkeypatch.setattr("audiostream.playback.lifecycle.RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None
         room = client.app[SERVICES].registry.room("ada")

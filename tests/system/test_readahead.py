@@ -1,4 +1,4 @@
-"""What is on the disk alone is read where nobody else has to wait."""
+"""What is not in the page cache is read in threads, never in the event loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from audiostream.library.safe_open import open_regular_file
 from audiostream.services import SERVICES
-from audiostream.streaming.readahead import READ_AT_ONCE, is_in_memory, read_ahead
-from audiostream.streaming.response import open_regular
+from audiostream.streaming.readahead import READ_AHEAD_SIZE, is_cached, read_ahead
+from tests.conftest import both_ways
 from tests.support.live import Live, RunLive, stream_request
 from tests.support.raw_http import Answer, request
 
@@ -40,28 +41,30 @@ def forget(path: Path, start: int = 0, length: int = 0) -> None:
         os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_DONTNEED)
 
 
-def test_what_was_forgotten_is_not_in_memory_until_it_is_read(path: Path) -> None:
-    file, _ = open_regular(str(path))
+def test_a_part_dropped_from_the_page_cache_is_not_cached_until_it_is_read_ahead(
+    path: Path,
+) -> None:
+    file, _ = open_regular_file(str(path))
     with file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # no more than is asked for
         whole, middle = range(LENGTH), range(8 << 20, 16 << 20)
         read_ahead(file, whole)
-        if not is_in_memory(file, whole):
+        if not is_cached(file, whole):
             pytest.skip("this file system does not tell")
         forget(path, middle.start + (2 << 20), 4 << 20)  # a page may be of two megabytes
-        assert is_in_memory(file, range(middle.start))
-        assert is_in_memory(file, range(middle.stop, LENGTH))
-        assert not is_in_memory(file, middle)
+        assert is_cached(file, range(middle.start))
+        assert is_cached(file, range(middle.stop, LENGTH))
+        assert not is_cached(file, middle)
         read_ahead(file, middle)
-        assert is_in_memory(file, whole)
+        assert is_cached(file, whole)
         assert file.tell() == 0
 
 
-def test_where_a_file_ends_there_is_no_more_to_read(path: Path) -> None:
-    file, _ = open_regular(str(path))
+def test_reading_ahead_beyond_the_end_of_a_file_stops_there(path: Path) -> None:
+    file, _ = open_regular_file(str(path))
     with file:
-        read_ahead(file, range(LENGTH - 10, LENGTH + READ_AT_ONCE * 3))
-        assert not is_in_memory(file, range(LENGTH, LENGTH + 1))
+        read_ahead(file, range(LENGTH - 10, LENGTH + READ_AHEAD_SIZE * 3))
+        assert not is_cached(file, range(LENGTH, LENGTH + 1))
 
 
 class Disk:
@@ -111,9 +114,10 @@ def by_ticket(server: Live, token: Callable[..., str], asked: str) -> bytes:
     return request("GET", target, {"Connection": "keep-alive", "Range": asked})
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
 @pytest.mark.parametrize("asked", [(0, LENGTH - 1), (5 << 20, 9 << 20), (70_000, 170_000)])
-async def test_the_loop_reads_no_byte_from_the_disk(
+async def test_the_event_loop_reads_no_byte_of_a_stream_from_the_disk(
     live: RunLive,
     path: Path,
     disk: Disk,
@@ -133,12 +137,13 @@ async def test_the_loop_reads_no_byte_from_the_disk(
             answer = await line.read_answer()
         assert answer.body == content[asked[0] : asked[1] + 1]
         assert not disk.read_by_loop
-        is_much = len(answer.body) > READ_AT_ONCE  # for little, asking is enough on a fast disk
+        is_much = len(answer.body) > READ_AHEAD_SIZE  # for little, asking is enough on a fast disk
         assert disk.read_by_others or not is_much
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
-async def test_where_the_system_does_not_tell_threads_read_everything(
+async def test_without_page_cache_reports_threads_read_the_whole_stream(
     live: RunLive,
     path: Path,
     disk: Disk,
@@ -156,11 +161,12 @@ async def test_where_the_system_does_not_tell_threads_read_everything(
             async with server.line() as line:
                 line.send(ask(server, token, "bytes=0-"))
                 assert (await line.read_answer()).body == content
-        assert disk.read_by_others >= LENGTH // READ_AT_ONCE
+        assert disk.read_by_others >= LENGTH // READ_AHEAD_SIZE
 
 
+@both_ways
 @pytest.mark.parametrize("ask", [by_header, by_ticket])
-async def test_a_disk_that_fails_ends_that_stream_alone(
+async def test_a_disk_that_fails_ends_that_stream_and_no_other(
     live: RunLive,
     path: Path,
     disk: Disk,

@@ -1,8 +1,8 @@
-"""Connections that come and break all the time: whoever gets a number again gets no other's bytes.
+"""Connections that come and break all the time: a reused descriptor carries no other's bytes.
 
-Here: threads that connect, ask for what is theirs alone, take some of it and leave, with or without
-a goodbye, against the real process. The system gives the lowest free number to the next connection
-or file, so every number is used again and again while answers are under way.
+Threads connect, ask for what is one user's alone, take some of it and leave, with or without a
+close, against the real process. The system gives the lowest free number to the next connection or
+file, so every number is used again and again while answers are under way.
 """
 
 from __future__ import annotations
@@ -59,9 +59,11 @@ def media(tmp_path_factory: pytest.TempPathFactory, shelves: dict[str, Tracks]) 
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(media: Path) -> Iterator[ServerProcess]:
-    with module_server(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "aiohttp alone"])
+def server(media: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with module_server(
+        media, AUDIOSTREAM_FAST_PATH=request.param, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED
+    ) as server:
         yield server
 
 
@@ -144,7 +146,7 @@ class Visitor:
         assert found == wanted, "there are other bytes in it"
 
 
-def test_nobody_gets_anothers_bytes(
+def test_connections_that_reuse_descriptors_get_no_bytes_of_another_user(
     server: ServerProcess, media: Path, shelves: dict[str, Tracks]
 ) -> None:
     tokens = tokens_of(Settings(jwt_secret=SECRET, media=media))

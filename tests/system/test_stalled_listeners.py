@@ -1,4 +1,4 @@
-"""Listeners that hold a connection and take nothing: cut without a trace, and not too early."""
+"""Clients that take no bytes of a stream are disconnected in time, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from audiostream.server import serving
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.streaming.response import AudioFileResponse
+from tests.conftest import both_ways
 from tests.support.audio_files import write_wav
 from tests.support.live import (
     LONG,
@@ -100,12 +101,13 @@ async def answers_at_once(server: Live, token: str) -> None:
             assert time.monotonic() - began < 1.0
 
 
-class TestWhatACutLeavesBehind:
+@both_ways
+class TestAfterADisconnect:
     """``live`` looks for the rest: errors of asyncio, descriptors, tasks and counters."""
 
     @each_way
     @pytest.mark.parametrize("listeners", [1, 5])
-    async def test_the_next_connections_are_answered_at_once(
+    async def test_connections_after_a_stalled_one_was_disconnected_are_answered_at_once(
         self, live: RunLive, token: Token, ask: Ask, listeners: int
     ) -> None:
         async with live(limits=Limits(stall_timeout=1)) as server, AsyncExitStack() as stack:
@@ -116,7 +118,7 @@ class TestWhatACutLeavesBehind:
             await until(lambda: not server.streams)
             await answers_at_once(server, token())
 
-    async def test_a_listener_who_is_cut_again_and_again_still_gets_streams(
+    async def test_a_user_whose_streams_are_disconnected_repeatedly_still_gets_streams(
         self, live: RunLive, token: Token
     ) -> None:
         async with live(limits=Limits(stall_timeout=1, streams_per_user=2)) as server:
@@ -128,7 +130,7 @@ class TestWhatACutLeavesBehind:
                     gc.collect()
 
     @each_way
-    async def test_the_same_connections_are_cut_while_they_are_reset_by_their_clients(
+    async def test_stalled_connections_that_their_clients_reset_leave_nothing_behind(
         self, live: RunLive, token: Token, ask: Ask
     ) -> None:
         async with live(limits=Limits(stall_timeout=1)) as server, AsyncExitStack() as stack:
@@ -140,7 +142,7 @@ class TestWhatACutLeavesBehind:
             await answers_at_once(server, token())
 
     @each_way
-    async def test_a_stop_with_some_of_them_leaves_nothing_behind(
+    async def test_a_server_that_stops_with_stalled_streams_leaves_nothing_behind(
         self, settings: Settings, token: Token, ask: Ask
     ) -> None:
         before = len(open_files())
@@ -159,7 +161,7 @@ class TestWhatACutLeavesBehind:
             await lines.aclose()
             await until(lambda: len(open_files()) <= before)
 
-    async def test_a_stop_with_many_of_them_is_a_clean_exit_within_5_s(
+    async def test_a_server_that_stops_with_twenty_stalled_streams_exits_cleanly_within_5_s(
         self, launch: Launch, token: Token
     ) -> None:
         server = await asyncio.to_thread(launch, AUDIOSTREAM_STREAMS_PER_USER="100")
@@ -189,7 +191,7 @@ class LockedExecutor(ThreadPoolExecutor):
 
 
 @pytest.mark.parametrize("steps", [1, 2], ids=["opening", "sending"])
-async def test_a_response_that_the_collector_ends_takes_no_lock_and_gives_back_all_it_had(
+async def test_a_response_ended_by_the_garbage_collector_takes_no_lock_and_releases_everything(
     media: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     async def sendfile(*_: object, **__: object) -> None:
@@ -203,9 +205,9 @@ async def test_a_response_that_the_collector_ends_takes_no_lock_and_gives_back_a
     transport.is_closing.return_value = False
     gone_while_held = []
     with LockedExecutor(1) as executor:
-        watch = Mock()
-        watch.stop = lambda: gone_while_held.append(executor.is_held)
-        response = AudioFileResponse(path, executor=executor, begin=lambda _: watch)
+        slots = Mock()
+        slots.acquire().stop = lambda: gone_while_held.append(executor.is_held)
+        response = AudioFileResponse(path, executor=executor, slots=slots, owner="ada")
         request = make_mocked_request("GET", "/", transport=transport, writer=writer)
         unfinished = response.prepare(request)
         waits_for = unfinished.send(None)
@@ -234,7 +236,8 @@ def jump(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 @each_way
-async def test_a_pause_of_minutes_is_no_end_and_one_of_fifteen_is(
+@both_ways
+async def test_a_stream_paused_for_14_minutes_goes_on_and_one_paused_for_15_is_disconnected(
     live: RunLive, token: Token, ask: Ask, jump: Callable[[float], None]
 ) -> None:
     async with live() as server, AsyncExitStack() as stack:
@@ -253,9 +256,10 @@ async def test_a_pause_of_minutes_is_no_end_and_one_of_fifteen_is(
         await until(lambda: not server.streams)
 
 
-class TestWhereStreamsRunShort:
+@both_ways
+class TestStreamSlots:
     @each_way
-    async def test_the_oldest_that_takes_nothing_is_cut_for_the_next_one(
+    async def test_one_stream_too_many_disconnects_the_user_s_longest_stalled_stream(
         self, live: RunLive, token: Token, ask: Ask, jump: Callable[[float], None]
     ) -> None:
         async with (
@@ -275,7 +279,7 @@ class TestWhereStreamsRunShort:
             for line in (*others, third, bobs):
                 await line.read_exactly(8 << 20)
 
-    async def test_who_is_slow_but_takes_something_is_not_cut_and_the_next_one_is_refused(
+    async def test_one_stream_too_many_beside_a_slow_reader_is_refused_with_429(
         self, live: RunLive, token: Token
     ) -> None:
         async with live(limits=Limits(streams_per_user=1)) as server, AsyncExitStack() as stack:
@@ -288,7 +292,7 @@ class TestWhereStreamsRunShort:
                 assert (await another.read_answer()).status == 429
             await line.read_exactly(8 << 20)
 
-    async def test_where_descriptors_do_too_somebody_else_is_cut_and_all_who_come_are_served(
+    async def test_without_free_descriptors_stalled_streams_are_disconnected_for_new_ones(
         self, launch: Launch, token: Token
     ) -> None:
         resource = pytest.importorskip("resource")
@@ -311,11 +315,11 @@ class TestWhereStreamsRunShort:
                 line.send(stream_request(token("bob"), Connection="keep-alive"))
                 assert Answer.of(await line.read_head()).status == 200
                 await line.read_exactly(1 << 20)
-            await server.logs("cut a listener that stopped taking bytes")
+            await server.logs("disconnected a client that takes no bytes")
             resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (most, most))
 
 
-async def test_a_user_id_that_looks_like_an_address_has_a_count_of_its_own(
+async def test_a_user_id_that_looks_like_an_address_has_its_own_stream_slots(
     live: RunLive, token: Token
 ) -> None:
     limits = Limits(streams_per_user=1)
@@ -328,10 +332,11 @@ async def test_a_user_id_that_looks_like_an_address_has_a_count_of_its_own(
         assert again.status == 429
 
 
+@both_ways
 class TestRevocation:
     @each_way
     @pytest.mark.parametrize("is_read", [False, True], ids=["stalled", "flowing"])
-    async def test_streams_under_way_are_cut_within_a_second_and_nobody_elses(
+    async def test_a_revocation_disconnects_the_user_s_streams_alone_within_a_second(
         self,
         live: RunLive,
         token: Token,
@@ -369,7 +374,7 @@ async def _read_slowly(line: Line) -> bytes:
     return bytes(got)
 
 
-async def test_a_peer_that_vanished_is_asked_for_by_the_system(launch: Launch) -> None:
+async def test_an_idle_connection_has_tcp_keepalive_within_60_s(launch: Launch) -> None:
     server = await asyncio.to_thread(launch)
     async with Live.at(server.port).line() as line:
         line.send(request("GET", "/healthz", {"Connection": "keep-alive"}))

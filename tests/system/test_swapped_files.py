@@ -1,8 +1,7 @@
-"""Files that are swapped while the server has them open and warm: what is there now is sent.
+"""Files that change while the server has them open: what is at the path now is sent.
 
-Here: replaced, rewritten, truncated, grown, renamed and deleted files, and links, pipes and folders
-in their place, against the real process, on connections that have just been answered from the same
-file. Not here: a file that changes while one answer is under way (``test_faults``).
+Replaced, rewritten, truncated, grown, renamed and deleted files, and links, FIFOs and folders in
+their place, against the real process, on connections that were just answered from the same file.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ from aiohttp import ClientPayloadError
 from audiostream import Settings
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Tokens
-from audiostream.streaming.open_files import TRUSTED_FOR
-from tests.conftest import Serve
+from tests.conftest import FOLDER_CHANGE_SEEN_AFTER, Serve
 from tests.support.blocking_connection import BlockingConnection
 from tests.support.raw_http import bearer, request
 from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
@@ -65,9 +63,11 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(media: Path) -> Iterator[ServerProcess]:
-    with module_server(media, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED) as server:
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "aiohttp alone"])
+def server(media: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with module_server(
+        media, AUDIOSTREAM_FAST_PATH=request.param, AUDIOSTREAM_ACCESS_LOG="0", **UNLIMITED
+    ) as server:
         yield server
 
 
@@ -251,7 +251,7 @@ def listeners(server: ServerProcess, tokens: Tokens) -> Iterator[list[Listener]]
     ],
     ids=lambda change: change.__name__.replace("_", " "),
 )
-def test_what_is_at_the_path_now_is_what_is_sent(
+def test_a_file_changed_while_it_is_open_is_sent_as_it_is_now(
     listeners: list[Listener], place: Place, change: Change, size: int
 ) -> None:
     *bodies, heads = listeners
@@ -320,7 +320,7 @@ def while_it_is_swapped(
     return listened
 
 
-def test_in_a_race_nobody_gets_a_mixture_or_what_is_no_track(
+def test_a_file_replaced_all_the_time_is_sent_in_one_version_or_404_or_503(
     server: ServerProcess, tokens: Tokens, place: Place
 ) -> None:
     """Each kind is put in its place at once, by a rename; the length tells the versions apart.
@@ -362,7 +362,7 @@ def test_in_a_race_nobody_gets_a_mixture_or_what_is_no_track(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_in_a_race_of_lengths_no_other_byte_is_sent(
+def test_a_file_truncated_and_grown_all_the_time_is_sent_without_foreign_bytes(
     server: ServerProcess, tokens: Tokens, place: Place, way: str
 ) -> None:
     """The file is truncated and grown where it is; an answer may be cut, and nothing follows.
@@ -399,13 +399,13 @@ def test_in_a_race_of_lengths_no_other_byte_is_sent(
                 answered.append(answer.status)
 
     put_back(place, 40_000)
-    time.sleep(TRUSTED_FOR)  # of a version that another test has put there
+    time.sleep(FOLDER_CHANGE_SEEN_AFTER)  # of a version that another test has put there
     assert while_it_is_swapped(swap, listen) > 0
     assert {206, 416} <= set(answered)
     put_back(place, 40_000)
 
 
-async def test_one_truncated_before_its_first_byte_cuts_the_connection(
+async def test_a_file_truncated_before_its_first_byte_is_sent_closes_the_connection(
     serve: Serve, token: Callable[..., str], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sendfile, headers = os.sendfile, {"Authorization": f"Bearer {token()}"}
@@ -425,7 +425,7 @@ async def test_one_truncated_before_its_first_byte_cuts_the_connection(
             await answer.read()
 
 
-async def test_one_replaced_as_it_is_opened_is_not_taken_for_the_new_one(
+async def test_a_file_replaced_while_it_is_opened_is_not_taken_for_the_new_one(
     serve: Serve, token: Callable[..., str], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fstat, headers = os.fstat, {"Authorization": f"Bearer {token()}"}

@@ -1,4 +1,4 @@
-"""Clients that ask for much and read nothing cost little, and are cut."""
+"""Clients that ask for much and read nothing cost little memory, and are disconnected."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def listed(media: Path, count: int) -> None:
     (media / "tracks.json").write_text(json.dumps(entries))
 
 
-async def cost_little_and_are_cut(
+async def cost_little_and_are_disconnected(
     server: ServerProcess, paths: Sequence[str], token: str | None = None
 ) -> None:
     """The one check: of memory, of others meanwhile, and of what is left behind."""
@@ -109,37 +109,43 @@ async def cost_little_and_are_cut(
     assert not [line for line in server.log if " ERROR " in line and "disk is slow" not in line]
 
 
-async def test_two_hundred_that_want_a_large_cover(media: Path, launch: Launch) -> None:
+async def test_two_hundred_clients_that_read_nothing_of_one_cover_cost_little_and_are_disconnected(
+    media: Path, launch: Launch
+) -> None:
     """Without a credential."""
     pictured(media, 1)
     server = launch(AUDIOSTREAM_STREAM_AUTH="public", **LIMITS)
-    await cost_little_and_are_cut(server, ["/tracks/cover/p0"] * CLIENTS)
+    await cost_little_and_are_disconnected(server, ["/tracks/cover/p0"] * CLIENTS)
 
 
-async def test_twenty_that_want_large_covers_each_of_another_track(
+async def test_twenty_clients_that_read_nothing_of_different_covers_are_disconnected(
     media: Path, launch: Launch
 ) -> None:
     pictured(media, 20)
     server = launch(AUDIOSTREAM_STREAM_AUTH="public", **LIMITS)
     paths = [f"/tracks/cover/p{number}" for number in range(20)]
-    await cost_little_and_are_cut(server, paths)
+    await cost_little_and_are_disconnected(server, paths)
 
 
-async def test_two_hundred_that_want_ten_thousand_tracks(
+async def test_two_hundred_clients_that_read_nothing_of_a_long_list_are_disconnected(
     media: Path, launch: Launch, token: Token
 ) -> None:
     listed(media, 10_000)
     server = launch(**LIMITS)
-    await cost_little_and_are_cut(server, ["/tracks"] * CLIENTS, token())
+    await cost_little_and_are_disconnected(server, ["/tracks"] * CLIENTS, token())
 
 
 @pytest.mark.parametrize("path", ["/", "/client.js", "/openapi.json"])
-async def test_two_hundred_that_want_a_page(launch: Launch, path: str) -> None:
-    await cost_little_and_are_cut(launch(**LIMITS), [path] * CLIENTS)
+async def test_two_hundred_clients_that_read_nothing_of_a_page_are_disconnected(
+    launch: Launch, path: str
+) -> None:
+    await cost_little_and_are_disconnected(launch(**LIMITS), [path] * CLIENTS)
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/tracks/nonsense", "/nonsense"])
-async def test_one_that_asks_again_and_again_and_never_reads(launch: Launch, path: str) -> None:
+async def test_a_client_that_pipelines_requests_and_never_reads_is_disconnected(
+    launch: Launch, path: str
+) -> None:
     """What the system takes for a client ends some time, and then nothing waits for it."""
     server = launch(**LIMITS)
     get(server, "/healthz")
@@ -162,7 +168,7 @@ async def test_one_that_asks_again_and_again_and_never_reads(launch: Launch, pat
     assert memory_of(server) - before < 10.0
 
 
-async def test_who_reads_slowly_gets_all_while_others_do_not_read(
+async def test_a_slow_reader_gets_a_whole_cover_while_others_read_nothing(
     media: Path, launch: Launch
 ) -> None:
     pictured(media, 1)

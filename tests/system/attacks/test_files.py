@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.streaming.open_files import TRUSTED_FOR
+from tests.conftest import FOLDER_CHANGE_SEEN_AFTER
 from tests.support.attack_target import AttackTarget, under_attack
 from tests.support.audio_files import write_wav
 from tests.support.raw_http import bearer
@@ -114,7 +114,7 @@ class TestFiles:
                 self.make(kind, media / f"{kind}.wav", treasure)
             shutil.move(media / "album", treasure.parent / "album")
             (media / "album").symlink_to(treasure.parent / "album")
-            await asyncio.sleep(TRUSTED_FOR)  # of a folder above an open file that moved
+            await asyncio.sleep(FOLDER_CHANGE_SEEN_AFTER)
             after = await self.essences(target, token(), tracks)
         assert after == dict.fromkeys(tracks, self.NOT_THERE)
 

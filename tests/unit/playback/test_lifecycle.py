@@ -263,11 +263,14 @@ class TestR16SilenceIsAnswered:
         assert ignored.received("kiosk") == [("trackUpdated", 10.0)]
         assert ignored.received("phone") == []
 
-    def test_silence_is_answered_three_times_at_most(self, ignored: Scenario) -> None:
-        for _ in range(10):
-            ignored.wait(3.0)
-            ignored.report("kiosk", 200.0, playing=False)
-        assert ignored.devices["kiosk"].sync.resend_count <= MAX_RESENDS
+    def test_device_that_cannot_follow_is_answered_three_times(self, ignored: Scenario) -> None:
+        answers = 0
+        for _ in range(30):
+            ignored.wait(1.0)
+            if received := ignored.received("kiosk"):
+                answers += len(received)
+                ignored.report("kiosk", 200.0, playing=False)
+        assert answers == MAX_RESENDS
 
     def test_silence_after_a_pause_was_sent_is_taken_for_paused(self) -> None:
         playing = snapshot(position=10.0, is_playing=True, at=100.0)

@@ -36,7 +36,8 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
 from audiostream.library.safe_open import open_regular_file
-from audiostream.playback import model as playback
+from audiostream.playback import lifecycle
+from audiostream.playback.model import State
 from audiostream.services import SERVICES
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
@@ -504,7 +505,7 @@ class TestADeviceThatVanishes:
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sockets, "HEARTBEAT", 1.0)
-        monkeypatch.setattr("audiostream.playback.lifecycle.RESUME_GRACE", 1.0)
+        monkeypatch.setattr(lifecycle, "RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None
         room = client.app[SERVICES].registry.room("ada")
@@ -849,7 +850,7 @@ def newer(state: Path) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
-PAUSED = playback.State(track_id="song", duration=60.0, position=30.0, rev=5)
+PAUSED = State(track_id="song", duration=60.0, position=30.0, rev=5)
 
 
 def refusal(media: Path, state: Path) -> tuple[int, list[str]]:

@@ -356,8 +356,7 @@ async def _view_after(request: web.Request, user_id: str, command: Command) -> S
         room = await loader.room(user_id)  # also again: meanwhile it may have been forgotten
         _identify(request)
         try:
-            room.apply(command)
-            return room.view()
+            return room.view(room.apply(command))
         except StopPointNotLoaded as needed:
             await loader.load_stop_point(room, needed.track_id)
 

@@ -10,7 +10,7 @@ from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
 from .sync import SETTLE_TIME
 
 MAX_RESENDS = 3
-"""How often in a row the silence of a device is answered; one that still does not follow cannot."""
+"""How often in a row an ignored device is sent the state again; after that, it cannot follow."""
 RESUME_GRACE = 30.0
 """Seconds that a frozen playback waits for a player: a page reloads and a phone changes its network
 in less, and a phone whose battery died must not play on for hours."""
@@ -58,7 +58,7 @@ def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], no
 
 
 def assumed_report(sync: DeviceSync, now: float) -> Report | None:
-    """Return what an ignored device is assumed to report by its silence (R16), else None.
+    """Return what an ignored device that sends no reports is assumed to repeat (R16), else None.
 
     The caller applies it as the device's, sends it the state, and calls ``record_resend``.
     """
@@ -72,7 +72,7 @@ def assumed_report(sync: DeviceSync, now: float) -> Report | None:
 
 
 def may_resend(sync: DeviceSync) -> bool:
-    """Whether the device, if it stays silent, will be sent the state again (R16)."""
+    """Whether the device, if it sends no report, will be sent the state again (R16)."""
     return sync.is_ignored and sync.resend_count < MAX_RESENDS
 
 

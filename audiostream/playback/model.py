@@ -112,10 +112,9 @@ class DeviceSync:
 
     ``last_sent``: None if it was sent nothing, or that there is no track. ``last_report``: its own
     since then. ``history``: see ``sync``. ``in_sync``: it has agreed since it was sent something.
-    ``reports_playing``: so its last report said, and it was not sent a pause since.
+    ``reports_playing``: its last report was playing, and no pause was sent to it since.
     ``previous_sent_at``: when it was sent what came before ``last_sent`` (R15). ``is_ignored``: its
-    last report was (R3). ``resend_count``: answers to its silence since it agreed, or was sent
-    something for another reason (R16).
+    last report was (R3). ``resend_count``: how often in a row it was sent the state again (R16).
     """
 
     last_sent: Snapshot | None = None
@@ -143,7 +142,7 @@ class StopPoint:
 
 
 Recipients = Enum("Recipients", "NOBODY SENDER OTHERS ROOM PAUSED")
-"""Who is sent the state after an outcome; PAUSED: whoever was last sent one that does not play."""
+"""Who is sent the state after an outcome; PAUSED: devices last sent one that does not play."""
 NOBODY, SENDER, OTHERS, ROOM, PAUSED = Recipients  # Python 3.11 is slow to look up a member
 
 

@@ -77,7 +77,7 @@ def _target(
     resume_position: float | None,
     rate: float,
 ) -> tuple[Snapshot, str]:
-    """Return where a command takes the playback, and the event that says so (R1)."""
+    """Return where a command takes the playback, and the event of that (R1)."""
     is_current = command.track_id == state.track_id
     position = state.position_at(now) if is_current else 0.0
     match command:
@@ -142,7 +142,7 @@ def _apply_report(
 
 
 def _agrees(state: State, report: Snapshot, tolerance: float) -> bool:
-    """Whether the report says what the state says, but for the tolerance (R2)."""
+    """Whether report and state are the same, but for the tolerance (R2)."""
     if state.track_id != report.track_id:
         return False
     position = state.position_at(report.at)

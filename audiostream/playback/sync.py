@@ -54,7 +54,7 @@ def record_delivered(sync: DeviceSync, now: float) -> DeviceSync:
 
 
 def record_resend(before: DeviceSync, sync: DeviceSync) -> DeviceSync:
-    """Return what is remembered of a device once its silence has been answered (R16)."""
+    """Return what is remembered of a device that was sent the state again (R16)."""
     return replace(sync, resend_count=before.resend_count + 1)
 
 

@@ -35,7 +35,8 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
-from audiostream.playback import model as playback
+from audiostream.playback import lifecycle
+from audiostream.playback.model import State
 from audiostream.services import CLOCK, REGISTRY
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
@@ -500,7 +501,7 @@ class TestADeviceThatVanishes:
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sockets, "HEARTBEAT", 1.0)
-        monkeypatch.setattr(playback, "RESUME_GRACE", 1.0)
+        monkeypatch.setattr(lifecycle, "RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None
         room = client.app[REGISTRY].room("ada")
@@ -845,7 +846,7 @@ def newer(state: Path) -> None:
         db.execute("PRAGMA user_version = 99")
 
 
-PAUSED = playback.State(track_id="song", duration=60.0, position=30.0, rev=5)
+PAUSED = State(track_id="song", duration=60.0, position=30.0, rev=5)
 
 
 def refusal(media: Path, state: Path) -> tuple[int, list[str]]:

@@ -16,7 +16,7 @@ def scenario() -> Scenario:
 
 @pytest.fixture
 def in_sync(scenario: Scenario) -> Scenario:
-    """Phone and kiosk play the same song, the phone in the lead, both in step at 10 s."""
+    """Phone and kiosk play the same song, the phone is active, both in sync at 10 s."""
     scenario.play("phone", at=0.0)
     scenario.report_for(10.0, phone=0.0, kiosk=-0.1)
     scenario.clear()

@@ -108,7 +108,7 @@ class TestR17NewConnectionIsSentTheState:
         reconnected.report("laptop", 15.1, playing=False, track="other")
         reconnected.wait(30.0)
         assert reconnected.received("laptop") == reconnected.received("phone") == []
-        reconnected.report("laptop", 15.3, track="other")  # a person presses play there
+        reconnected.report("laptop", 15.3, track="other")  # its user presses play there
         assert reconnected.received("phone") == [("trackPlaying", 15.3)]
 
     def test_command_of_a_reconnected_device_takes_effect(self, reconnected: Scenario) -> None:

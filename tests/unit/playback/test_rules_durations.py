@@ -104,6 +104,16 @@ class TestR19ListedDurationIsAnEstimate:
         scenario.wait(60.0)
         assert scenario.get_state("kiosk").current_time == 42.5
 
+    @pytest.mark.parametrize(
+        ("later", "kept"), [(7000.03, 7000.0), (7010.0, 7010.0), (5.0, 7000.0)]
+    )
+    def test_reported_duration_changes_by_more_than_rounding_and_never_below_the_position(
+        self, in_sync: Scenario, later: float, kept: float
+    ) -> None:
+        in_sync.report("phone", in_sync.position, duration=7000.0)
+        in_sync.report("phone", in_sync.position, duration=later)
+        assert in_sync.room.state.duration == kept
+
     def test_reported_duration_does_not_apply_to_the_next_track(self, scenario: Scenario) -> None:
         scenario.play("phone", "endless", 0.0)
         scenario.report("phone", 0.0, track="endless", duration=42.5)

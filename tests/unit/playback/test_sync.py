@@ -129,7 +129,7 @@ class TestR4DriftIsNoUserAction:
     ) -> None:
         in_sync.pause("phone")
         in_sync.clear()
-        for _ in range(9):  # its person pressed play in its own controls right after
+        for _ in range(9):  # its user pressed play in its controls right after
             in_sync.clock.advance(0.25)
             in_sync.report("phone", 10.0 + 0.1, playing=True)
         assert in_sync.room.state.is_playing

@@ -54,8 +54,8 @@ async def _respond_with_state(request: web.Request, user_id: str, command: Comma
         room = await loader.room(user_id)  # in each round: it may have been removed meanwhile
         authenticate(request)
         try:
-            room.apply(command)
+            state = room.view(room.apply(command))
         except StopPointNotLoaded as needed:
             await loader.load_stop_point(room, needed.track_id)
         else:
-            return respond_personally(request, Body.json(encode_json(room.view().to_json())))
+            return respond_personally(request, Body.json(encode_json(state.to_json())))

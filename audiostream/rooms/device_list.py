@@ -1,4 +1,4 @@
-"""The ``devices`` event: the devices of a room, for those that asked, and watch."""
+"""The ``devices`` event: what each device of a room plays, for devices that ask and that watch."""
 
 from __future__ import annotations
 

@@ -117,8 +117,8 @@ class Room:
 
     def apply(
         self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
-    ) -> None:
-        """Apply ``command`` and send the outcome to its recipients.
+    ) -> float:
+        """Apply ``command``, send the outcome to its recipients, and return the time of it.
 
         ``device`` is the sender, None for REST. If its frame had an id, the sender is answered in
         any case, by ``trackState`` where it is no recipient. Raises ``TrackNotFound`` (R9),
@@ -135,10 +135,11 @@ class Room:
             self._answer(device, event, now, frame_id)  # it may have missed the outcome
         else:
             self._apply_change(command, device, now, frame_id)
+        return now
 
-    def view(self) -> StateView:
-        """Return the state as clients are sent it, extrapolated to now."""
-        return StateView.of(self.state, self._clock(), self._wall_clock())
+    def view(self, now: float) -> StateView:
+        """Return the state as clients are sent it, at the time that ``apply`` returned."""
+        return StateView.of(self.state, now, self._wall_clock())
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
@@ -208,7 +209,7 @@ class Room:
                 tolerance=self._context.tolerance,
             )
         except CommandRefused as refused:
-            raise Conflict(str(refused), self.view().to_json()) from None
+            raise Conflict(str(refused), self.view(now).to_json()) from None
         if not is_listed and _starts(command, state, outcome.state):
             raise TrackNotFound("there is no such track")
         return outcome

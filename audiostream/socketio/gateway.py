@@ -187,13 +187,13 @@ class Client:
         """Events behind this one wait: python-socketio handles them one after the other."""
         room = self.room
         try:
-            room.apply(command, self.device)
+            now = room.apply(command, self.device)
         except StopPointNotLoaded as needed:
             await self._loader.load_stop_point(room, needed.track_id)
             if self.device.ref.key not in room.devices:  # it has left
                 return None
-            room.apply(command, self.device)
-        return room.view().to_json()
+            now = room.apply(command, self.device)
+        return room.view(now).to_json()
 
     async def close(self, code: int, reason: str) -> None:
         """Say why, and close. A client does not come back by itself unless the server goes."""

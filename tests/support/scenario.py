@@ -102,5 +102,6 @@ class Scenario:
             queue.frames = []
 
     def _apply(self, command: Command, name: str | None) -> StateView:
-        self.room.apply(command, None if name is None else self.devices[name])
-        return self.room.view()
+        return self.room.view(
+            self.room.apply(command, None if name is None else self.devices[name])
+        )

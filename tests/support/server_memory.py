@@ -56,11 +56,11 @@ class ServerMemory:
         command = PlayTrack(track_id, resume=True)
         room = await self.loader.room("ada")
         try:
-            room.apply(command)
+            now = room.apply(command)
         except StopPointNotLoaded as needed:
             await self.loader.load_stop_point(room, needed.track_id)
-            room.apply(command)
-        return room.view().current_time
+            now = room.apply(command)
+        return room.view(now).current_time
 
     def break_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have every write fail."""

@@ -113,8 +113,7 @@ class TestR11LastPlayerDisconnects:
         scenario.wait(5.0)
         scenario.disconnect("phone")
         scenario.wait(100.0)
-        scenario.room.apply(GetCurrentState())
-        state = scenario.room.view()
+        state = scenario.room.view(scenario.room.apply(GetCurrentState()))
         assert (state.is_playing, state.current_time) == (False, 10.0)
 
     def test_playback_does_not_freeze_while_another_player_stays(self, in_sync: Scenario) -> None:

@@ -46,8 +46,7 @@ class TestR1CommandTakesEffect:
     def test_play_after_the_end_of_the_track_starts_at_0(self, scenario: Scenario) -> None:
         scenario.play("phone", "short", 8.0)
         scenario.wait(5.0)
-        scenario.room.apply(GetCurrentState())
-        assert scenario.room.view().current_time == 10.0
+        assert scenario.room.view(scenario.room.apply(GetCurrentState())).current_time == 10.0
         assert scenario.play("phone", "short").current_time == 0.0
 
     def test_position_within_the_tolerance_beyond_the_duration_becomes_the_duration(

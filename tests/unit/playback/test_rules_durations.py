@@ -48,8 +48,7 @@ class TestR19ListedDurationIsAnEstimate:
             scenario.report("phone", 35.0, True, "short")
         else:
             getattr(scenario, act)("phone", "short", 35.0)
-        scenario.room.apply(GetCurrentState())
-        state = scenario.room.view()
+        state = scenario.room.view(scenario.room.apply(GetCurrentState()))
         assert (state.current_time, state.duration) == (35.0, None)
         scenario.report_for(5.0, phone=0.0)
         assert scenario.position == (35.0 if act == "pause" else 40.0)
@@ -89,8 +88,7 @@ class TestR19ListedDurationIsAnEstimate:
     ) -> None:
         scenario.play("phone", "short", 0.0)
         scenario.wait(60.0)
-        scenario.room.apply(GetCurrentState())
-        state = scenario.room.view()
+        state = scenario.room.view(scenario.room.apply(GetCurrentState()))
         assert (state.is_playing, state.current_time, state.duration) == (False, 10.0, 10.0)
 
     def test_duration_that_a_player_reports_replaces_the_listed_one(

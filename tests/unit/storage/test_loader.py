@@ -39,11 +39,9 @@ class TestResume:
         room = await memory.loader.room("ada")
         room.apply(PlayTrack("song", 100.0))
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("song"))
-        assert room.view().current_time == 0.0
+        assert room.view(room.apply(PlayTrack("song"))).current_time == 0.0
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("song", 7.0, resume=True))
-        assert room.view().current_time == 7.0
+        assert room.view(room.apply(PlayTrack("song", 7.0, resume=True))).current_time == 7.0
 
     async def test_the_track_that_played_at_a_kill_has_a_stop_point(
         self, memory: ServerMemory
@@ -53,8 +51,7 @@ class TestResume:
         await memory.restart(killed=True)
         room = await memory.loader.room("ada")
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("song", resume=True))
-        assert room.view().current_time == 100.0
+        assert room.view(room.apply(PlayTrack("song", resume=True))).current_time == 100.0
 
     async def test_a_stop_two_seconds_after_the_start_keeps_the_older_stop_point(
         self, memory: ServerMemory
@@ -65,8 +62,7 @@ class TestResume:
         room.apply(PlayTrack("song", 0.0))
         memory.clock.advance(2.0)
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("song", resume=True))
-        assert room.view().current_time == 100.0
+        assert room.view(room.apply(PlayTrack("song", resume=True))).current_time == 100.0
 
     async def test_a_track_that_played_to_its_end_resumes_at_zero(
         self, memory: ServerMemory
@@ -75,8 +71,7 @@ class TestResume:
         room.apply(PlayTrack("short"))
         memory.clock.advance(20.0)
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("short", resume=True))
-        assert room.view().current_time == 0.0
+        assert room.view(room.apply(PlayTrack("short", resume=True))).current_time == 0.0
 
     async def test_resume_asks_for_a_load_only_of_a_track_that_the_room_does_not_know(
         self, memory: ServerMemory
@@ -89,8 +84,7 @@ class TestResume:
         room.apply(PauseTrack("song"))
         room.apply(PlayTrack("song", resume=True))
         room.apply(PlayTrack("other"))
-        room.apply(PlayTrack("song", resume=True))
-        assert room.view().current_time == 7.0
+        assert room.view(room.apply(PlayTrack("song", resume=True))).current_time == 7.0
 
     async def test_a_stop_point_made_during_a_load_is_kept(
         self, memory: ServerMemory, monkeypatch: pytest.MonkeyPatch
@@ -109,8 +103,7 @@ class TestResume:
         room.apply(PlayTrack("other"))
         gate.set()
         await recalling
-        room.apply(PlayTrack("song", resume=True))
-        assert room.view().current_time == 500.0
+        assert room.view(room.apply(PlayTrack("song", resume=True))).current_time == 500.0
 
 
 class TestLoading:

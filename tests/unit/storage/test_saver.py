@@ -74,8 +74,7 @@ async def test_a_restored_state_has_its_listed_duration(memory: ServerMemory) ->
     (await memory.loader.room("ada")).apply(PauseTrack("song", 10.0))
     await memory.restart()
     room = await memory.loader.room("ada")
-    room.apply(GetCurrentState())
-    assert room.view().duration == 7200.0
+    assert room.view(room.apply(GetCurrentState())).duration == 7200.0
 
 
 async def test_a_state_that_sqlite_refuses_does_not_prevent_the_others(
@@ -116,8 +115,7 @@ class TestPlayerThatPlayedThroughARestart:
         room = await memory.loader.room("ada")
         at = 150.0 + 300.0 + (RESUME_GRACE + 1.0 if abandoned else 0.0)
         device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
-        room.apply(Report("song", at, True), device)
-        assert room.view().is_playing
+        assert room.view(room.apply(Report("song", at, True), device)).is_playing
         assert room.state.position == at
 
     @pytest.mark.parametrize("abandoned", [False, True])
@@ -127,8 +125,7 @@ class TestPlayerThatPlayedThroughARestart:
         await self.stopped(memory, abandoned=abandoned)
         room = await memory.loader.room("ada")
         device = memory.registry.connect("ada", RecordingSendQueue(), "phone")
-        room.apply(Report("song", 150.0 + 340.0, True), device)
-        assert not room.view().is_playing
+        assert not room.view(room.apply(Report("song", 150.0 + 340.0, True), device)).is_playing
         assert room.state.position == 150.0
 
 

@@ -9,8 +9,7 @@ from typing import Final
 
 from ..bounded_file import BoundedFile
 from ..tags import id3
-from ..tags.trailing import end_of_audio
-from . import TOLERANCE, durations_match
+from . import TOLERANCE, durations_match, end_of_audio
 from .mpeg_frame import FRAME_HEADER, FRAME_RUN, Frame, find_frame, parse_frame
 
 _SEARCHED: Final = 1024 * 1024
@@ -37,7 +36,7 @@ def read_duration(file: BoundedFile, start: int) -> float | None:
 
 
 def _by_header(file: BoundedFile, first: int, frame: Frame, end: int) -> float | None:
-    """Return what a Xing, Info or VBRI header says, if it counts as many bytes as there are."""
+    """Return the duration by a Xing, Info or VBRI header that counts as many bytes as there are."""
     content = file.read_at(first, min(frame.length, 192))
     frames, size = _parse_xing(content) or _parse_vbri(content) or (0, 0)
     if not frames or not durations_match(size, end - first, slack=2 * frame.length):

@@ -104,12 +104,14 @@ def _by_counting(file: BoundedFile, first: int, end: int) -> float | None:
 
 def _resume(file: BoundedFile, offset: int, end: int) -> tuple[int, Frame | None, int]:
     """Return the offset of the next frame, the frame, and the bytes of the tags before it."""
-    tags = 0
-    while True:
-        length = id3.tag_length(file.read_at(offset, id3.HEADER))
-        if not length and file.read_at(offset, 3) == b"TAG":
-            length = id3.V1_SIZE
-        if not length:
-            return *find_frame(file, offset, end, end), tags
-        length = min(length, end - offset)
-        offset, tags = offset + length, tags + length
+    begin = offset
+    while offset < end and (length := _tag_length(file, offset)):
+        offset = min(offset + length, end)
+    return *find_frame(file, offset, end, end), offset - begin
+
+
+def _tag_length(file: BoundedFile, offset: int) -> int:
+    """Return the length of the ID3 tag at ``offset``, 0 without one."""
+    if file.read_at(offset, 3) == b"TAG":
+        return id3.V1_SIZE
+    return id3.tag_length(file.read_at(offset, id3.HEADER))

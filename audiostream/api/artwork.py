@@ -23,7 +23,7 @@ MAX_AGE: Final = 3600
 
 _HEADERS: Final = {
     "Cache-Control": f"private, max-age={MAX_AGE}",
-    # A browser that signs in as somebody else has to ask again.
+    # A browser must not reuse the answer for another user.
     "Vary": "Origin, Authorization",
     "X-Content-Type-Options": "nosniff",
 }
@@ -51,7 +51,7 @@ async def cover(request: web.Request) -> web.Response:
 
 
 def _file_version(path: Path) -> Hashable:
-    """Return what tells one version of a file from another, None where there is none. Blocks."""
+    """Return the identity of a file's present content, None without a file. Blocks."""
     try:
         status = os.lstat(path)
     except OSError:

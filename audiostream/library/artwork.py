@@ -1,7 +1,7 @@
 """Pictures of tracks: the one in the file, or one drawn from the track's names.
 
-What a file says of its picture is not trusted: the bytes decide the type, and whatever is wrong
-with them ends in the default.
+The metadata of an embedded picture is not trusted: its first bytes decide the media type, and a
+picture that cannot be shown is replaced by the default.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def embedded_picture(path: str) -> Picture | None:
         with BoundedFile(path, clock=time.thread_time) as file:
             view = cast(BinaryIO, FileView(file, max_bytes=MAX_SEARCHED))
             images = TinyTag.get(path, view, duration=False, image=True).images
-    except Exception as error:  # whatever is wrong with a file, there is the default
+    except Exception as error:  # whatever is wrong with a file, the default is shown
         _log.debug("no picture in %a: %r", os.path.basename(path), error)
         return None
     for data in _candidates(images):

@@ -1,6 +1,6 @@
-"""What the path of a file says: whether it is hidden or excluded, and which user owns it.
+"""Rules about paths: whether a file is hidden or excluded, and which user owns it.
 
-All of it is about names; no disk is read.
+The rules depend on names alone; no disk is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _EXCLUDED: Final[Mapping[str, str]] = {
 }
 """Folders that are no part of a library, by their normalized names, each with what it is.
 
-They keep copies of files at paths that say nothing of who may play them. Those with a dot in front
+They keep copies of files at paths from which an owner cannot be derived. Those with a dot in front
 (``.Trash-1000``, ``.snapshot``, ``.AppleDouble``, ``.@__thumb``) are hidden like any other.
 """
 _EXCLUDED_PATTERN: Final = re.compile(
@@ -72,7 +72,7 @@ def excluded_kind(name: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the folders of a path say of a file.
+    """The properties that a file has by its folders.
 
     ``owners`` are the ids of all ``users/<userId>/`` in it, at any depth and in any case. Ids are
     compared exactly: ``users/Ada`` and ``users/ada`` are the folders of two users. A file below

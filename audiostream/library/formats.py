@@ -72,6 +72,7 @@ FORMATS: Final = (
     AudioFormat(
         media_types=dict.fromkeys((".weba", ".webm"), "audio/webm"),
         signature={0: b"\x1aE\xdf\xa3"},
+        read_tags=id3.read_v1,
     ),
     AudioFormat(
         media_types={

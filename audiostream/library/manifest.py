@@ -61,16 +61,16 @@ class Manifest:
 
 
 class ManifestFile:
-    """The ``tracks.json`` of a media folder, with its content when it was last understood."""
+    """The ``tracks.json`` of a media folder, with the last content that could be parsed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._content: list[Any] | None = None
 
     def read(self, list_paths: ListPaths) -> Manifest:
-        """Return what the file says now, or said when it could last be understood.
+        """Return the present manifest, or the last one that could be parsed.
 
-        Also that content is checked against the files that are there now.
+        The latter is checked against the present files too.
         """
         notes: tuple[str, ...] = ()
         try:
@@ -207,7 +207,7 @@ class _ManifestBuilder:
         )
 
     def _is_withheld(self, track: Track, name: str, withheld: WithheldFiles) -> bool:
-        """Return whether another entry may give the file to somebody else, and report it."""
+        """Return whether another entry may give the file to another user, and report it."""
         if track.owner_id is None:
             number = withheld.entry_for(name)
         else:

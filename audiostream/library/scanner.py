@@ -21,7 +21,7 @@ PUBLISH_INTERVAL = 1.0
 MAX_PUBLISH_TIME: Final = 0.1
 """Seconds that making such a catalogue may take; if it takes longer, the interval grows with it."""
 FREEZE_INTERVAL: Final = 5000
-"""New tracks after which the garbage collector is told that they stay."""
+"""New tracks between two calls of ``gc.freeze``."""
 MAX_LOGGED = 50
 """Log lines for what one scan left out."""
 

@@ -1,4 +1,4 @@
-"""The tags that a scan has read, with what tells whether their files have changed since."""
+"""The cache of tags that scans have read, with fingerprints of the files they were read from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TagCache: TypeAlias = dict[Path, CachedTags]
 
 
 def fingerprint_of(status: os.stat_result) -> str:
-    """Return what tells one content of a file from another, also where its mtime is restored.
+    """Return the fingerprint of a file, which changes with it also if its mtime is restored.
 
     It is a text because some of these numbers do not fit into the integers of SQLite.
     """

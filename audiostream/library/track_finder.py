@@ -94,7 +94,7 @@ class TrackFinder:
         return f"{relative}: {reason}" if reason else None
 
     def _is_readable(self, path: Path) -> bool:
-        """Return whether this process may read a file; otherwise ``left_out`` says why."""
+        """Return whether this process may read a file; report it in ``left_out`` if not."""
         if _access(path):
             return True
         try:

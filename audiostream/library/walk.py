@@ -25,17 +25,7 @@ def walk_audio_files(
     folders = [root]
     excluded: dict[str, list[str]] = {}
     while folders and not stop.is_set():
-        folder = folders.pop()
-        try:
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            name = folder.relative_to(root).as_posix()
-            left_out.append(f"{name!a}: the folder cannot be read ({error.strerror})")
-            continue
-        for entry in entries:
-            if is_hidden(entry.name):
-                continue
+        for entry in _list_folder(folders.pop(), root, left_out):
             try:
                 if entry.is_dir(follow_symlinks=False):
                     if kind := excluded_kind(entry.name):
@@ -50,6 +40,18 @@ def walk_audio_files(
             except OSError:
                 continue  # it vanished between the listing and this look at it
     left_out.extend(_excluded_folders(root, excluded))
+
+
+def _list_folder(folder: Path, root: Path, left_out: list[str]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder by name, but for hidden entries."""
+    try:
+        with os.scandir(folder) as listing:
+            visible = (entry for entry in listing if not is_hidden(entry.name))
+            return sorted(visible, key=lambda entry: entry.name)
+    except OSError as error:
+        name = folder.relative_to(root).as_posix()
+        left_out.append(f"{name!a}: the folder cannot be read ({error.strerror})")
+        return []
 
 
 def _is_audio(entry: os.DirEntry[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The files that nobody may play because an entry may give them to a user.
+"""The files that are withheld from all users because an entry may give them to one.
 
 An entry with an owner whose ``audioUrl`` is no file of the media folder shares nothing that it may
 mean. After decoding (percent signs, backslashes, URLs, case, Unicode, see ``manifest_paths``) that

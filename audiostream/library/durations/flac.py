@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..bounded_file import BoundedFile
-from ..tags.trailing import end_of_audio
-from . import durations_match
+from . import durations_match, end_of_audio
 
 _STREAM_INFO: Final = 42
 """Bytes of the signature, the block header and STREAMINFO (§8.1, §8.2)."""

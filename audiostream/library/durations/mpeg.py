@@ -9,8 +9,7 @@ from typing import Final
 
 from ..bounded_file import BoundedFile
 from ..tags import id3
-from ..tags.trailing import end_of_audio
-from . import TOLERANCE, durations_match
+from . import TOLERANCE, durations_match, end_of_audio
 from .mpeg_frame import FRAME_HEADER, FRAME_RUN, Frame, find_frame, parse_frame
 
 _SEARCHED: Final = 1024 * 1024
@@ -37,7 +36,7 @@ def read_duration(file: BoundedFile, start: int) -> float | None:
 
 
 def _by_header(file: BoundedFile, first: int, frame: Frame, end: int) -> float | None:
-    """Return what a Xing, Info or VBRI header says, if it counts as many bytes as there are."""
+    """Return the duration by a Xing, Info or VBRI header that counts as many bytes as there are."""
     content = file.read_at(first, min(frame.length, 192))
     frames, size = _parse_xing(content) or _parse_vbri(content) or (0, 0)
     if not frames or not durations_match(size, end - first, slack=2 * frame.length):
@@ -105,12 +104,14 @@ def _by_counting(file: BoundedFile, first: int, end: int) -> float | None:
 
 def _resume(file: BoundedFile, offset: int, end: int) -> tuple[int, Frame | None, int]:
     """Return the offset of the next frame, the frame, and the bytes of the tags before it."""
-    tags = 0
-    while True:
-        length = id3.tag_length(file.read_at(offset, id3.HEADER))
-        if not length and file.read_at(offset, 3) == b"TAG":
-            length = id3.V1_SIZE
-        if not length:
-            return *find_frame(file, offset, end, end), tags
-        length = min(length, end - offset)
-        offset, tags = offset + length, tags + length
+    begin = offset
+    while offset < end and (length := _tag_length(file, offset)):
+        offset = min(offset + length, end)
+    return *find_frame(file, offset, end, end), offset - begin
+
+
+def _tag_length(file: BoundedFile, offset: int) -> int:
+    """Return the length of the ID3 tag at ``offset``, 0 without one."""
+    if file.read_at(offset, 3) == b"TAG":
+        return id3.V1_SIZE
+    return id3.tag_length(file.read_at(offset, id3.HEADER))

@@ -1,4 +1,4 @@
-"""``Tags``, the values that an audio file says of itself, and what values can be kept."""
+"""``Tags``, the fields that the library keeps of a file's tags, and how values are cleaned."""
 
 from __future__ import annotations
 

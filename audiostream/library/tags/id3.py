@@ -62,7 +62,7 @@ def read_v2(file: BoundedFile, start: int) -> Fields:
     head = file.read_at(start, HEADER)
     length = tag_length(head)
     version, flags, end = (head[3], head[5], length - HEADER) if length else (0, 0, 0)
-    # Of a compressed tag ID3v2.2 §3.1 says to ignore it: no compression was ever specified.
+    # ID3v2.2 §3.1: ignore a compressed tag, because no compression is specified.
     if version not in {2, 3, 4} or (version == 2 and flags & 0x40):
         return {}
 

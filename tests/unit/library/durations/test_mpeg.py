@@ -46,6 +46,15 @@ def test_a_xing_header_that_contradicts_the_size_of_the_file_is_ignored(path: Pa
     assert duration_of(path, bytes(frames)) == pytest.approx(499 * 1152 / MPEG_RATE, rel=0.001)
 
 
+@pytest.mark.parametrize("tags", [id3v1(b"a") * 2, id3v1(b"a") * 3, id3_of(TIT2="a") + id3v1(b"a")])
+def test_frames_before_several_tags_at_the_end_of_an_mp3_file_are_counted(
+    path: Path, tags: bytes
+) -> None:
+    assert duration_of(path, mpeg_frames(100) + tags) == pytest.approx(
+        100 * 1152 / MPEG_RATE, rel=0.01
+    )
+
+
 def test_frames_of_adts_are_counted(path: Path) -> None:
     content = id3_of(TIT2="a") + adts_frames(2584)
     assert duration_of(path, content) == pytest.approx(60.0, rel=0.001)

@@ -34,7 +34,7 @@ from .clocks import StepDetector, wall_clock
 from .errors import TrackNotFound
 from .library.library import Library, ScanProgress
 from .ops.proxies import PROXIES, Proxies, note_client
-from .rate_limit import Allowances
+from .rate_limit import TokenBuckets
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
 from .services import (
@@ -59,11 +59,10 @@ from .streaming import response as streaming
 from .streaming.open_files import Descriptors
 from .streaming.transfer import Listeners
 from .websocket import gateway
-from .websocket.arrivals import Arrivals
-from .websocket.sockets import Turn
+from .websocket.send_queue import WriteBatcher
 
 if TYPE_CHECKING:
-    from .socketio.gateway import Endpoint
+    from .socketio.endpoint import Endpoint
 
 FILE_THREADS = 8
 """Threads that wait for the disk, apart from those that anything else waits on."""
@@ -96,13 +95,12 @@ def create_app(
     app[PROXIES] = Proxies(settings.trusted_proxies)
     app[SESSION_COOKIE] = SessionCookie(app, tokens)
     app[rest.CATALOGUE] = catalogue
-    app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
+    app[rest.COMMANDS] = TokenBuckets(settings.limits.commands_per_second)
     app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
     app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
-    app[gateway.CONNECTIONS] = set()
-    app[gateway.ARRIVALS] = Arrivals()
-    app[gateway.TURN] = Turn()
+    app[gateway.SESSIONS] = set()
+    app[gateway.WRITE_BATCHER] = WriteBatcher()
     app[RESCAN] = asyncio.Event()
     app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()
@@ -111,7 +109,6 @@ def create_app(
     _add_routes(app)
     _add_cors(app, settings.cors_origins)
     app.on_shutdown.append(gateway.close_all)
-    app.on_cleanup.append(gateway.stop_reading)
     app.cleanup_ctx.extend([_files, _keeping, _scans, _settling])
     _add_socketio(app)
     if settings.has_weak_secret:
@@ -218,7 +215,7 @@ class LateEndpoint:
     async def _load(self) -> Endpoint:
         async with self._loading:
             if self._endpoint is None:
-                name = f"{__package__}.socketio.gateway"
+                name = f"{__package__}.socketio.endpoint"
                 module = await asyncio.to_thread(importlib.import_module, name)
                 self._endpoint = module.Endpoint(self._app)
             return self._endpoint

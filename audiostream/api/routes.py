@@ -34,7 +34,7 @@ from ..library.library import Library, Track
 from ..ops.proxies import client_of
 from ..protocol import messages
 from ..protocol.messages import Command, GetCurrentState, StateView
-from ..rate_limit import Allowances
+from ..rate_limit import TokenBuckets
 from ..rooms.registry import PositionNeeded
 from ..services import KEEPER, LIBRARY, LIBRARY_WATCH, SESSION_COOKIE, SETTINGS, TOKENS, WALL_CLOCK
 from .content_coding import Wish, compressed, compressed_etag
@@ -156,7 +156,7 @@ class TrackCatalogue:
 
 
 CATALOGUE = web.AppKey("audiostream_catalogue", TrackCatalogue)
-COMMANDS = web.AppKey("audiostream_commands", Allowances)
+COMMANDS = web.AppKey("audiostream_commands", TokenBuckets)
 """How often each user may send a command or ask for the state."""
 
 
@@ -322,7 +322,7 @@ def _identify(request: web.Request) -> Identity:
 def _commander(request: web.Request) -> str:
     """The user whose command this is; it counts. Raises ``Unauthorized`` and ``RateLimited``."""
     user_id = _identify(request).user_id
-    if not request.app[COMMANDS].take(user_id, asyncio.get_running_loop().time()):
+    if not request.app[COMMANDS].try_acquire(user_id, asyncio.get_running_loop().time()):
         raise RateLimited("too many commands at once; wait a moment")
     return user_id
 

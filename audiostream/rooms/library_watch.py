@@ -35,9 +35,9 @@ class LibraryState:
 
 
 class Outbox(Protocol):
-    """The way to one device. ``offer`` never waits."""
+    """The way to one device. ``send_text`` never waits."""
 
-    def offer(self, text: str) -> None: ...
+    def send_text(self, text: str) -> None: ...
 
 
 class LibraryWatch:
@@ -67,7 +67,7 @@ class LibraryWatch:
     def add(self, outbox: Outbox, frame_id: FrameId | None = None) -> LibraryState:
         """Tell a device the state, and again whenever it is another. Answers what it is told."""
         self._told[outbox] = state = self.state
-        outbox.offer(encode("libraryUpdated", state.to_json(), frame_id))
+        outbox.send_text(encode("libraryUpdated", state.to_json(), frame_id))
         return state
 
     def remove(self, outbox: Outbox) -> None:
@@ -83,6 +83,6 @@ class LibraryWatch:
             state = self.state  # another by now, perhaps
             if self._told.get(outbox, state) != state:
                 self._told[outbox] = state
-                outbox.offer(encode("libraryUpdated", state.to_json()))
+                outbox.send_text(encode("libraryUpdated", state.to_json()))
             if number % TOLD_AT_ONCE == 0:
                 await asyncio.sleep(0)

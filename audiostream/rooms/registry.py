@@ -70,9 +70,9 @@ class PositionNeeded(Exception):
 
 
 class Outbox(Protocol):
-    """The way to one device. ``offer`` never waits; a device that cannot keep up is cut."""
+    """The way to one device. ``send_text`` never waits; a device that cannot keep up is cut."""
 
-    def offer(self, text: str) -> None: ...
+    def send_text(self, text: str) -> None: ...
 
 
 class Catalogue(Protocol):
@@ -213,7 +213,7 @@ class Room:
         device.is_watching = request.watch
         self._watched = self._doings()
         data = self._device_list()
-        device.outbox.offer(encode("devices", data, frame_id))
+        device.outbox.send_text(encode("devices", data, frame_id))
         return data
 
     def perform(
@@ -424,15 +424,15 @@ class Room:
                 device.listener = playback.tell(device.listener, former, told)
                 if device is answered:
                     data = self._payload(its_event, now, told)
-                    device.outbox.offer(messages.frame_text(its_event, data, frame_id))
+                    device.outbox.send_text(messages.frame_text(its_event, data, frame_id))
                     continue
                 if its_event not in texts:
                     data = self._payload(its_event, now, told)
                     texts[its_event] = messages.frame_text(its_event, data)
-                device.outbox.offer(texts[its_event])
+                device.outbox.send_text(texts[its_event])
         if answered is not None and answered not in hearers:
             data = self._payload("trackState", now)
-            answered.outbox.offer(messages.frame_text("trackState", data, frame_id))
+            answered.outbox.send_text(messages.frame_text("trackState", data, frame_id))
 
     def _event_for(self, device: Device, event: str, before: State) -> str:
         """``event``, or the one that brings a device from another track to this one (rule 18)."""
@@ -452,7 +452,7 @@ class Room:
         text = encode("devices", self._device_list())
         for device in self.devices.values():
             if device.is_watching:
-                device.outbox.offer(text)
+                device.outbox.send_text(text)
 
     def _doings(self) -> tuple[object, ...]:
         """All that watchers hear of, except positions: these change all the time."""

@@ -53,6 +53,6 @@ class Ear:
 
     frames: list[tuple[str, dict[str, Any], Any]] = field(default_factory=list)
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         frame = json.loads(text)
         self.frames.append((frame["event"], frame["data"], frame.get("id")))

@@ -22,7 +22,7 @@ from audiostream.errors import Conflict
 from audiostream.playback.rules import State
 from audiostream.protocol.messages import Command, GetCurrentState, PauseTrack, PlayTrack, Report
 from audiostream.rooms.registry import Device, Registry, Room
-from audiostream.websocket.lateness import SILENCE, LateReports
+from audiostream.websocket.delayed_reports import GAP, DelayedReports
 from tests.support.fakes import FakeClock, Shelf
 
 USER = "ada"
@@ -145,20 +145,21 @@ class Door:
     ) -> None:
         self._world = world
         self._device = device
-        self._late = LateReports(world.room, device, ping)
+        self._late = DelayedReports(world.room, device, ping)
         self._heard_at = world.clock.now
 
     def arrive(self, command: Command) -> None:
         now = self._world.clock.now
-        if now - self._heard_at > SILENCE:
-            self._late.after_silence()
+        if now - self._heard_at > GAP:
+            self._late.on_gap()
         self._heard_at = now
-        if isinstance(command, Report) and self._late.wait(partial(self._perform, command)):
+        if isinstance(command, Report) and self._late.is_after_gap:
+            self._late.hold(partial(self._perform, command))
             return
         if not isinstance(command, Report | GetCurrentState):
-            self._late.overrule()
+            self._late.discard()
         self._perform(command)
-        self._late.handled()
+        self._late.mark_handled()
 
     def _perform(self, command: Command) -> None:
         if self._device.ref.key in self._world.room.devices:
@@ -256,7 +257,7 @@ class Player:
         self.world.after(self.world.random.uniform(0.1, 2.0), self.connect)
         self.device = None
 
-    def offer(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """The server's side of the socket: what is told leaves for the player."""
         frame = json.loads(text)
         self.told.append(frame)

@@ -33,7 +33,7 @@ from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.auth.access_tokens import Identity
 from audiostream.streaming.open_files import TRUSTED_FOR
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication
 from tests.conftest import Launch, Serve, write_wav
 from tests.support.paths import WEB
 from tests.support.raw_http import (
@@ -580,7 +580,7 @@ class TestHandshake:
     async def test_one_that_does_not_authenticate_in_time_is_4408(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, habit: str
     ) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.5)
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.5)
         client = await serve()
         reader, writer = await asyncio.open_connection(client.host, client.port)
         device = RawSocket(reader, writer, [])

@@ -16,7 +16,7 @@ from aiohttp import WSServerHandshakeError
 from audiostream.errors import StoreError
 from audiostream.services import KEEPER, REGISTRY
 from audiostream.settings import Limits
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication, gateway
 from tests.conftest import Client, Serve
 from tests.support.ws_client import Peer, connect
 
@@ -131,7 +131,7 @@ class TestRefusedFirstFrames:
             assert await phone.closed() == 1003
 
     async def test_silence_is_4408(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.05)
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.05)
         async with device(await serve()) as phone:
             assert await phone.closed() == 4408
 

@@ -14,7 +14,8 @@ import pytest
 
 from audiostream import Settings, create_app
 from audiostream.settings import Limits
-from audiostream.websocket import frames, gateway, sockets
+from audiostream.websocket import authentication, send_queue, token_expiry
+from audiostream.websocket.close_reasons import CloseReason
 from tests.conftest import Launch
 from tests.support.paths import ROOT
 
@@ -71,20 +72,20 @@ def test_every_setting_is_in_it() -> None:
 
 
 def test_every_close_code_and_limit_is_in_it() -> None:
-    for code in (
-        gateway.GOING_AWAY,
-        frames.UNSUPPORTED_DATA,
-        gateway.TOKEN_REFUSED,
-        gateway.OTHER_USER,
-        gateway.AUTH_TOO_LATE,
-        gateway.TOO_MANY,
-        gateway.TRY_LATER,
+    for reason in (
+        CloseReason.SHUTDOWN,
+        CloseReason.BINARY_MESSAGE,
+        CloseReason.TOKEN_REFUSED,
+        CloseReason.OTHER_USER,
+        CloseReason.AUTH_TIMEOUT,
+        CloseReason.TOO_MANY_DEVICES,
+        CloseReason.STATE_UNAVAILABLE,
     ):
-        assert f"| {code} |" in README
-    assert f"within {gateway.AUTH_TIMEOUT:g} s" in README
+        assert f"| {reason.code} |" in README
+    assert f"within {authentication.AUTH_TIMEOUT:g} s" in README
     assert f"over {Limits().max_frame // 1024} KiB" in README
-    assert f"once {sockets.MAX_UNSENT // 1024} KiB wait" in README
-    assert f"{gateway.EXPIRY_NOTICE:g} s before" in README
+    assert f"once {send_queue.MAX_UNSENT // 1024} KiB wait" in README
+    assert f"{token_expiry.EXPIRY_NOTICE:g} s before" in README
 
 
 def test_every_limit_is_in_it_with_its_default() -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from audiostream.settings import Limits
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication
 from tests.conftest import Launch, Serve, ServerProcess
 from tests.support.ws_client import connect
 
@@ -270,7 +270,7 @@ class TestLimits:
     async def test_who_does_not_authenticate_is_cut(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.5)
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.5)
         client = await serve(limits=Limits(waiting_per_address=2))
         for _ in range(2):
             async with client.get(HANDSHAKE) as answer:
@@ -298,7 +298,7 @@ class TestLimits:
             for number in range(1200):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
                 await phone.hears("trackPlaying")
-            await server.logs("cut a device that stopped reading")
+            await server.logs("reason=slow_reader")
             devices = await phone.ask("getDevices")
             assert len(devices["data"]["devices"]) == 1
 

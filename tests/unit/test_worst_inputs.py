@@ -22,10 +22,8 @@ from audiostream.errors import AudiostreamError
 from audiostream.ops.logging import redact
 from audiostream.ops.proxies import Client, Proxies
 from audiostream.protocol.messages import Familiar, command, parse
-from audiostream.settings import Limits
 from audiostream.streaming.fastpath.protocol import Question, plain_request
 from audiostream.streaming.response import Validators, decide, if_range_holds, read_range
-from audiostream.websocket.frames import Closing, FrameReader
 
 
 class CookieOfOneName(SessionCookie):
@@ -126,22 +124,6 @@ def in_a_command(text: str) -> None:
             command(event, {"trackId": text, "currentTime": text, "deviceName": text})
 
 
-def in_frames(text: str) -> None:
-    """As the bytes of frames, and as the payload of frames of a byte each."""
-    data = text.encode("utf-8", "replace")
-    reader = FrameReader(Limits().max_frame)
-    with suppress(Closing):
-        reader.feed(data)
-        while reader.read() is not None:
-            pass
-    reader = FrameReader(Limits().max_frame)
-    with suppress(Closing):
-        for byte in data[: len(data) // 64]:
-            reader.feed(bytes([0x01 if byte == data[0] else 0x00, 0x81, 0, 0, 0, 0, byte]))
-            while reader.read() is not None:
-                pass
-
-
 READERS: dict[str, Callable[[str], object]] = {
     "the log": redact,
     "a range": read_range,
@@ -152,7 +134,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "codings": Wish.of,
     "a frame's text": in_a_frame,
     "a command": in_a_command,
-    "frames": in_frames,
 }
 SIZES = {"a plain request": 3800}
 """Bytes of those that look at no more."""

@@ -59,6 +59,7 @@ from .streaming import response as streaming
 from .streaming.open_files import Descriptors
 from .streaming.transfer import Listeners
 from .websocket import gateway
+from .websocket.heartbeat import HeartbeatMonitor
 from .websocket.send_queue import WriteBatcher
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def create_app(
     app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
     app[gateway.SESSIONS] = set()
     app[gateway.WRITE_BATCHER] = WriteBatcher()
+    app[gateway.HEARTBEAT_MONITOR] = HeartbeatMonitor()
     app[RESCAN] = asyncio.Event()
     app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
     app[STREAMS] = Counter()

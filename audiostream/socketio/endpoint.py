@@ -33,7 +33,7 @@ from ..ops.proxies import client_of
 from ..protocol import messages
 from ..protocol.messages import Labels
 from ..services import KEEPER, SETTINGS, TOKENS, WALL_CLOCK
-from ..websocket import authentication, device_websocket
+from ..websocket import authentication, device_websocket, heartbeat
 from ..websocket.close_reasons import CloseReason
 from ..websocket.connection_log import ConnectionLog
 from ..websocket.gateway import SESSIONS
@@ -79,8 +79,8 @@ class Endpoint:
             cors_credentials="*" not in origins,
             http_compression=False,
             max_http_buffer_size=limits.max_frame,
-            ping_interval=int(device_websocket.HEARTBEAT),
-            ping_timeout=int(device_websocket.HEARTBEAT / 2),
+            ping_interval=int(heartbeat.HEARTBEAT),
+            ping_timeout=int(heartbeat.HEARTBEAT / 2),
             logger=_silent_logger("socketio"),
             engineio_logger=_silent_logger("engineio"),
         )
@@ -267,7 +267,7 @@ class Endpoint:
         if session.send_queue.has_overflowed:
             return CloseReason.SLOW_READER
         pinged_at = None if engine is None else engine.last_ping
-        overdue = OVERDUE * device_websocket.HEARTBEAT / 2
+        overdue = OVERDUE * heartbeat.HEARTBEAT / 2
         if pinged_at is not None and time.time() - pinged_at > overdue:
             return CloseReason.HEARTBEAT_TIMEOUT
         return _REASONS.get(library_reason, CloseReason.CONNECTION_LOST)

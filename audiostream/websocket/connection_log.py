@@ -20,16 +20,19 @@ _is_bare_word = re.compile(r"[\w.:@%+/-]+", re.ASCII).fullmatch
 
 
 class ConnectionLog:
-    """Logs one connection's authentication and its end, each at most once."""
+    """Logs one connection's authentication and its end, each at most once.
 
-    __slots__ = ("_address", "_device_id", "_is_over", "_started_at", "_transport", "_user_id")
+    ``started_at`` is in seconds of the monotonic clock, which is the event loop's.
+    """
+
+    __slots__ = ("_address", "_device_id", "_is_over", "_transport", "_user_id", "started_at")
 
     def __init__(self, address: str, transport: str) -> None:
         self._address = address
         self._transport = transport
         self._user_id: str | None = None
         self._device_id: str | None = None
-        self._started_at = time.monotonic()
+        self.started_at = time.monotonic()
         self._is_over = False
 
     def connected(self, user_id: str, device_id: str) -> None:
@@ -55,7 +58,7 @@ class ConnectionLog:
             _quoted(self._address),
             reason.code if code is None else code,
             reason.word,
-            time.monotonic() - self._started_at,
+            time.monotonic() - self.started_at,
         )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..playback.rules import Sighting
 from ..rooms.registry import Device, Room
 
 GAP = 2.0
@@ -44,7 +45,8 @@ class DelayedReports:
         self._room = room
         self._device = device
         self._send_ping = send_ping
-        self._last_sent = self._unread = device.listener.told
+        self._last_sent: Sighting | None = None  # a device connects with nothing sent
+        self._unread: Sighting | None = None
         self.is_after_gap = self._is_waiting = False
         self._last: Callable[[], None] | None = None
 

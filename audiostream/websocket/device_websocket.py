@@ -1,6 +1,6 @@
 """A device's WebSocket: ``web.WebSocketResponse`` whose close never waits for a stalled device.
 
-aiohttp does the handshake, reads frames and sends the heartbeat. What is sent goes through a
+aiohttp does the handshake and reads frames. What is sent goes through a
 ``SendQueue``, the close frame too, so that it comes last. ``WebSocketResponse.close`` would wait
 until a device has read all before the close frame, and then close the socket although more may
 have arrived: the kernel answers that with a reset (RFC 9293 §3.10.7.1), which can overtake the
@@ -18,11 +18,9 @@ from collections.abc import Callable
 from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from .close_reasons import CloseConnection, CloseReason
+from .heartbeat import HeartbeatMonitor
 from .send_queue import SendQueue, WriteBatcher, encode_frame
 
-HEARTBEAT = 30.0
-"""Seconds without data before a ping; a device that does not answer within half of it is gone.
-Below the 60 s after which common proxies close an idle connection."""
 PONG_TIMEOUT = 2.0
 """Seconds that ``send_ping`` waits for a pong; some clients do not answer pings."""
 CLOSE_TIMEOUT = 1.0
@@ -49,7 +47,7 @@ class DeviceWebSocket(web.WebSocketResponse):
 
     __slots__ = (
         "_has_missed_heartbeat",
-        "_heartbeat_timer",
+        "_heartbeat_monitor",
         "_on_pong",
         "_pings",
         "_pong_timeout",
@@ -60,7 +58,7 @@ class DeviceWebSocket(web.WebSocketResponse):
         "send_queue",
     )
 
-    def __init__(self, max_message: int) -> None:
+    def __init__(self, max_message: int, heartbeat_monitor: HeartbeatMonitor) -> None:
         super().__init__(
             max_msg_size=max_message + 1,  # the first size that aiohttp refuses
             compress=False,  # 100 KiB for each idle device
@@ -72,7 +70,7 @@ class DeviceWebSocket(web.WebSocketResponse):
         self.received_at = 0.0
         self._request: web.BaseRequest
         self._transport: asyncio.Transport
-        self._heartbeat_timer: asyncio.TimerHandle
+        self._heartbeat_monitor = heartbeat_monitor
         self._has_missed_heartbeat = False
         self._pings = 0
         self._on_pong: Callable[[], None] | None = None
@@ -95,14 +93,14 @@ class DeviceWebSocket(web.WebSocketResponse):
     async def open(self, request: web.BaseRequest, batcher: WriteBatcher) -> bool:
         """Upgrade the connection. Return False where the client left during the handshake."""
         await self.prepare(request)
+        self.headers.clear()  # sent, and 300 bytes for each idle device
         self._request = request
         if request.transport is None:
             return False
         self._transport = request.transport
         self.send_queue = SendQueue(request.transport, batcher)
-        loop = asyncio.get_running_loop()
-        self.received_at = loop.time()
-        self._heartbeat_timer = loop.call_later(HEARTBEAT, self._check_heartbeat)
+        self.received_at = asyncio.get_running_loop().time()
+        self._heartbeat_monitor.add(self)
         return True
 
     async def receive_text(self) -> str:
@@ -127,6 +125,15 @@ class DeviceWebSocket(web.WebSocketResponse):
             raise _closed_by_client(message.data)
         else:
             raise self._connection_ended(message.data)
+
+    def send_heartbeat(self) -> None:
+        """Send a PING whose pong only shows that the device is there."""
+        self.send_queue.send_control(WSMsgType.PING, b"")
+
+    def miss_heartbeat(self) -> None:
+        """Abort the connection: the device has not answered for too long."""
+        self._has_missed_heartbeat = True
+        self._transport.abort()
 
     def send_ping(self, on_pong: Callable[[], None]) -> None:
         """Call ``on_pong`` once the device has read all that was sent before, or after
@@ -179,22 +186,9 @@ class DeviceWebSocket(web.WebSocketResponse):
             return CloseConnection(*_READ_ERRORS[WSCloseCode(error.code)])
         return CloseConnection(self.lost_reason)
 
-    def _check_heartbeat(self) -> None:
-        """Ping a device that has sent nothing for HEARTBEAT; abort one that does not answer."""
-        loop = asyncio.get_running_loop()
-        idle = loop.time() - self.received_at
-        if idle >= 1.5 * HEARTBEAT:
-            self._has_missed_heartbeat = True
-            self._transport.abort()
-            return
-        if idle >= HEARTBEAT:
-            self.send_queue.send_control(WSMsgType.PING, b"")
-        due = HEARTBEAT if idle < HEARTBEAT else 1.5 * HEARTBEAT
-        self._heartbeat_timer = loop.call_later(due - idle, self._check_heartbeat)
-
     def _begin_close(self) -> None:
         self.is_closing = True
-        self._heartbeat_timer.cancel()
+        self._heartbeat_monitor.discard(self)
         self._forget_ping()
 
     def _pong_received(self) -> None:

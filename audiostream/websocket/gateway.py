@@ -24,11 +24,13 @@ from ..protocol.messages import Labels
 from ..services import KEEPER, SETTINGS, TOKENS, WAITING, WALL_CLOCK
 from .close_reasons import CloseReason
 from .device_websocket import DeviceWebSocket
+from .heartbeat import HeartbeatMonitor
 from .origin import check_origin
 from .send_queue import WriteBatcher
 from .session import DeviceSession
 
 WRITE_BATCHER = web.AppKey("audiostream_write_batcher", WriteBatcher)
+HEARTBEAT_MONITOR = web.AppKey("audiostream_heartbeat_monitor", HeartbeatMonitor)
 
 # aiohttp warns of every client that offers a subprotocol, and quotes it: some put a token there.
 logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
@@ -62,7 +64,7 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     for ever. Such a connection is closed at once, and does not count as unauthenticated.
     """
     app, limits = request.app, request.app[SETTINGS].limits
-    socket = DeviceWebSocket(limits.max_frame)
+    socket = DeviceWebSocket(limits.max_frame, app[HEARTBEAT_MONITOR])
     _check_handshake(request, socket)
     check_origin(request)
     by_header = bearer_token(request.headers.get("Authorization"))
@@ -81,8 +83,10 @@ async def websocket(request: web.Request) -> web.StreamResponse:
         return socket
     session = DeviceSession(app, socket, app[WRITE_BATCHER], address)
     app[SESSIONS].add(session)
+    serving = session.run(token, labels)
+    del token, by_header, labels
     try:
-        await session.run(token, labels)
+        await serving
     finally:
         app[SESSIONS].discard(session)
     return socket

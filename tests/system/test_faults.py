@@ -39,7 +39,7 @@ from audiostream.playback import rules as playback
 from audiostream.services import REGISTRY
 from audiostream.storage.playback_store import Store, Unsaved
 from audiostream.streaming import response as streaming
-from audiostream.websocket import device_websocket
+from audiostream.websocket import heartbeat
 from tests.conftest import PATIENCE, SECRET, START_TIMEOUT, Launch, Serve, ServerProcess, until
 from tests.support.raw_http import UNLIMITED, Answer, RawSocket, bearer, request, upgrade
 from tests.support.ws_client import Peer, connect
@@ -499,7 +499,7 @@ class TestADeviceThatVanishes:
     async def test_it_leaves_its_room_and_playback_freezes_where_it_was(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(device_websocket, "HEARTBEAT", 1.0)
+        monkeypatch.setattr(heartbeat, "HEARTBEAT", 1.0)
         monkeypatch.setattr(playback, "RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None

@@ -14,11 +14,11 @@ from aiohttp.abc import AbstractStreamWriter
 from audiostream.websocket.close_reasons import CloseConnection, CloseReason
 from audiostream.websocket.device_websocket import (
     CLOSE_TIMEOUT,
-    HEARTBEAT,
     MAX_CLOSE_TEXT,
     PONG_TIMEOUT,
     DeviceWebSocket,
 )
+from audiostream.websocket.heartbeat import HEARTBEAT, HeartbeatMonitor
 from audiostream.websocket.send_queue import WriteBatcher
 from tests.support.transports import FakeLoop, FakeTransport
 
@@ -44,7 +44,7 @@ def socket(transport: FakeTransport, loop: FakeLoop) -> DeviceWebSocket:
 
 def opened(transport: FakeTransport) -> DeviceWebSocket:
     request: Any = SimpleNamespace(transport=transport)
-    socket = PreparedWebSocket(1000)
+    socket = PreparedWebSocket(1000, HeartbeatMonitor())
     with pytest.raises(StopIteration) as finished:
         socket.open(request, WriteBatcher()).send(None)
     assert finished.value.value is True
@@ -63,6 +63,8 @@ def end_of(socket: DeviceWebSocket, last: WSMessage) -> tuple[CloseReason, int]:
 
 
 class TestHeartbeat:
+    """``HeartbeatMonitor`` looks at devices every 2 s."""
+
     def test_a_device_that_answers_pings_stays(
         self, socket: DeviceWebSocket, transport: FakeTransport, loop: FakeLoop
     ) -> None:
@@ -85,9 +87,18 @@ class TestHeartbeat:
     ) -> None:
         loop.advance(1.4 * HEARTBEAT)
         assert not transport.is_aborted
-        loop.advance(0.1 * HEARTBEAT)
+        loop.advance(0.2 * HEARTBEAT)
         assert transport.is_aborted
         assert socket.lost_reason is CloseReason.HEARTBEAT_TIMEOUT
+
+    def test_its_timer_ends_with_the_last_connection_and_starts_with_the_next(
+        self, socket: DeviceWebSocket, loop: FakeLoop
+    ) -> None:
+        socket.close_nowait(1000)
+        loop.advance(HEARTBEAT)
+        assert loop.timers == []
+        opened(FakeTransport())
+        assert len(loop.timers) == 1
 
 
 class TestPing:
@@ -167,6 +178,11 @@ class TestClose:
         transport = FakeTransport(error_at_half_close=OSError(errno.ENOTCONN, "not connected"))
         opened(transport).close_nowait(1000)
         assert transport.is_aborted
+
+
+def test_it_has_no_attribute_of_the_same_name_as_one_of_aiohttp(loop: FakeLoop) -> None:
+    names = dir(web.WebSocketResponse())
+    assert not set(DeviceWebSocket.__slots__) & set(names)
 
 
 class TestReasons:

@@ -1,10 +1,10 @@
 """A device's WebSocket: ``web.WebSocketResponse`` whose close never waits for a stalled device.
 
-aiohttp does the handshake and reads frames. What is sent goes through a
-``SendQueue``, the close frame too, so that it comes last. ``WebSocketResponse.close`` would wait
-until a device has read all before the close frame, and then close the socket although more may
-have arrived: the kernel answers that with a reset (RFC 9293 §3.10.7.1), which can overtake the
-close frame. Here the connection is closed for writing alone, and read until the device ends it::
+aiohttp does the handshake and reads frames. What is sent goes through a ``SendQueue``, the close
+frame too, so that it comes last. ``WebSocketResponse.close`` waits until a device has read all
+that was sent before, and then closes the socket although more may have arrived: the kernel answers
+that with a reset (RFC 9293 §3.10.7.1), which can overtake the close frame. Here the connection is
+closed for writing alone, and read until the device ends it::
 
     close_nowait ──► held frames, close frame, FIN ──► the device ends the connection
                                                   └──► CLOSE_TIMEOUT ──► abort

@@ -7,7 +7,10 @@ report) and keeps a timer for each device (500 bytes). Here one timer looks at a
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .device_websocket import DeviceWebSocket
 
 HEARTBEAT = 30.0
 """Seconds without data before a ping; a device that does not answer within half of it is aborted.
@@ -16,34 +19,22 @@ SWEEPS = 15
 """How often all devices are looked at within HEARTBEAT: 2 s, in which 20,000 take 2 ms."""
 
 
-class Connection(Protocol):
-    """``received_at`` is when the device last sent something, in the loop's seconds."""
-
-    received_at: float
-
-    def send_heartbeat(self) -> None:
-        """Ping the device."""
-
-    def miss_heartbeat(self) -> None:
-        """Abort the connection."""
-
-
 class HeartbeatMonitor:
     """One for each application. Runs as long as there are connections."""
 
     def __init__(self) -> None:
-        self._connections: set[Connection] = set()
+        self._sockets: set[DeviceWebSocket] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: Connection) -> None:
+    def add(self, socket: DeviceWebSocket) -> None:
         """Watch a connection until ``discard``."""
-        self._connections.add(connection)
+        self._sockets.add(socket)
         if self._timer is None:
             self._schedule()
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, socket: DeviceWebSocket) -> None:
         """Stop watching a connection."""
-        self._connections.discard(connection)
+        self._sockets.discard(socket)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -51,12 +42,12 @@ class HeartbeatMonitor:
 
     def _sweep(self) -> None:
         now, self._timer = asyncio.get_running_loop().time(), None
-        for connection in tuple(self._connections):
-            idle = now - connection.received_at
+        for socket in tuple(self._sockets):
+            idle = now - socket.received_at
             if idle >= 1.5 * HEARTBEAT:
-                self.discard(connection)
-                connection.miss_heartbeat()
+                self.discard(socket)
+                socket.miss_heartbeat()
             elif idle >= HEARTBEAT:
-                connection.send_heartbeat()
-        if self._connections:
+                socket.send_heartbeat()
+        if self._sockets:
             self._schedule()

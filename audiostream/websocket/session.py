@@ -82,16 +82,16 @@ class DeviceSession:
             del token, labels  # with what follows, 500 bytes for each idle device
             await self._receive_messages()
         except CloseConnection as closing:
-            self._disconnect(closing.reason, str(closing), closing.code)
+            self.close_nowait(closing.reason, str(closing), closing.code)
         except StoreError as error:
-            self._disconnect(CloseReason.STATE_UNAVAILABLE, str(error))
+            self.close_nowait(CloseReason.STATE_UNAVAILABLE, str(error))
         except Exception:
             _log.exception("a connection failed; it is aborted")
-            self._disconnect(CloseReason.INTERNAL_ERROR)
+            self.close_nowait(CloseReason.INTERNAL_ERROR)
         finally:
             if not self._is_disconnected:  # cancelled
                 is_connected, lost = self._socket.is_connected, self._socket.lost_reason
-                self._disconnect(CloseReason.SHUTDOWN if is_connected else lost)
+                self.close_nowait(CloseReason.SHUTDOWN if is_connected else lost)
             await self._socket.wait_closed()
             await self._socket.close()
 
@@ -100,17 +100,11 @@ class DeviceSession:
         self.close_nowait(reason, text)
         await self._socket.wait_closed()
 
-    def close_nowait(self, reason: CloseReason, text: str) -> None:
-        """Disconnect the device; its close frame comes behind all that was sent before."""
-        self._disconnect(reason, text)
+    def close_nowait(self, reason: CloseReason, text: str = "", code: int | None = None) -> None:
+        """Leave the room, send the close frame behind all that was sent, log the reason.
 
-    def adjust_to_clock_step(self, step: float) -> None:
-        """Let the token end by the wall clock, which was set by ``step`` seconds."""
-        if self._expiry is not None:
-            self._expiry.reschedule()
-
-    def _disconnect(self, reason: CloseReason, text: str = "", code: int | None = None) -> None:
-        """Leave the room, close the connection, log the first reason. The others come too late."""
+        The first reason counts. Aborts the connection where the code is one that is never sent.
+        """
         if self._is_disconnected:
             return
         self._is_disconnected = True
@@ -125,6 +119,11 @@ class DeviceSession:
         else:
             self._socket.close_nowait(code, text)
         self._connection_log.disconnected(reason, code)
+
+    def adjust_to_clock_step(self, step: float) -> None:
+        """Let the token end by the wall clock, which was set by ``step`` seconds."""
+        if self._expiry is not None:
+            self._expiry.reschedule()
 
     async def _enter(self, token: str | None, labels: Labels) -> None:
         """Authenticate, and let the device into its room. Raises ``CloseConnection``."""
@@ -228,4 +227,4 @@ class DeviceSession:
         self._expiry.watch(self._identity)
 
     def _token_expired(self) -> None:
-        self._disconnect(CloseReason.TOKEN_EXPIRED, "the token has expired")
+        self.close_nowait(CloseReason.TOKEN_EXPIRED, "the token has expired")

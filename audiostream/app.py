@@ -19,7 +19,6 @@ from typing import Final
 from aiohttp import web
 
 from . import background
-from . import services as keys
 from .api import pages
 from .api.cors import add_cors
 from .api.delivery import STALL_TIMEOUT, ResponseSender
@@ -32,7 +31,7 @@ from .auth.cookies import SessionCookie
 from .clocks import wall_clock
 from .library.library import Library
 from .ops.proxies import Proxies
-from .rate_limit import Allowances
+from .rate_limit import TokenBuckets
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .services import SERVICES, Services, Storage
@@ -41,8 +40,8 @@ from .socketio.lazy import LazySocketIO
 from .streaming.route import stream
 from .streaming.stream_slots import StreamSlots
 from .websocket import gateway
-from .websocket.arrivals import Arrivals
-from .websocket.sockets import Turn
+from .websocket.heartbeat import HeartbeatMonitor
+from .websocket.send_queue import WriteBatcher
 
 FILE_THREADS: Final = 8
 """Threads for what may wait for the disk: one slow disk does not block what uses other threads."""
@@ -68,11 +67,9 @@ def create_app(
         middlewares=[proxies.identify_client, sender.middleware, errors_as_json],
         client_max_size=settings.limits.max_body,
     )
-    app[SERVICES] = services = _build_services(app, settings, proxies, sender, clock, wall_clock)
-    _set_other_keys(app, services)
+    app[SERVICES] = _build_services(app, settings, proxies, sender, clock, wall_clock)
     _add_routes(app)
     app.on_shutdown.append(gateway.close_all)
-    app.on_cleanup.append(gateway.stop_reading)
     app.cleanup_ctx.extend([_close_files, background.save, background.scan, background.housekeep])
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
@@ -118,13 +115,16 @@ def _build_services(
         descriptions=descriptions,
         registry=registry,
         storage=Storage(),
-        command_limits=Allowances(settings.limits.commands_per_second),
+        command_limits=TokenBuckets(settings.limits.commands_per_second),
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),
         file_executor=ThreadPoolExecutor(FILE_THREADS, "audiostream-files"),
         stream_slots=StreamSlots(open_streams, settings.limits.stall_timeout),
         open_streams=open_streams,
+        sessions=set(),
         unauthenticated=Counter(),
+        write_batcher=WriteBatcher(),
+        heartbeat_monitor=HeartbeatMonitor(),
     )
 
 
@@ -160,21 +160,3 @@ async def _close_files(app: web.Application) -> AsyncIterator[None]:
     yield
     app[SERVICES].shared_bodies.close()
     app[SERVICES].file_executor.shutdown(wait=False)  # which still closes the queued files
-
-
-def _set_other_keys(app: web.Application, services: Services) -> None:
-    """Set the keys of packages that do not use ``SERVICES`` yet."""
-    app[keys.SETTINGS] = services.settings
-    app[keys.WALL_CLOCK] = services.wall_clock
-    app[keys.LIBRARY] = services.library
-    app[keys.LIBRARY_WATCH] = services.library_subscriptions
-    app[keys.TOKENS] = services.tokens
-    app[keys.SESSION_COOKIE] = services.session_cookie
-    app[keys.REGISTRY] = services.registry
-    app[keys.FILES] = services.file_executor
-    app[keys.RESCAN] = services.rescan
-    app[keys.STREAMS] = services.open_streams
-    app[keys.WAITING] = services.unauthenticated
-    app[gateway.CONNECTIONS] = set()
-    app[gateway.ARRIVALS] = Arrivals()
-    app[gateway.TURN] = Turn()

@@ -23,7 +23,7 @@ from .errors import StoreError, TrackNotFound
 from .library.library import Library
 from .library.scanner import ScanProgress
 from .rooms.library_subscriptions import LibrarySubscriptions
-from .services import ROOM_LOADER, SERVICES
+from .services import SERVICES
 from .storage.loader import RoomLoader
 from .storage.playback_store import PlaybackStore
 from .storage.saver import StateSaver
@@ -50,7 +50,6 @@ async def save(app: web.Application) -> AsyncIterator[None]:
         services.storage.loader = RoomLoader(
             registry, store, writer if store.is_in_memory else reader, warn
         )
-        app[ROOM_LOADER] = services.storage.loader
         await saver.flush()  # loads revocations before the first request
         async with _running(saver.run()):
             yield

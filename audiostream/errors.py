@@ -1,28 +1,14 @@
 """The exceptions of audiostream: one tree, each class with a stable ``code``.
 
 The ``code`` is sent in error events and REST error bodies, and other programs compare it; the
-message is for people and may change. Each class also says the HTTP status that REST responds with
-and, where a WebSocket may be closed for it, the close code.
+message is for people and may change. Each class also has the HTTP status that REST responds with.
+The close codes of WebSockets are in ``websocket.close_reasons``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
 from typing import Any, ClassVar
-
-
-class CloseCode(IntEnum):
-    """The WebSocket close codes that the server sends (RFC 6455 §7.4; from 4000 on its own)."""
-
-    GOING_AWAY = 1001
-    UNSUPPORTED_DATA = 1003
-    MESSAGE_TOO_BIG = 1009
-    TRY_AGAIN_LATER = 1013
-    UNAUTHORIZED = 4401
-    OTHER_USER = 4403
-    AUTHENTICATION_TIMEOUT = 4408
-    TOO_MANY_DEVICES = 4429
 
 
 class AudiostreamError(Exception):
@@ -30,7 +16,6 @@ class AudiostreamError(Exception):
 
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
-    close_code: ClassVar[CloseCode | None] = None
 
 
 class SettingsError(AudiostreamError):
@@ -50,7 +35,6 @@ class StoreError(AudiostreamError):
 
     code = "state_unavailable"
     http_status = 503
-    close_code = CloseCode.TRY_AGAIN_LATER
 
 
 class InvalidMessage(AudiostreamError):
@@ -75,7 +59,6 @@ class Unauthorized(AudiostreamError):
 
     code = "unauthorized"
     http_status = 401
-    close_code = CloseCode.UNAUTHORIZED
 
 
 class Forbidden(AudiostreamError):
@@ -90,7 +73,6 @@ class RateLimited(AudiostreamError):
 
     code = "rate_limited"
     http_status = 429
-    close_code = CloseCode.TOO_MANY_DEVICES
 
 
 class TrackNotFound(AudiostreamError):

@@ -1,60 +1,57 @@
-"""How often something may happen: a token bucket, and one for each of many keys.
-
-Here: counting. Not here: what is counted and what follows (``gateway``, ``rest``).
-"""
+"""Token buckets: one for each device, one for each user of REST commands."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 BURST_SECONDS = 2.0
-"""How many seconds' worth may come at once."""
+"""Seconds' worth of the rate that may come at once: a reconnecting client sends a few together."""
 
 
-class Allowance:
-    """``rate`` a second on average, and a burst of ``BURST_SECONDS`` times that.
+class TokenBucket:
+    """Allows ``rate`` a second on average, and a burst of ``BURST_SECONDS`` times that.
 
-    Times are float seconds of any clock that only goes on.
+    ``now`` is in seconds of any clock that only goes on.
     """
 
-    __slots__ = ("_at", "_left", "_most", "_rate")
+    __slots__ = ("_capacity", "_rate", "_tokens", "_updated_at")
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
-        self._most = self._left = rate * BURST_SECONDS
-        self._at = now
+        self._capacity = self._tokens = rate * BURST_SECONDS
+        self._updated_at = now
 
-    def take(self, now: float) -> bool:
-        """Whether it may happen once more; if so, it counts."""
-        left = self._left + (now - self._at) * self._rate
-        if left > self._most:
-            left = self._most
-        is_enough = left >= 1.0
-        self._left = left - 1.0 if is_enough else left
-        self._at = now
-        return is_enough
+    def try_acquire(self, now: float) -> bool:
+        """Take a token, and return whether there was one."""
+        tokens = self._tokens + (now - self._updated_at) * self._rate
+        if tokens > self._capacity:
+            tokens = self._capacity
+        is_allowed = tokens >= 1.0
+        self._tokens = tokens - 1.0 if is_allowed else tokens
+        self._updated_at = now
+        return is_allowed
 
 
-class Allowances:
-    """An ``Allowance`` of the same rate for each key; in memory are those that are not full."""
+class TokenBuckets:
+    """A ``TokenBucket`` of the same rate for each key. Full ones are dropped from memory."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._used: OrderedDict[str, tuple[float, Allowance]] = OrderedDict()
+        self._used: OrderedDict[str, tuple[float, TokenBucket]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._used)
 
-    def take(self, key: str, now: float) -> bool:
-        """Whether it may happen once more for ``key``; if so, it counts."""
-        self._forget_full(now)
-        _, allowance = self._used.get(key) or (now, Allowance(self._rate, now))
-        self._used[key] = now, allowance
+    def try_acquire(self, key: str, now: float) -> bool:
+        """Take a token of ``key``, and return whether there was one."""
+        self._drop_full(now)
+        _, bucket = self._used.get(key) or (now, TokenBucket(self._rate, now))
+        self._used[key] = now, bucket
         self._used.move_to_end(key)
-        return allowance.take(now)
+        return bucket.try_acquire(now)
 
-    def _forget_full(self, now: float) -> None:
-        """One that is full again is like a new one."""
+    def _drop_full(self, now: float) -> None:
+        """A bucket that is full again is like a new one."""
         while self._used:
             last_used, _ = next(iter(self._used.values()))
             if now - last_used < BURST_SECONDS:

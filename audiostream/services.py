@@ -18,7 +18,7 @@ from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
 from .ops.proxies import Proxies
-from .rate_limit import Allowances
+from .rate_limit import TokenBuckets
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
 from .settings import Settings
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from .api.shared_bodies import SharedBodies
     from .api.track_descriptions import TrackDescriptions
     from .streaming.stream_slots import StreamSlots
+    from .websocket.gateway import Session
+    from .websocket.heartbeat import HeartbeatMonitor
+    from .websocket.send_queue import WriteBatcher
 
 
 @dataclass(slots=True)
@@ -61,27 +64,16 @@ class Services:
     descriptions: TrackDescriptions
     registry: Registry
     storage: Storage
-    command_limits: Allowances
+    command_limits: TokenBuckets
     shared_bodies: SharedBodies
     rescan: asyncio.Event
     file_executor: Executor
     stream_slots: StreamSlots
     open_streams: Counter[Hashable]
+    sessions: set[Session]
     unauthenticated: Counter[str]
+    write_batcher: WriteBatcher
+    heartbeat_monitor: HeartbeatMonitor
 
 
 SERVICES = web.AppKey("audiostream_services", Services)
-
-# Until their packages use ``SERVICES``:
-SETTINGS = web.AppKey("audiostream_settings", Settings)
-TOKENS = web.AppKey("audiostream_tokens", Tokens)
-LIBRARY = web.AppKey("audiostream_library", Library)
-LIBRARY_WATCH = web.AppKey("audiostream_library_watch", LibrarySubscriptions)
-REGISTRY = web.AppKey("audiostream_registry", Registry)
-ROOM_LOADER = web.AppKey("audiostream_room_loader", RoomLoader)
-WALL_CLOCK: web.AppKey[Callable[[], float]] = web.AppKey("audiostream_wall_clock")
-RESCAN = web.AppKey("audiostream_rescan", asyncio.Event)
-STREAMS: web.AppKey[Counter[Hashable]] = web.AppKey("audiostream_streams")
-WAITING: web.AppKey[Counter[str]] = web.AppKey("audiostream_waiting")
-FILES = web.AppKey("audiostream_files", Executor)
-SESSION_COOKIE = web.AppKey("audiostream_session_cookie", SessionCookie)

@@ -71,11 +71,11 @@ def settings(media: Path, fast_path: bool) -> Settings:
 
 @pytest.fixture
 def token(settings: Settings) -> Callable[..., str]:
-    """Access tokens: ``token(user)``, ``token(user, lifetime)``."""
+    """Access tokens: ``token(user)``, ``token(user, life)``."""
     tokens = tokens_of(settings)
 
-    def mint(user: str = "ada", lifetime: float | None = None) -> str:
-        return tokens.mint(user, time.time(), lifetime)
+    def mint(user: str = "ada", life: float | None = None) -> str:
+        return tokens.mint(user, time.time(), life)
 
     return mint
 

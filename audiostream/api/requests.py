@@ -30,7 +30,7 @@ def authenticate_command(request: web.Request) -> str:
     """Return the user of a command, and count it. Raises ``Unauthorized`` and ``RateLimited``."""
     user_id = authenticate(request).user_id
     services = request.app[SERVICES]
-    if not services.command_limits.take(user_id, services.clock()):
+    if not services.command_limits.try_acquire(user_id, services.clock()):
         raise RateLimited("too many commands at once; wait a moment")
     return user_id
 

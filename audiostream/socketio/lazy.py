@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from .gateway import Endpoint
+    from .endpoint import Endpoint
 
 
 class LazySocketIO:
@@ -33,7 +33,7 @@ class LazySocketIO:
     async def _load(self) -> Endpoint:
         async with self._loading:
             if self._endpoint is None:
-                name = f"{__package__}.gateway"
+                name = f"{__package__}.endpoint"
                 module = await asyncio.to_thread(importlib.import_module, name)
                 self._endpoint = module.Endpoint(self._app)
             return self._endpoint

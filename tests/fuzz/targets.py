@@ -24,7 +24,6 @@ from audiostream.streaming.ranges import (
     WholeFile,
     decide,
 )
-from audiostream.websocket.frames import Closing, FrameReader, Message
 
 FIELDS = (
     "If-Match",
@@ -37,7 +36,6 @@ FIELDS = (
 SIZES = (0, 1, 1000, 2**40)
 VALIDATORS = Validators('"v1"', 1_700_000_000)
 NOW = 1_700_000_060.0
-MAX_MESSAGE = 2000
 
 
 def check_message(text: str) -> None:
@@ -102,28 +100,6 @@ def check_decision(method: str, fields: Mapping[str, str], size: int) -> Decisio
     return decision
 
 
-def read_frames(*pieces: bytes) -> tuple[list[Message], int | None]:
-    """The messages of a connection whose bytes arrive in ``pieces``, and the close code if any."""
-    reader, found = FrameReader(MAX_MESSAGE), list[Message]()
-    try:
-        for piece in pieces:
-            reader.feed(piece)
-            while (message := reader.read()) is not None:
-                found.append(message)
-    except Closing as closing:
-        return found, closing.code
-    return found, None
-
-
-def check_frames(content: bytes) -> None:
-    """Nothing but a ``Closing`` may be raised, and it must not matter how the bytes arrive."""
-    whole = read_frames(content)
-    assert whole == read_frames(*(content[at : at + 1] for at in range(len(content))))
-    half = len(content) // 2
-    assert whole == read_frames(content[:half], content[half:])
-    assert whole[1] in {None, 1002, 1003, 1007, 1009}
-
-
 def message_of(content: bytes) -> None:
     """The bytes of a text frame, as the WebSocket hands them on."""
     check_message(content.decode(errors="replace"))
@@ -139,19 +115,11 @@ def decision_of(content: bytes) -> None:
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    "frames": check_frames,
     "messages": message_of,
     "ranges": decision_of,
 }
 
 SEEDS: Mapping[str, tuple[bytes, ...]] = {
-    "frames": (
-        b"\x81\x83abcd\x0a\x0a\x0a\x89\x80abcd\x8a\x80abcd",
-        b"\x01\x82\0\0\0\0{}\x00\x80\0\0\0\0\x80\x81\0\0\0\0 ",
-        b"\x81\xfe\x00\x7e\0\0\0\0" + 126 * b" ",
-        b"\x88\x85\0\0\0\0\x03\xe8bye",
-        b"\x82\xff\0\0\0\0\0\1\0\0\0\0\0\0",
-    ),
     "messages": (
         b'{"event":"playTrack","data":{"trackId":"song","currentTime":1.5,"resume":true},"id":1}',
         b'{"event":"pauseTrack","data":{"trackId":"song","currentTime":1e400,"ifRev":3},"id":"a"}',

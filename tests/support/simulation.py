@@ -26,7 +26,7 @@ from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.rooms.device import Device
 from audiostream.rooms.registry import Registry
 from audiostream.rooms.room import Room
-from audiostream.websocket.lateness import SILENCE, LateReports
+from audiostream.websocket.delayed_reports import GAP, DelayedReports
 from tests.support.fakes import FakeClock, FakeLibrary
 
 USER = "ada"
@@ -154,25 +154,26 @@ class ServerEnd:
         self, simulation: Simulation, device: Device, ping: Callable[[Callable[[], None]], None]
     ) -> None:
         self._clock, self._room, self._device = simulation.clock, simulation.room, device
-        self._late = LateReports(self._room, device, ping)
+        self._delayed_reports = DelayedReports(self._room, device, ping)
         self._received_at = self._clock.now
 
     def arrive(self, command: Command) -> None:
         now = self._clock.now
-        if now - self._received_at > SILENCE:
-            self._late.after_silence()
+        if now - self._received_at > GAP:
+            self._delayed_reports.on_gap()
         self._received_at = now
         if isinstance(command, Report):
-            if self._late.wait(partial(self._report, command)):
+            if self._delayed_reports.is_after_gap:
+                self._delayed_reports.hold(partial(self._report, command))
                 return
             self._report(command)
         else:
             if not isinstance(command, GetCurrentState):
-                self._late.overrule()
+                self._delayed_reports.discard()
             if self._device.ref.key in self._room.devices:
                 with suppress(Conflict):  # pausing a track that is no longer current
                     self._room.apply(command, self._device)
-        self._late.handled()
+        self._delayed_reports.mark_handled()
 
     def _report(self, report: Report) -> None:
         if self._device.ref.key in self._room.devices:

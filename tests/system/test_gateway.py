@@ -1,10 +1,11 @@
-"""The native WebSocket: ways in, answers, close codes, and devices that behave badly."""
+"""The native WebSocket: authentication, answers, close codes, limits, devices that misbehave."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +15,12 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from audiostream.errors import StoreError
+from audiostream.protocol.envelope import Frame
+from audiostream.rooms.device import Device
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication, gateway
+from audiostream.websocket.session import MESSAGES_PER_ITERATION
 from tests.conftest import Client, Serve
 from tests.support.ws_client import Peer, connect
 
@@ -32,17 +36,23 @@ async def device(
         yield peer
 
 
-class TestWaysIn:
-    async def test_by_header_without_a_greeting(self, serve: Serve, token: Token) -> None:
+class TestAuthentication:
+    async def test_a_token_in_a_header_authenticates_without_an_event(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve(), token()) as phone:
             await phone.heard_nothing()
 
     @pytest.mark.parametrize("path", ["/ws", "/"])
-    async def test_by_query_at_both_addresses(self, serve: Serve, token: Token, path: str) -> None:
+    async def test_a_token_in_the_query_authenticates_at_both_paths(
+        self, serve: Serve, token: Token, path: str
+    ) -> None:
         async with device(await serve(), path=f"{path}?token={token()}") as phone:
             await phone.heard_nothing()
 
-    async def test_by_first_frame(self, serve: Serve, token: Token) -> None:
+    async def test_a_token_in_the_first_frame_is_answered_by_authenticated(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", 1, token=token(life=600), deviceId="d1", deviceName="Phone")
             frame = await phone.frame()
@@ -51,7 +61,9 @@ class TestWaysIn:
             assert abs(expires_at / 1000 - time.time() - 600) < 60
             assert frame["data"] == {"userId": "ada", "room": "user_ada", "deviceId": "d1"}
 
-    async def test_a_device_without_a_label_gets_one(self, serve: Serve, token: Token) -> None:
+    async def test_a_device_without_an_id_gets_a_random_one(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", token=token())
             hello = await phone.hears("authenticated")
@@ -59,7 +71,7 @@ class TestWaysIn:
             assert hello["expiresAt"] is None
 
     @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer", "bEaReR"])
-    async def test_the_scheme_in_any_case_wherever_a_token_is_read(
+    async def test_the_bearer_scheme_is_taken_in_any_case_wherever_a_token_is_read(
         self, serve: Serve, token: Token, scheme: str
     ) -> None:
         client, given = await serve(), f"{scheme} {token()}"
@@ -74,36 +86,34 @@ class TestWaysIn:
             await phone.hears("authenticated")
             assert (await phone.ask("auth", token=given))["event"] == "authenticated"
 
-    async def test_labels_in_the_query(self, serve: Serve, token: Token) -> None:
+    async def test_the_query_may_name_the_device(self, serve: Serve, token: Token) -> None:
         path = f"/ws?token={token()}&deviceId=wall"
         async with device(await serve(), path=path) as wall:
             await wall.send("playTrack", trackId="song")
             assert (await wall.hears("trackPlaying"))["deviceId"] == "wall"
 
     @pytest.mark.parametrize("header", ["Bearer nonsense", "Basic YWRh", "Bearer é"])
-    async def test_a_bad_header_is_refused_before_the_upgrade(
-        self, serve: Serve, header: str
-    ) -> None:
+    async def test_a_bad_header_is_401_before_the_upgrade(self, serve: Serve, header: str) -> None:
         client = await serve()
         with pytest.raises(WSServerHandshakeError) as refused:
             async with device(client, headers={"Authorization": header}):
                 pass
         assert refused.value.status == 401
 
-    async def test_an_address_for_sockets_only_says_so(self, serve: Serve) -> None:
+    async def test_a_plain_request_at_the_websocket_path_is_426(self, serve: Serve) -> None:
         client = await serve()
         async with client.get("/ws") as answer:
             assert answer.status == 426
             assert (await answer.json())["error"]["code"] == "upgrade_required"
 
-    async def test_another_version_is_told_ours(self, serve: Serve) -> None:
+    async def test_another_websocket_version_is_426_and_names_13(self, serve: Serve) -> None:
         client = await serve()
         headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "8"}
         async with client.get("/ws", headers=headers) as answer:
             assert (answer.status, answer.headers["Sec-WebSocket-Version"]) == (426, "13")
 
 
-class TestRefusedFirstFrames:
+class TestFirstFrame:
     @pytest.mark.parametrize(
         ("frame", "code"),
         [
@@ -113,29 +123,37 @@ class TestRefusedFirstFrames:
             ("nonsense", "invalid_message"),
         ],
     )
-    async def test_an_error_and_4401(self, serve: Serve, frame: str, code: str) -> None:
+    async def test_a_first_frame_without_a_good_token_gets_an_error_and_4401(
+        self, serve: Serve, frame: str, code: str
+    ) -> None:
         async with device(await serve()) as phone:
             await phone.socket.send_str(frame)
             assert (await phone.hears("error"))["code"] == code
             assert await phone.closed() == 4401
 
-    async def test_an_expired_token(self, serve: Serve, token: Token) -> None:
+    async def test_a_first_frame_with_an_expired_token_says_so_and_is_4401(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", token=token(life=-60))
             assert (await phone.hears("error"))["message"] == "the token has expired"
             assert await phone.closed() == 4401
 
-    async def test_a_binary_frame_is_1003(self, serve: Serve) -> None:
+    async def test_a_binary_first_frame_is_1003(self, serve: Serve) -> None:
         async with device(await serve()) as phone:
             await phone.socket.send_bytes(b"{}")
             assert await phone.closed() == 1003
 
-    async def test_silence_is_4408(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.05)
+    async def test_no_first_frame_in_time_is_4408(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.05)
         async with device(await serve()) as phone:
             assert await phone.closed() == 4408
 
-    async def test_leaving_without_a_word_is_no_error(self, serve: Serve) -> None:
+    async def test_a_device_that_leaves_without_a_first_frame_is_no_error(
+        self, serve: Serve
+    ) -> None:
         client = await serve()
         async with device(client):
             pass
@@ -143,11 +161,13 @@ class TestRefusedFirstFrames:
             assert answer.status == 200
 
 
-class TestOrigins:
+class TestOrigin:
     @pytest.mark.parametrize(
         "origin", ["http://{host}", "HTTP://{host}", "https://music.example", None]
     )
-    async def test_those_that_may(self, serve: Serve, token: Token, origin: str | None) -> None:
+    async def test_an_allowed_origin_may_connect(
+        self, serve: Serve, token: Token, origin: str | None
+    ) -> None:
         client = await serve(cors_origins=("https://music.example",))
         host = f"{client.host}:{client.port}"
         headers = {"Origin": origin.format(host=host)} if origin else {}
@@ -165,7 +185,7 @@ class TestOrigins:
             "",
         ],
     )
-    async def test_those_that_may_not(self, serve: Serve, token: Token, origin: str) -> None:
+    async def test_a_foreign_origin_is_403(self, serve: Serve, token: Token, origin: str) -> None:
         client = await serve()
         headers = {"Origin": origin.format(host=f"{client.host}:{client.port}", name=client.host)}
         with pytest.raises(WSServerHandshakeError) as refused:
@@ -173,12 +193,14 @@ class TestOrigins:
                 pass
         assert refused.value.status == 403
 
-    async def test_a_star_lets_everybody_in(self, serve: Serve, token: Token) -> None:
+    async def test_cors_origins_star_allows_every_origin(self, serve: Serve, token: Token) -> None:
         client = await serve(cors_origins=("*",))
         async with device(client, token(), headers={"Origin": "https://any.example"}) as phone:
             await phone.heard_nothing()
 
-    async def test_a_default_port_need_not_be_named(self, serve: Serve, token: Token) -> None:
+    async def test_an_origin_without_a_port_matches_the_host_with_its_default_port(
+        self, serve: Serve, token: Token
+    ) -> None:
         client = await serve()
         headers = {"Origin": "https://music.example", "Host": "music.example:443"}
         async with device(client, token(), headers=headers) as phone:
@@ -224,7 +246,7 @@ class TestAnswers:
             assert (error["code"], error["event"]) == (code, event)
             await phone.heard_nothing()
 
-    async def test_our_own_mistake_is_an_internal_error_without_details(
+    async def test_an_error_of_the_server_is_internal_without_details(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
@@ -242,38 +264,40 @@ class TestAnswers:
 
 
 class TestCloseCodes:
-    async def test_a_binary_frame(self, serve: Serve, token: Token) -> None:
+    async def test_a_binary_message_is_1003(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token()) as phone:
             await phone.socket.send_bytes(b"{}")
             assert await phone.closed() == 1003
 
-    async def test_a_frame_over_16_kib(self, serve: Serve, token: Token) -> None:
+    async def test_a_message_over_16_kib_is_1009(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token()) as phone:
             await phone.socket.send_str(" " * (16 * 1024))
             assert (await phone.hears("error"))["code"] == "invalid_message"
             await phone.socket.send_str(" " * (16 * 1024 + 1))
             assert await phone.closed() == 1009
 
-    async def test_broken_utf_8(self, serve: Serve, token: Token) -> None:
+    async def test_text_that_is_not_utf_8_is_1007(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token()) as phone:
             await phone.socket.send_frame(b"\xff\xfe", 1)  # type: ignore[arg-type]
             assert await phone.closed() == 1007
 
-    async def test_another_users_token(self, serve: Serve, token: Token) -> None:
+    async def test_another_users_token_is_4403(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token("ada")) as phone:
             await phone.send("auth", token=token("bob"))
             assert await phone.closed() == 4403
 
 
-class TestTokenLife:
-    async def test_renewal_is_greeted_and_counts(self, serve: Serve, token: Token) -> None:
+class TestTokenExpiry:
+    async def test_a_renewed_token_is_answered_and_replaces_the_old_one(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve(), token(life=3)) as phone:
             assert (await phone.hears("tokenExpiring"))["expiresAt"] > 0
             assert (await phone.ask("auth", token=token(life=600)))["event"] == "authenticated"
             await asyncio.sleep(3)
             await phone.heard_nothing()
 
-    async def test_a_greeting_comes_before_the_end_is_announced(
+    async def test_authenticated_comes_before_token_expiring(
         self, serve: Serve, token: Token
     ) -> None:
         async with device(await serve()) as phone:
@@ -283,7 +307,9 @@ class TestTokenLife:
                 "tokenExpiring",
             ]
 
-    async def test_the_end_is_announced_and_then_4401(self, serve: Serve, token: Token) -> None:
+    async def test_an_expiring_token_is_announced_and_then_4401(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve(), token(life=3)) as phone:
             await phone.hears("tokenExpiring")
             assert await phone.closed() == 4401
@@ -303,7 +329,7 @@ class TestTokenLife:
 
 
 class TestLimits:
-    async def test_devices_of_one_user(self, serve: Serve, token: Token) -> None:
+    async def test_one_device_too_many_of_a_user_is_4429(self, serve: Serve, token: Token) -> None:
         client = await serve(limits=Limits(sockets_per_user=2))
         async with device(client, token()) as one, device(client, token()) as two:
             await one.heard_nothing()
@@ -314,7 +340,9 @@ class TestLimits:
                 await other.heard_nothing()
             await one.heard_nothing()
 
-    async def test_sockets_that_have_not_authenticated(self, serve: Serve, token: Token) -> None:
+    async def test_one_unauthenticated_connection_too_many_of_an_address_is_429(
+        self, serve: Serve, token: Token
+    ) -> None:
         client = await serve(limits=Limits(waiting_per_address=1))
         async with device(client) as waiting:
             await asyncio.sleep(0.05)
@@ -330,12 +358,14 @@ class TestLimits:
             await next_one.send("auth", token=token())
             await next_one.hears("authenticated")
 
-    async def test_a_first_frame_of_more_than_4_kib(self, serve: Serve, token: Token) -> None:
+    async def test_a_first_frame_of_more_than_4_kib_is_1009(
+        self, serve: Serve, token: Token
+    ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", token=token(), padding="x" * 4096)
             assert await phone.closed() == 1009
 
-    async def test_commands_have_an_allowance_and_reports_their_own(
+    async def test_commands_and_reports_have_rate_limits_of_their_own(
         self, serve: Serve, token: Token
     ) -> None:
         limits = Limits(commands_per_second=2, reports_per_second=4)
@@ -348,7 +378,7 @@ class TestLimits:
                 [None] * 8 + ["rate_limited"] * 2
             )
 
-    async def test_nesting(self, serve: Serve, token: Token) -> None:
+    async def test_json_nested_too_deep_is_an_error(self, serve: Serve, token: Token) -> None:
         async with device(await serve(limits=Limits(max_json_depth=3)), token()) as phone:
             await phone.socket.send_str('{"event": "getCurrentState", "data": {"a": []}}')
             await phone.hears("trackState")
@@ -357,7 +387,7 @@ class TestLimits:
 
 
 class TestRevocation:
-    async def test_the_users_sockets_are_closed_and_no_others(
+    async def test_a_revocation_closes_the_users_devices_and_no_others(
         self, serve: Serve, token: Token
     ) -> None:
         client = await serve()
@@ -386,8 +416,8 @@ async def test_a_state_file_that_cannot_be_read_is_1013_or_503_before_the_upgrad
     assert refused.value.status == 503
 
 
-class TestDevicesThatBehaveBadly:
-    async def test_one_that_stops_reading_is_cut_and_delays_nobody(
+class TestBadDevices:
+    async def test_a_device_that_stops_reading_is_disconnected_and_delays_nobody(
         self, serve: Serve, token: Token
     ) -> None:
         client = await serve(limits=MANY)
@@ -401,7 +431,7 @@ class TestDevicesThatBehaveBadly:
                 await phone.hears("trackPlaying")
                 if len(room.devices) < 2:
                     break
-            assert len(room.devices) == 1, "the device that stopped reading was never cut"
+            assert len(room.devices) == 1, "the device that stopped reading was never disconnected"
             await phone.heard_nothing()
             sleeper.transport.abort()
 
@@ -421,7 +451,42 @@ class TestDevicesThatBehaveBadly:
             _, own, other = await asyncio.gather(flood(), listen(phone), listen(kiosk))
             assert own == other == list(range(1, count + 1))
 
-    async def test_one_that_vanishes_leaves_its_room(self, serve: Serve, token: Token) -> None:
+    async def test_a_flooding_device_handles_at_most_32_messages_in_a_loop_iteration(
+        self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client, count, iteration = await serve(limits=MANY), 2000, 0
+        handled: Counter[int] = Counter()
+
+        async def iterate() -> None:
+            nonlocal iteration
+            while True:
+                iteration += 1
+                await asyncio.sleep(0)
+
+        async with device(client, token()) as phone:
+            await phone.heard_nothing()
+            room = client.app[SERVICES].registry.room("ada")
+            handle_frame = room.handle_frame
+
+            def counted(frame: Frame, sender: Device) -> None:
+                handled[iteration] += 1
+                handle_frame(frame, sender)
+
+            monkeypatch.setattr(room, "handle_frame", counted)
+            iterating = asyncio.create_task(iterate())
+            reader, writer = await raw_device(client, token(), limit=2**20)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(masked('{"event":"getCurrentState"}') * count)
+            for _ in range(count):
+                await reader.readuntil(b"}}")
+            iterating.cancel()
+            writer.close()
+        assert handled.total() == count
+        assert 1 < max(handled.values()) <= MESSAGES_PER_ITERATION == 32
+
+    async def test_a_device_whose_connection_is_lost_leaves_its_room(
+        self, serve: Serve, token: Token
+    ) -> None:
         client = await serve(limits=MANY)
         sleeper = await stopped_reader(client, token())
         room = client.app[SERVICES].registry.room("ada")
@@ -432,7 +497,7 @@ class TestDevicesThatBehaveBadly:
             while room.devices:
                 await asyncio.sleep(0.01)
 
-    async def test_at_shutdown_all_are_told_at_once_even_beside_one_that_does_not_read(
+    async def test_a_shutdown_closes_all_in_parallel_beside_a_device_that_does_not_read(
         self, serve: Serve, token: Token
     ) -> None:
         client = await serve(limits=MANY)
@@ -451,8 +516,8 @@ class TestDevicesThatBehaveBadly:
             sleeper.transport.abort()
 
 
-class TestFramesOfOneTurn:
-    """Those for one device are written together, and nothing about them changes but that."""
+class TestBatches:
+    """Frames of one loop iteration are written together, and keep their order."""
 
     @pytest.mark.parametrize(
         ("last_words", "code"),

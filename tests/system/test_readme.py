@@ -12,9 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from audiostream import Settings, create_app
-from audiostream.errors import CloseCode
 from audiostream.settings import Limits, markdown_tables
-from audiostream.websocket import gateway, sockets
+from audiostream.websocket import authentication, send_queue, token_expiry
+from audiostream.websocket.close_reasons import CloseReason
 from tests.support.paths import ROOT
 from tests.support.server_process import Launch
 
@@ -68,12 +68,20 @@ def test_the_tables_of_settings_are_those_that_the_code_generates() -> None:
 
 
 def test_every_close_code_and_limit_is_in_the_readme() -> None:
-    for code in CloseCode:
-        assert f"| {code} |" in README, code
-    assert f"within {gateway.AUTH_TIMEOUT:g} s" in README
+    for reason in (
+        CloseReason.SHUTDOWN,
+        CloseReason.BINARY_MESSAGE,
+        CloseReason.TOKEN_REFUSED,
+        CloseReason.OTHER_USER,
+        CloseReason.AUTH_TIMEOUT,
+        CloseReason.TOO_MANY_DEVICES,
+        CloseReason.STATE_UNAVAILABLE,
+    ):
+        assert f"| {reason.code} |" in README
+    assert f"within {authentication.AUTH_TIMEOUT:g} s" in README
     assert f"over {Limits().max_frame // 1024} KiB" in README
-    assert f"once {sockets.MAX_UNSENT // 1024} KiB wait" in README
-    assert f"{gateway.EXPIRY_NOTICE:g} s before" in README
+    assert f"once {send_queue.MAX_UNSENT // 1024} KiB wait" in README
+    assert f"{token_expiry.EXPIRY_NOTICE:g} s before" in README
 
 
 def test_the_pictures_of_the_readme_exist() -> None:

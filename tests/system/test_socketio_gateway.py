@@ -14,7 +14,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType
 
 from audiostream.settings import Limits
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication
 from tests.conftest import Serve
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
@@ -78,8 +78,8 @@ def server(launch: Launch) -> ServerProcess:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-class TestOneUserOnBothKindsOfSocket:
-    async def test_each_hears_the_other_in_the_same_words(
+class TestBesideNativeDevices:
+    async def test_native_and_socketio_devices_receive_the_same_events(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         async with (
@@ -96,7 +96,7 @@ class TestOneUserOnBothKindsOfSocket:
             await phone.send("pauseTrack", trackId="song", currentTime=9)
             assert await phone.hears("trackPaused") == await kiosk.hears("trackPaused")
 
-    async def test_a_report_in_step_is_absorbed_and_a_seek_is_told(
+    async def test_a_report_in_sync_is_not_broadcast_and_a_seek_is(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         async with (
@@ -125,11 +125,11 @@ class TestOneUserOnBothKindsOfSocket:
             assert (refused["error"]["code"], refused["error"]["state"]["rev"]) == ("conflict", 1)
 
 
-class TestWaysIn:
+class TestConnect:
     @pytest.mark.parametrize(
         "auth", [None, {}, {"token": "nonsense"}, {"token": 5}, {"token": "é"}, {"token": None}]
     )
-    async def test_without_a_good_token_it_is_refused_and_told_why(
+    async def test_without_a_good_token_connect_error_says_why(
         self, server: ServerProcess, auth: Any
     ) -> None:
         said: list[Any] = []
@@ -142,7 +142,7 @@ class TestWaysIn:
         assert refusal["data"] == {"code": "unauthorized"}
         assert "token" in refusal["message"]
 
-    async def test_by_header_query_and_with_the_scheme_in_front(
+    async def test_a_token_in_a_header_the_query_or_with_its_scheme_authenticates(
         self, server: ServerProcess, token: Token
     ) -> None:
         bearer = {"Authorization": f"Bearer {token()}"}
@@ -181,7 +181,7 @@ class TestWaysIn:
             assert answer.headers["Access-Control-Allow-Origin"] == "https://good.example"
             assert answer.headers["Access-Control-Allow-Credentials"] == "true"
 
-    async def test_any_origin_comes_without_credentials(self, launch: Launch) -> None:
+    async def test_cors_origins_star_answers_without_credentials(self, launch: Launch) -> None:
         server = launch(CORS_ORIGINS="*")
         async with (
             ClientSession(headers={"Origin": "https://any.example"}) as session,
@@ -189,7 +189,7 @@ class TestWaysIn:
         ):
             assert "Access-Control-Allow-Credentials" not in answer.headers
 
-    async def test_strangers_hear_nothing_of_each_other(
+    async def test_users_receive_nothing_of_each_other(
         self, server: ServerProcess, token: Token
     ) -> None:
         async with (
@@ -203,21 +203,23 @@ class TestWaysIn:
             )
 
 
-class TestTokenLife:
-    async def test_auth_renews(self, server: ServerProcess, token: Token) -> None:
+class TestTokenExpiry:
+    async def test_auth_renews_the_token(self, server: ServerProcess, token: Token) -> None:
         async with browser(server.url, {"token": token(life=3600)}) as kiosk:
             renewed = await kiosk.ask("auth", {"token": token(life=7200)})
             assert renewed == await kiosk.hears("authenticated")
             assert (renewed["userId"], renewed["room"]) == ("ada", "user_ada")
 
-    async def test_another_users_token_ends_it(self, server: ServerProcess, token: Token) -> None:
+    async def test_another_users_token_disconnects(
+        self, server: ServerProcess, token: Token
+    ) -> None:
         async with browser(server.url, {"token": token()}) as kiosk:
             assert (await kiosk.ask("auth", {"token": token("bob")}))["error"]
             async with asyncio.timeout(PATIENCE):
                 await kiosk.goodbye
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    async def test_at_its_end_the_socket_is_closed(
+    async def test_an_expired_token_disconnects(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         # Long enough to be let in before its end: after that it lasts as long as the leeway.
@@ -231,7 +233,7 @@ class TestTokenLife:
             async with asyncio.timeout(PATIENCE):
                 assert await kiosk.goodbye == "server disconnect"
 
-    async def test_revoked_it_is_closed_within_a_second(
+    async def test_a_revoked_token_disconnects_within_a_second(
         self, launch: Launch, token: Token, tmp_path: Any
     ) -> None:
         state = str(tmp_path / "state")
@@ -243,7 +245,9 @@ class TestTokenLife:
 
 
 class TestLimits:
-    async def test_too_many_devices_and_one_leaves(self, launch: Launch, token: Token) -> None:
+    async def test_too_many_devices_are_refused_until_one_leaves(
+        self, launch: Launch, token: Token
+    ) -> None:
         server = launch(AUDIOSTREAM_SOCKETS_PER_USER="2")
         async with (
             ClientSession() as session,
@@ -262,16 +266,18 @@ class TestLimits:
                     except socketio.exceptions.ConnectionError:
                         await asyncio.sleep(0.1)
 
-    async def test_too_many_commands_at_once(self, launch: Launch, token: Token) -> None:
+    async def test_too_many_commands_at_once_are_rate_limited(
+        self, launch: Launch, token: Token
+    ) -> None:
         server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1")
         async with browser(server.url, {"token": token()}) as kiosk:
             answers = [await kiosk.ask("getCurrentState") for _ in range(5)]
             assert answers[-1]["error"]["code"] == "rate_limited"
 
-    async def test_who_does_not_authenticate_is_cut(
+    async def test_a_client_that_does_not_authenticate_in_time_is_disconnected(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.5)
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.5)
         client = await serve(limits=Limits(waiting_per_address=2))
         for _ in range(2):
             async with client.get(HANDSHAKE) as answer:
@@ -285,7 +291,7 @@ class TestLimits:
                         break
                 await asyncio.sleep(0.1)
 
-    async def test_who_stops_reading_is_cut_and_delays_nobody(
+    async def test_a_client_that_stops_polling_is_disconnected_and_delays_nobody(
         self, launch: Launch, token: Token
     ) -> None:
         server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1000000")
@@ -299,11 +305,13 @@ class TestLimits:
             for number in range(1200):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
                 await phone.hears("trackPlaying")
-            await server.logs("cut a device that stopped reading")
+            await server.logs("reason=slow_reader")
             devices = await phone.ask("getDevices")
             assert len(devices["data"]["devices"]) == 1
 
-    async def test_at_a_stop_it_is_told_and_comes_back(self, launch: Launch, token: Token) -> None:
+    async def test_a_shutdown_ends_the_connection_so_that_the_client_reconnects(
+        self, launch: Launch, token: Token
+    ) -> None:
         server = launch()
         async with browser(server.url, {"token": token()}) as kiosk:
             assert await asyncio.to_thread(server.stop) == 0
@@ -370,7 +378,7 @@ class TestGarbage:
     """None of it gives a traceback: `launch` would fail the test."""
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
-    async def test_after_each_piece_others_are_served(
+    async def test_garbage_from_one_client_leaves_the_others_served(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         async with (
@@ -418,13 +426,15 @@ class TestGarbage:
             ("/socket.io/?EIO=4&transport=polling&j=x", 400),
         ],
     )
-    async def test_broken_handshakes(self, server: ServerProcess, path: str, status: int) -> None:
+    async def test_a_broken_handshake_is_400(
+        self, server: ServerProcess, path: str, status: int
+    ) -> None:
         async with ClientSession() as session:
             for method in ("GET", "POST") if "sid" in path else ("GET",):
                 async with session.request(method, server.url + path) as answer:
                     assert answer.status == status
 
-    async def test_a_long_packet_ends_its_own_socket_only(
+    async def test_a_long_packet_ends_its_own_connection_only(
         self, server: ServerProcess, token: Token
     ) -> None:
         async with ClientSession() as session:
@@ -438,7 +448,7 @@ class TestGarbage:
             async with Poller(session, server.url) as vandal:
                 assert await vandal.post("4" + "2" * 100_000) == 413
 
-    async def test_connecting_twice_makes_no_second_device(
+    async def test_a_client_that_connects_twice_is_one_device(
         self, server: ServerProcess, token: Token
     ) -> None:
         hello = f"40{json.dumps({'token': token()})}"
@@ -457,7 +467,7 @@ class TestGarbage:
                     await asyncio.sleep(0.1)
 
 
-async def test_many_first_clients_at_once(server: ServerProcess) -> None:
+async def test_many_first_clients_at_once_are_all_served(server: ServerProcess) -> None:
     async with ClientSession() as session:
 
         async def come() -> int:
@@ -467,7 +477,7 @@ async def test_many_first_clients_at_once(server: ServerProcess) -> None:
         assert await asyncio.gather(*(come() for _ in range(10))) == [200] * 10
 
 
-async def test_without_the_extra_there_is_a_line_and_all_else_works(
+async def test_without_the_extra_the_log_says_so_and_all_else_works(
     serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -482,8 +492,8 @@ async def test_without_the_extra_there_is_a_line_and_all_else_works(
         assert answer.status == 200
 
 
-class TestWhatIsNotSpokenHere:
-    async def test_a_namespace_that_does_not_exist_is_an_error_with_a_message(
+class TestUnsupported:
+    async def test_an_unknown_namespace_is_an_error_with_a_message(
         self, server: ServerProcess, token: Token
     ) -> None:
         url = f"{server.url}/socket.io/?EIO=4&transport=websocket"
@@ -505,7 +515,7 @@ class TestWhatIsNotSpokenHere:
             assert (await socket.receive_str()).startswith('42["trackState",{"trackId":null,')
             assert (await socket.receive_str()).startswith('430[{"trackId":null,')
 
-    async def test_a_python_client_hears_the_message(
+    async def test_a_python_client_receives_the_message_of_an_unknown_namespace(
         self, server: ServerProcess, token: Token
     ) -> None:
         client, heard = socketio.AsyncClient(reconnection=False), asyncio.Queue[Any]()

@@ -11,12 +11,14 @@ code is answered with one.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -94,7 +96,7 @@ def fragments(payload: bytes, size: int, opcode: int = TEXT) -> list[bytes]:
     ]
 
 
-def goodbye(code: int, reason: bytes = b"") -> bytes:
+def close_frame(code: int, reason: bytes = b"") -> bytes:
     return frame(code.to_bytes(2) + reason, CLOSE)
 
 
@@ -357,7 +359,7 @@ def sequences() -> Iterator[tuple[str, list[Case]]]:
 
 def closing() -> Iterator[tuple[str, list[Case]]]:
     """Category 7."""
-    normal, ask = goodbye(NORMAL), frame(ASK)
+    normal, ask = close_frame(NORMAL), frame(ASK)
     first, second = fragments(ASK, len(ASK) // 2 + 1)
     clean = {NORMAL}
     yield "7.1.1", [fails(ask + normal, closes=clean, hears=[ANSWER])]
@@ -374,19 +376,19 @@ def closing() -> Iterator[tuple[str, list[Case]]]:
     yield "7.3.1", [fails(frame(b"", CLOSE), closes={NORMAL, None})]
     yield "7.3.2", [fails(frame(b"\x03", CLOSE))]
     yield "7.3.3", [fails(normal, closes=clean)]
-    yield "7.3.4", [fails(goodbye(NORMAL, b"Hello World!"), closes=clean)]
-    yield "7.3.5", [fails(goodbye(NORMAL, b"*" * 123), closes=clean)]
-    yield "7.3.6", [fails(goodbye(NORMAL, b"*" * 124))]
-    yield "7.5.1", [fails(goodbye(NORMAL, KOSME + b"\xed\xa0\x80" + EDITED), closes=NOT_UTF8)]
+    yield "7.3.4", [fails(close_frame(NORMAL, b"Hello World!"), closes=clean)]
+    yield "7.3.5", [fails(close_frame(NORMAL, b"*" * 123), closes=clean)]
+    yield "7.3.6", [fails(close_frame(NORMAL, b"*" * 124))]
+    yield "7.5.1", [fails(close_frame(NORMAL, KOSME + b"\xed\xa0\x80" + EDITED), closes=NOT_UTF8)]
     valid = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
     for number, code in enumerate(valid, 1):
-        yield f"7.7.{number}", [fails(goodbye(code), closes={NORMAL, code})]
+        yield f"7.7.{number}", [fails(close_frame(code), closes={NORMAL, code})]
     for number, code in enumerate((0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999), 1):
         # aiohttp's reader takes 1006 for a code, and then ends the connection as usual.
         codes = {PROTOCOL_ERROR, NORMAL} if code == 1006 else {PROTOCOL_ERROR}
-        yield f"7.9.{number}", [fails(goodbye(code), closes=codes)]
+        yield f"7.9.{number}", [fails(close_frame(code), closes=codes)]
     for number, code in enumerate((5000, 65535), 1):  # what comes of these is left open
-        yield f"7.13.{number}", [fails(goodbye(code), closes={NORMAL, PROTOCOL_ERROR, code})]
+        yield f"7.13.{number}", [fails(close_frame(code), closes={NORMAL, PROTOCOL_ERROR, code})]
 
 
 def limits() -> Iterator[tuple[str, Callable[[], list[Case]]]]:
@@ -523,12 +525,12 @@ def connect(server: ServerProcess, media: Path) -> Open:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_case_ends_as_the_protocol_says(connect: Open, case: str) -> None:
+def test_a_conformance_case_ends_as_rfc_6455_says(connect: Open, case: str) -> None:
     check(connect, CASES[case])
 
 
 @pytest.mark.parametrize("case", LIMITS)
-def test_what_is_too_long_ends_the_connection_and_what_fits_does_not(
+def test_a_message_over_the_limit_is_1009_and_one_within_it_is_answered(
     connect: Open, case: str
 ) -> None:
     check(connect, LIMITS[case]())
@@ -543,10 +545,10 @@ def check(connect: Open, cases: list[Case]) -> None:
                 assert device.hears() == expected
             if not each.closes:
                 # Nothing else was said before this, and the connection goes on.
-                device.send(frame(b"still there?", PING) + goodbye(NORMAL))
+                device.send(frame(b"still there?", PING) + close_frame(NORMAL))
                 assert device.hears() == ("pong", b"still there?")
             assert device.hears() in (each.closes or {NORMAL})
-            device.send(goodbye(NORMAL))
+            device.send(close_frame(NORMAL))
             device.end_sending()
             assert device.read_to_end() == b""
 
@@ -572,7 +574,7 @@ def test_a_thousand_texts_are_answered_one_by_one(
         for _ in range(ROUND_TRIPS):
             device.send(frame(message))
             assert device.hears() == answer
-        device.send(goodbye(NORMAL))
+        device.send(close_frame(NORMAL))
         assert device.hears() == NORMAL
 
 
@@ -583,10 +585,55 @@ def test_a_thousand_texts_are_answered_one_by_one(
         for number, size in enumerate((0, 16, 64, 256, 1024, 4096), 1)
     ],
 )
-def test_the_first_of_a_thousand_binary_messages_ends_it(connect: Open, size: int) -> None:
+def test_the_first_of_a_thousand_binary_messages_is_1003(connect: Open, size: int) -> None:
     with connect() as device:
         device.send(frame(bytes(size), BINARY) * ROUND_TRIPS)
         assert device.hears() == UNSUPPORTED
-        device.send(goodbye(UNSUPPORTED))
+        device.send(close_frame(UNSUPPORTED))
         device.end_sending()
         assert device.read_to_end() == b""
+
+
+def conversation() -> tuple[list[bytes], list[Heard | int | None]]:
+    """Frames of every kind, and the answers to them."""
+    first, second = fragments(question("cut"), 20)[0], fragments(question("cut"), 20)[1:]
+    frames = [
+        frame(question("short")),
+        frame(b"payload", PING),
+        frame(question("126 bytes", 126)),
+        first,
+        frame(b"inside", PING),
+        *second,
+        frame(b"nobody asked", PONG),
+        frame(b"no JSON"),
+        frame(question("16 KiB", LONGEST)),
+        frame(around(KOSME)),
+        close_frame(4000),
+    ]
+    answers: list[Heard | int | None] = [
+        ("id", "short"),
+        ("pong", b"payload"),
+        ("id", "126 bytes"),
+        ("pong", b"inside"),
+        ("id", "cut"),
+        NO_JSON,
+        ("id", "16 KiB"),
+        ("id", KOSME.decode()),
+        4000,
+    ]
+    return frames, answers
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_answers_do_not_depend_on_how_the_network_splits_the_bytes(
+    connect: Open, seed: int
+) -> None:
+    frames, answers = conversation()
+    data, random = b"".join(frames), Random(seed)  # noqa: S311 - reproducible, not secret
+    cuts = sorted(random.sample(range(1, len(data)), random.randint(1, 30)))
+    # Most cuts would lie in the longest message.
+    cuts += random.sample(range(1, sum(map(len, frames[:8]))), random.randint(1, 30))
+    edges = [0, *sorted(set(cuts)), len(data)]
+    with connect() as device:
+        device.send(*(data[a:b] for a, b in itertools.pairwise(edges)), pause=0.001)
+        assert [device.hears() for _ in answers] == answers

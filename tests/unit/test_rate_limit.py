@@ -5,34 +5,34 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.rate_limit import BURST_SECONDS, Allowance, Allowances
+from audiostream.rate_limit import BURST_SECONDS, TokenBucket, TokenBuckets
 
 
 def test_a_burst_and_then_the_rate() -> None:
-    allowance = Allowance(10.0, 100.0)
-    assert [allowance.take(100.0) for _ in range(21)] == [True] * 20 + [False]
-    assert not allowance.take(100.05)
-    assert allowance.take(100.15)
+    bucket = TokenBucket(10.0, 100.0)
+    assert [bucket.try_acquire(100.0) for _ in range(21)] == [True] * 20 + [False]
+    assert not bucket.try_acquire(100.05)
+    assert bucket.try_acquire(100.15)
 
 
 def test_it_does_not_grow_beyond_the_burst() -> None:
-    allowance = Allowance(1.0, 0.0)
-    assert [allowance.take(1000.0) for _ in range(3)] == [True, True, False]
+    bucket = TokenBucket(1.0, 0.0)
+    assert [bucket.try_acquire(1000.0) for _ in range(3)] == [True, True, False]
 
 
 @given(st.floats(1, 100), st.lists(st.floats(0, 2), max_size=200))
 def test_never_more_than_rate_and_burst(rate: float, waits: list[float]) -> None:
-    allowance, now, taken = Allowance(rate, 0.0), 0.0, 0
+    bucket, now, taken = TokenBucket(rate, 0.0), 0.0, 0
     for wait in waits:
         now += wait
-        taken += allowance.take(now)
+        taken += bucket.try_acquire(now)
     assert taken <= rate * (now + BURST_SECONDS) + 1e-6
 
 
 class TestManyKeys:
     def test_each_has_its_own(self) -> None:
-        allowances = Allowances(1.0)
-        assert [allowances.take(key, 5.0) for key in "aaabba"] == [
+        buckets = TokenBuckets(1.0)
+        assert [buckets.try_acquire(key, 5.0) for key in "aaabba"] == [
             True,
             True,
             False,
@@ -40,19 +40,19 @@ class TestManyKeys:
             True,
             False,
         ]
-        assert allowances.take("a", 6.0)
+        assert buckets.try_acquire("a", 6.0)
 
     def test_those_that_are_full_again_are_forgotten(self) -> None:
-        allowances = Allowances(10.0)
+        buckets = TokenBuckets(10.0)
         for number in range(1000):
-            allowances.take(f"user-{number}", number * 0.01)
-        allowances.take("user-0", 10.0)
-        assert len(allowances) <= 1 + BURST_SECONDS / 0.01
+            buckets.try_acquire(f"user-{number}", number * 0.01)
+        buckets.try_acquire("user-0", 10.0)
+        assert len(buckets) <= 1 + BURST_SECONDS / 0.01
 
     @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 3)), max_size=200))
     def test_forgetting_gives_nobody_more(self, takes: list[tuple[str, float]]) -> None:
-        allowances, now = Allowances(2.0), 0.0
-        alone = {key: Allowance(2.0, 0.0) for key in "abc"}
+        buckets, now = TokenBuckets(2.0), 0.0
+        alone = {key: TokenBucket(2.0, 0.0) for key in "abc"}
         for key, wait in takes:
             now += wait
-            assert allowances.take(key, now) == alone[key].take(now)
+            assert buckets.try_acquire(key, now) == alone[key].try_acquire(now)

@@ -23,9 +23,7 @@ from audiostream.ops.redaction import redact
 from audiostream.protocol.decode import decode_command
 from audiostream.protocol.envelope import parse_frame
 from audiostream.protocol.repeat_cache import RepeatedMessageParser
-from audiostream.settings import Limits
 from audiostream.streaming.ranges import Validators, decide, if_range_matches, parse_range
-from audiostream.websocket.frames import Closing, FrameReader
 
 SIZE = 16 * 1024
 """Bytes, the most that a frame, a body or a line of a request may have."""
@@ -101,22 +99,6 @@ def in_a_command(text: str) -> None:
             decode_command(event, {"trackId": text, "currentTime": text, "deviceName": text})
 
 
-def in_frames(text: str) -> None:
-    """As the bytes of frames, and as the payload of frames of a byte each."""
-    data = text.encode("utf-8", "replace")
-    reader = FrameReader(Limits().max_frame)
-    with suppress(Closing):
-        reader.feed(data)
-        while reader.read() is not None:
-            pass
-    reader = FrameReader(Limits().max_frame)
-    with suppress(Closing):
-        for byte in data[: len(data) // 64]:
-            reader.feed(bytes([0x01 if byte == data[0] else 0x00, 0x81, 0, 0, 0, 0, byte]))
-            while reader.read() is not None:
-                pass
-
-
 READERS: dict[str, Callable[[str], object]] = {
     "the log": redact,
     "a range": parse_range,
@@ -126,7 +108,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "codings": GzipPreference.of,
     "a frame's text": in_a_frame,
     "a command": in_a_command,
-    "frames": in_frames,
 }
 
 

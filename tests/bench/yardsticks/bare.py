@@ -1,8 +1,8 @@
 """The floor of Python: frames and JSON are read with as little as that takes, and nothing is done.
 
 A frame with an ``id`` is answered by a text that is always the same, as long as our server's. It
-reads many connections in one go, as ours does, checks nothing, and knows no client but the
-benchmark's. ``python -m tests.bench.yardsticks.bare PORT``
+checks nothing, and knows no client but the benchmark's.
+``python -m tests.bench.yardsticks.bare PORT``
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from json.scanner import make_scanner
 from typing import cast
 
-from audiostream.websocket.arrivals import Arrivals
-from audiostream.websocket.frames import text_frame
+from aiohttp import WSMsgType
 
-ANSWER = text_frame("x" * 470)
-ARRIVALS = Arrivals()
+from audiostream.websocket.send_queue import encode_frame
+
+ANSWER = encode_frame(WSMsgType.TEXT, b"x" * 470)
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
 
@@ -26,17 +26,21 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._is_upgraded = False
 
     def data_received(self, data: bytes) -> None:
-        if b"Upgrade:" not in data:
+        if self._is_upgraded:
+            self._answer(data)
+        elif b"Upgrade:" not in data:
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            return
-        self._transport.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
-        )
-        ARRIVALS.upgrade(self._transport, self._take).resume_reading()
+        else:
+            self._is_upgraded = True
+            self._transport.write(
+                b"HTTP/1.1 101 Switching Protocols\r\n"
+                b"Upgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+            )
 
-    def _take(self, data: bytes) -> None:
+    def _answer(self, data: bytes) -> None:
         answers = at = 0
         while at < len(data):
             length, start = data[at + 1] - 128, at + 6

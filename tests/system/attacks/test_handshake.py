@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from audiostream.websocket import gateway
+from audiostream.websocket import authentication
 from tests.conftest import Serve
 from tests.support.attack_target import AttackTarget
 from tests.support.raw_http import bearer, upgrade
@@ -78,7 +78,7 @@ class TestHandshake:
     async def test_a_socket_that_does_not_authenticate_in_time_is_4408(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, habit: str
     ) -> None:
-        monkeypatch.setattr(gateway, "AUTH_TIMEOUT", 0.5)
+        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.5)
         client = await serve()
         reader, writer = await asyncio.open_connection(client.host, client.port)
         device = RawWebSocket(reader, writer, [])

@@ -1,4 +1,4 @@
-"""What an outage holds up: late reports undo nothing, and throw nobody back."""
+"""Reports that an outage delayed undo no command and move no position back."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Player:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class House:
+class ServerFixture:
     """A server, and a line to it that can be held."""
 
     def __init__(self, client: Client, proxy: Proxy, token: str) -> None:
@@ -106,40 +106,44 @@ class House:
 
 
 @pytest.fixture
-async def house(serve: Serve, proxy_to: ProxyTo, token: Token) -> House:
+async def server(serve: Serve, proxy_to: ProxyTo, token: Token) -> ServerFixture:
     client = await serve()
     assert client.port is not None
-    return House(client, await proxy_to(client.port), token())
+    return ServerFixture(client, await proxy_to(client.port), token())
 
 
-async def test_the_reports_of_an_outage_throw_nobody_back(house: House) -> None:
-    async with house.other() as kitchen, house.playing() as phone:
+async def test_reports_delayed_by_an_outage_do_not_move_the_position_back(
+    server: ServerFixture,
+) -> None:
+    async with server.other() as kitchen, server.playing() as phone:
         rev = (await kitchen.hears("trackPlaying"))["rev"]
-        await house.proxy.switch(Mode.HOLD)
+        await server.proxy.switch(Mode.HOLD)
         await asyncio.sleep(OUTAGE)
-        await house.proxy.switch(Mode.PASS)
+        await server.proxy.switch(Mode.PASS)
         await asyncio.sleep(1.0)
-        state = await house.state()
+        state = await server.state()
         assert state["currentTime"] == pytest.approx(phone.position, abs=0.9)
         assert (state["isPlaying"], state["rev"]) == (True, rev)
         assert phone.heard == []
         await kitchen.heard_nothing()
 
 
-async def test_a_pause_during_an_outage_is_not_undone_by_late_reports(house: House) -> None:
-    async with house.playing() as phone:
-        await house.proxy.switch(Mode.HOLD)
-        await house.post("pause/song")
+async def test_a_pause_during_an_outage_is_not_undone_by_delayed_reports(
+    server: ServerFixture,
+) -> None:
+    async with server.playing() as phone:
+        await server.proxy.switch(Mode.HOLD)
+        await server.post("pause/song")
         await asyncio.sleep(OUTAGE)
-        await house.proxy.switch(Mode.PASS)
+        await server.proxy.switch(Mode.PASS)
         for _ in range(30):
-            assert not (await house.state())["isPlaying"]
+            assert not (await server.state())["isPlaying"]
             await asyncio.sleep(0.1)
         assert phone.paused_at is not None
         assert phone.heard[0]["event"] == "trackPaused"
 
 
-def test_a_pause_is_not_undone_by_the_last_report_of_a_player_that_pauses_in_silence() -> None:
+def test_a_pause_is_not_undone_by_the_last_report_of_a_player_that_sends_none_when_paused() -> None:
     scene = Scenario()
     scene.connect("phone")
     scene.play("phone", at=10)
@@ -152,17 +156,17 @@ def test_a_pause_is_not_undone_by_the_last_report_of_a_player_that_pauses_in_sil
     assert [event for event, _ in scene.received("phone")][:2] == ["trackPlaying", "trackPaused"]
 
 
-async def test_a_player_that_was_given_up_by_its_client_is_followed_where_it_has_gone_on(
-    house: House,
+async def test_a_player_that_reconnects_after_an_outage_is_followed_to_its_own_position(
+    server: ServerFixture,
 ) -> None:
-    async with house.other() as kitchen:
-        async with house.playing() as phone:
-            await house.proxy.switch(Mode.HOLD)
+    async with server.other() as kitchen:
+        async with server.playing() as phone:
+            await server.proxy.switch(Mode.HOLD)
             await asyncio.sleep(OUTAGE)
             position, now = phone.position, asyncio.get_running_loop().time
             at = now()
-        await house.proxy.switch(Mode.PASS)
-        async with house.device() as again:
+        await server.proxy.switch(Mode.PASS)
+        async with server.device() as again:
             for _ in range(8):
                 here = position + now() - at
                 await again.send(
@@ -170,7 +174,7 @@ async def test_a_player_that_was_given_up_by_its_client_is_followed_where_it_has
                 )
                 await asyncio.sleep(FOUR_HERTZ)
             await again.heard_nothing()
-            state = await house.state()
+            state = await server.state()
             assert state["isPlaying"]
             assert state["currentTime"] == pytest.approx(position + now() - at, abs=0.9)
         assert (await kitchen.hears("trackPlaying"))["currentTime"] == 10
@@ -178,26 +182,26 @@ async def test_a_player_that_was_given_up_by_its_client_is_followed_where_it_has
         assert told["currentTime"] >= position
 
 
-async def test_a_late_report_that_wants_an_answer_gets_one(house: House) -> None:
-    async with house.device() as peer:
+async def test_a_delayed_report_with_an_id_is_answered(server: ServerFixture) -> None:
+    async with server.device() as peer:
         await peer.ask("playTrack", trackId="song", currentTime=10)
         await asyncio.sleep(2.2)
         answer = await peer.ask("updateStreaming", **at_song(12.2))
         assert answer["event"] == "trackState"
-        await house.proxy.switch(Mode.HOLD)
-        await house.post("pause/song", currentTime=14)
+        await server.proxy.switch(Mode.HOLD)
+        await server.post("pause/song", currentTime=14)
         await asyncio.sleep(2.2)
         await peer.send("updateStreaming", 7, **at_song(14.4))
-        await house.proxy.switch(Mode.PASS)
+        await server.proxy.switch(Mode.PASS)
         assert (await peer.hears("trackPaused"))["currentTime"] == 14
         frame = await peer.frame()
         assert (frame["id"], frame["data"]["isPlaying"]) == (7, False)
 
 
-async def test_an_act_after_a_silence_counts_also_of_a_device_that_answers_no_pings(
-    house: House,
+async def test_a_seek_after_a_gap_is_applied_for_a_device_that_answers_no_pings(
+    server: ServerFixture,
 ) -> None:
-    async with house.other() as kitchen, house.device() as deaf:
+    async with server.other() as kitchen, server.device() as deaf:
         await deaf.ask("playTrack", trackId="song", currentTime=10)
         await kitchen.hears("trackPlaying")
         await deaf.send("updateStreaming", **at_song(10.1))

@@ -1,0 +1,156 @@
+"""``MessageHandler``: what a device's texts do once it is in its room.
+
+::
+
+    text ─► repeat cache ─► parsed, if it is another ─► rate limit ─► DelayedReports ─► Room
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from aiohttp import web
+
+from ..errors import AudiostreamError
+from ..playback.commands import Report
+from ..protocol.decode import decode_report
+from ..protocol.envelope import Frame, parse_frame
+from ..protocol.repeat_cache import RepeatedMessageParser
+from ..rooms.device import Device
+from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
+from ..services import SERVICES
+from .authentication import NO_FRAME, send_error
+from .close_reasons import CloseConnection
+from .delayed_reports import GAP, DelayedReports
+from .device_websocket import DeviceWebSocket
+from .rate_limit import REPORT_EVENT, DeviceRateLimiter
+
+COMMAND_EVENTS = frozenset({"playTrack", "pauseTrack"})
+_REPORT_FRAME = Frame(REPORT_EVENT, {})
+
+_log = logging.getLogger(__name__)
+
+
+class MessageHandler:
+    """Handles the texts of one device. ``renew`` handles its ``auth`` frames."""
+
+    __slots__ = (
+        "_delayed_reports",
+        "_device",
+        "_library_subscriptions",
+        "_loader",
+        "_loop",
+        "_max_json_depth",
+        "_rate_limiter",
+        "_received_at",
+        "_renew",
+        "_repeated",
+        "_room",
+        "_socket",
+    )
+
+    def __init__(
+        self,
+        app: web.Application,
+        socket: DeviceWebSocket,
+        room: Room,
+        device: Device,
+        *,
+        renew: Callable[[Frame], None],
+        connected_at: float,
+    ) -> None:
+        self._socket = socket
+        self._room = room
+        self._device = device
+        self._loader = app[SERVICES].storage.loader
+        self._library_subscriptions = app[SERVICES].library_subscriptions
+        limits = app[SERVICES].settings.limits
+        self._max_json_depth = limits.max_json_depth
+        self._renew = renew
+        self._received_at = connected_at
+        self._loop = asyncio.get_running_loop()
+        self._rate_limiter = DeviceRateLimiter(limits, self._loop.time())
+        self._repeated = RepeatedMessageParser()
+        self._delayed_reports = DelayedReports(room, device, socket.send_ping)
+
+    def handle(self, text: str) -> Awaitable[None] | None:
+        """Do what a text asks for; return what to await before the next one is handled.
+
+        Raises ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
+        """
+        frame, now = NO_FRAME, self._loop.time()
+        if now - self._received_at > GAP:
+            self._delayed_reports.on_gap()
+        self._received_at = self._socket.received_at = now
+        try:
+            report = self._repeated.parse_report(text)
+            frame = self._parse(text) if report is None else _REPORT_FRAME
+            self._rate_limiter.check(frame.event, now)
+            if report is None and frame.event == REPORT_EVENT and frame.id is None:
+                report = decode_report(frame.data)
+                self._repeated.cache_report(text, report)
+            if self._delayed_reports.is_after_gap and frame.event == REPORT_EVENT:
+                self._delayed_reports.hold(partial(self._apply_held, frame, report))
+                return None
+            if report is not None:
+                self._room.apply(report, self._device)
+            else:
+                self._apply(frame)
+            self._delayed_reports.mark_handled()
+        except StopPointNotLoaded as needed:
+            return self._recall(needed.track_id, frame)
+        except CloseConnection:
+            raise
+        except Exception as error:
+            self._send_failure(error, frame)
+        return None
+
+    def _parse(self, text: str) -> Frame:
+        """Return the frame; an event without data from the cache. Raises ``InvalidMessage``."""
+        frame = self._repeated.parse_query(text)
+        if frame is None:
+            frame = parse_frame(text, self._max_json_depth)
+            if not frame.data:
+                self._repeated.cache_query(text, frame)
+        return frame
+
+    def _apply(self, frame: Frame) -> None:
+        if frame.event == "auth":
+            self._renew(frame)
+        elif frame.event == "watchLibrary":
+            self._library_subscriptions.subscribe(self._socket.send_queue, frame.id)
+        else:
+            if frame.event in COMMAND_EVENTS:
+                self._delayed_reports.discard()
+            self._room.handle_frame(frame, self._device)
+
+    def _apply_held(self, frame: Frame, report: Report | None) -> None:
+        """Apply a report that waited for a pong."""
+        try:
+            if report is not None:
+                self._room.apply(report, self._device)
+            else:
+                self._room.handle_frame(frame, self._device)
+        except Exception as error:
+            self._send_failure(error, frame)
+
+    async def _recall(self, track_id: str, frame: Frame) -> None:
+        """Load where ``track_id`` was left, then do what ``frame`` asks for."""
+        try:
+            await self._loader.load_stop_point(self._room, track_id)
+            if self._socket.is_connected and not self._socket.is_closing:
+                self._room.handle_frame(frame, self._device)
+        except Exception as error:
+            self._send_failure(error, frame)
+        self._received_at = self._loop.time()
+
+    def _send_failure(self, error: Exception, frame: Frame) -> None:
+        """Send the device why its frame did nothing."""
+        if not isinstance(error, AudiostreamError):
+            _log.error("a %s frame failed", frame.event or "broken", exc_info=error)
+            error = AudiostreamError("internal server error")
+        send_error(self._socket.send_queue, error, frame)

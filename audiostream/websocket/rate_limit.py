@@ -1,0 +1,26 @@
+"""The rate limit of one device: one bucket for its commands, another for its reports."""
+
+from __future__ import annotations
+
+from ..errors import RateLimited
+from ..rate_limit import TokenBucket
+from ..settings import Limits
+
+REPORT_EVENT = "updateStreaming"
+"""Players send it four times a second, so it has a limit of its own."""
+
+
+class DeviceRateLimiter:
+    """Counts what one device sends. ``now`` is in seconds of a monotonic clock."""
+
+    __slots__ = ("_commands", "_reports")
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._commands = TokenBucket(limits.commands_per_second, now)
+        self._reports = TokenBucket(limits.reports_per_second, now)
+
+    def check(self, event: str, now: float) -> None:
+        """Count one event. Raises ``RateLimited``."""
+        bucket = self._reports if event == REPORT_EVENT else self._commands
+        if not bucket.try_acquire(now):
+            raise RateLimited("too many frames at once; wait a moment")

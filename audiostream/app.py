@@ -68,8 +68,8 @@ def create_app(
         client_max_size=settings.limits.max_body,
     )
     app[SERVICES] = _build_services(app, settings, proxies, sender, clock, wall_clock)
+    app.on_shutdown.append(gateway.close_all)  # before the Socket.IO endpoint stops
     _add_routes(app)
-    app.on_shutdown.append(gateway.close_all)
     app.cleanup_ctx.extend([_close_files, background.save, background.scan, background.housekeep])
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")

@@ -29,7 +29,7 @@ def diary_of(client: Client) -> str:
 
 @pytest.fixture
 async def shared(serve: Serve, media: Path) -> tuple[Client, str]:
-    """An application where the diary is shared yet, and the id that everybody has."""
+    """An application where the diary is still shared, and its id."""
     write_wav(media / DIARY, 0.5)
     client = await serve()
     return client, diary_of(client)
@@ -38,7 +38,7 @@ async def shared(serve: Serve, media: Path) -> tuple[Client, str]:
 @pytest.mark.parametrize(
     "audio_url", ["private\\my diary.wav", "http://host/private/my diary.wav", "private/*", ""]
 )
-async def test_a_withheld_file_is_gone_from_every_route_for_everybody(
+async def test_a_withheld_file_is_gone_from_every_route_for_all_users(
     shared: tuple[Client, str], media: Path, token: Token, audio_url: str
 ) -> None:
     client, track_id = shared

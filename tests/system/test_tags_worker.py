@@ -77,10 +77,19 @@ def test_the_worker_exits_when_its_input_ends(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_the_worker_imports_neither_aiohttp_nor_asyncio_nor_jwt(tmp_path: Path) -> None:
+def test_the_worker_imports_neither_aiohttp_nor_asyncio_nor_jwt() -> None:
     names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
-    assert not {b"aiohttp", b"asyncio", b"jwt"} & set(done.stdout.split())
+    loaded = set(done.stdout.decode().split())
+    assert not {"aiohttp", "asyncio", "jwt"} & loaded
+
+
+def test_the_worker_imports_no_module_of_the_package_but_parsers_and_their_table() -> None:
+    names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
+    own = {name for name in done.stdout.decode().split() if name.startswith("audiostream.library.")}
+    others = {name for name in own if name.split(".")[2] not in {"durations", "tags"}}
+    assert others == {"audiostream.library.bounded_file", "audiostream.library.formats"}
 
 
 LOOPS = "re.fullmatch('(a+)+b', 'a' * 60)"

@@ -119,9 +119,9 @@ def test_a_manifest_whose_name_is_spelled_otherwise_leaves_nothing_shared(
 ) -> None:
     write_manifest(music, owned_entry(DIARY))
     (music / "tracks.json").rename(music / name)
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert paths(library, "bob") == {"bob/his.wav"}
-    assert "tracks.json cannot be understood" in said
+    assert "tracks.json cannot be understood" in report
 
 
 def test_a_corrected_manifest_shares_files_again(folder: Path) -> None:
@@ -208,9 +208,9 @@ def test_two_spellings_of_a_file_with_different_owners_are_played_by_no_user(
     write_manifest(
         music, owned_entry(DIARY), {"id": "x", "audioUrl": "private/My Diary.wav", "ownerId": None}
     )
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert paths(library, "bob") == {"album/song.wav", "bob/his.wav"}
-    assert "names several owners of it" in said
+    assert "names several owners of it" in report
 
 
 @pytest.mark.parametrize(("named", "there"), [("Ä.wav", "A\u0308.wav"), ("A.wav", "a.wav")])

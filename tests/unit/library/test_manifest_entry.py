@@ -84,9 +84,9 @@ def test_an_invalid_entry_is_reported_and_left_out_together_with_its_file(
 @pytest.mark.parametrize("audio_url", [DIARY, "private\\my diary.wav", "nowhere"])
 def test_an_owner_that_is_no_id_withholds_the_file(music: Path, owner: Any, audio_url: str) -> None:
     write_manifest(music, owned_entry(audio_url, ownerId=owner))
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert DIARY not in paths(library, "bob")
-    assert owner == " " or "tracks.json, entry 1:" in said
+    assert owner == " " or "tracks.json, entry 1:" in report
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_a_misspelled_key_of_an_entry_with_an_owner_withholds_the_file(
     music: Path, entry: str
 ) -> None:
     (music / "tracks.json").write_text(f"[{entry}]")
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert DIARY not in paths(library, "bob")
-    assert "tracks.json, entry 1:" in said
+    assert "tracks.json, entry 1:" in report
 
 
 def test_an_entry_for_a_file_in_a_recycle_bin_is_refused(music: Path) -> None:
     write_wav(music / "#recycle/a.wav", 0.1)
     write_manifest(music, {"id": "x", "audioUrl": "#recycle/a.wav"})
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert "x" not in {track.id for track in library.tracks_for("alice")}
-    assert "entry 1: its file lies in the recycle bin" in said
+    assert "entry 1: its file lies in the recycle bin" in report
 
 
 JSON = st.recursive(

@@ -62,7 +62,7 @@ QUERIES_AND_TITLES = [
     ("bjork", "Bj\u00f6rk"),
     ("bjo\u0308rk", "BJ\u00d6RK"),
     ("\u043a\u0430\u0437\u0430\u043a", "\u049a\u0430\u0437\u0430\u049b"),
-    # full-width forms, other forms of numbers, signs that nobody sees
+    # full-width forms, other forms of numbers, invisible characters
     ("full", "\uff26\uff35\uff2c\uff2c"),
     ("\uff46\uff55\uff4c\uff4c", "Full"),
     ("part 4", "Part \u2463"),

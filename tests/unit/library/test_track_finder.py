@@ -104,20 +104,20 @@ def test_audio_of_unsupported_formats_is_reported_once_for_each_file(
 def test_files_in_recycle_bins_and_snapshots_are_no_tracks(music: Path, place: str) -> None:
     for name in (f"{place}/a.wav", f"{place}/users/alice/b.wav", f"deep/{place}/x/c.wav"):
         write_wav(music / name, 0.1)
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     for user_id in ("alice", "bob", None):
         assert not {"a.wav", "b.wav", "c.wav"} & {
             track.path.name for track in library.tracks_for(user_id)
         }
-    assert place.startswith(".") or f"{place}': it is " in said
+    assert place.startswith(".") or f"{place}': it is " in report
 
 
 def test_sixty_excluded_folders_of_one_kind_are_one_line_of_the_report(music: Path) -> None:
     for number in range(60):
         write_wav(music / f"albums/{number:02}/@eaDir/a.wav", 0.1)
-    _, said = scan_report(music)
-    assert len(said.splitlines()) == 1
-    assert "and 59 more such folders" in said
+    _, report = scan_report(music)
+    assert len(report.splitlines()) == 1
+    assert "and 59 more such folders" in report
 
 
 def test_rows_of_an_earlier_version_in_an_excluded_folder_are_not_restored(music: Path) -> None:
@@ -144,8 +144,8 @@ def test_a_users_folder_belongs_to_the_user_at_any_depth_and_in_any_case(
 def test_a_file_below_the_folders_of_two_users_belongs_to_neither(music: Path) -> None:
     write_wav(music / "users/bob/users/alice/a.wav", 0.1)
     write_wav(music / "users/bob/Users/bob/b.wav", 0.1)
-    library, said = scan_report(music)
-    assert "users/alice/a.wav: it lies in the folders of several users" in said
+    library, report = scan_report(music)
+    assert "users/alice/a.wav: it lies in the folders of several users" in report
     for user_id, expected in (("alice", set()), ("bob", {"b.wav"}), (None, set())):
         found = {track.path.name for track in library.tracks_for(user_id)}
         assert found & {"a.wav", "b.wav"} == expected
@@ -160,8 +160,8 @@ def test_users_whose_ids_differ_in_case_have_different_folders(music: Path) -> N
 
 def test_a_file_below_users_that_is_in_no_users_folder_is_not_shared(music: Path) -> None:
     write_wav(music / "backup/Users/stray.wav", 0.1)
-    library, said = scan_report(music)
-    assert "backup/Users/stray.wav: it lies in users/ but in no user's folder" in said
+    library, report = scan_report(music)
+    assert "backup/Users/stray.wav: it lies in users/ but in no user's folder" in report
     assert "Users/stray.wav" not in paths(library)
 
 

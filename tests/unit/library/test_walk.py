@@ -79,10 +79,10 @@ def test_a_stopped_scan_lists_no_further_folders(
     library, stop, looked_into = Library(folder), threading.Event(), []
     scandir = os.scandir
 
-    def noted(path: Path) -> Any:
+    def recorded(path: Path) -> Any:
         looked_into.append(path)
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", noted)
+    monkeypatch.setattr(os, "scandir", recorded)
     library.scan(lambda progress: stop.set(), stop)
     assert looked_into == [folder.resolve()]

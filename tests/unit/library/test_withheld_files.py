@@ -1,4 +1,4 @@
-"""Whatever an entry with an owner may mean is shared with nobody, however its name is written."""
+"""Files that an entry with an owner may mean are withheld, however the name is written."""
 
 from __future__ import annotations
 
@@ -133,10 +133,10 @@ def test_an_owned_entry_with_a_wrong_audio_url_withholds_the_file_from_all(
     music: Path, audio_url: Any
 ) -> None:
     write_manifest(music, owned_entry(audio_url))
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     for user_id in ("bob", "alice", None):
         assert DIARY not in paths(library, user_id)
-    assert "tracks.json, entry 1:" in said
+    assert "tracks.json, entry 1:" in report
     assert "bob/his.wav" in paths(library, "bob")
     assert "alice/hers.wav" in paths(library, "alice")
 
@@ -159,16 +159,16 @@ def test_an_unmatched_entry_leaves_files_shared_that_it_cannot_mean(
     music: Path, audio_url: str
 ) -> None:
     write_manifest(music, owned_entry(audio_url))
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert paths(library) == {"album/song.wav"}
-    assert f"{DIARY}: tracks.json, entry 1, may mean it" in said
+    assert f"{DIARY}: tracks.json, entry 1, may mean it" in report
 
 
 def test_an_entry_that_may_mean_any_file_leaves_files_in_users_folders(music: Path) -> None:
     write_manifest(music, owned_entry(""), {"id": "song", "audioUrl": "album/song.wav"})
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert (paths(library), paths(library, "bob")) == (set(), {"bob/his.wav"})
-    assert "until it is mended nothing is shared" in said
+    assert "until it is mended nothing is shared" in report
     write_manifest(music, owned_entry(DIARY), {"id": "song", "audioUrl": "album/song.wav"})
     assert library.scan().left_out == ()
     assert paths(library, "bob") == {"bob/his.wav", "album/song.wav"}
@@ -235,9 +235,9 @@ def test_an_unmatched_entry_without_owner_withholds_nothing(music: Path) -> None
     write_manifest(
         music, {"id": "x", "audioUrl": "none.wav"}, {"id": "y", "audioUrl": "private\\x"}, 5
     )
-    library, said = scan_report(music)
+    library, report = scan_report(music)
     assert paths(library) == {"album/song.wav", DIARY}
-    assert "tracks.json, entry 2:" in said
+    assert "tracks.json, entry 2:" in report
 
 
 def test_an_unmatched_entry_is_logged_in_one_line(

@@ -13,7 +13,6 @@ import pytest
 from audiostream.client.player import connect as player
 from audiostream.services import LIBRARY
 from tests.conftest import Client, Launch, Serve
-from tests.support.scenario import Scenario
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -152,19 +151,3 @@ async def test_after_a_restart_the_state_still_names_it_and_it_can_be_paused(
         assert (await after.state()).track_id == "song"
         state = await after.pause(position=25.0)
     assert (state.track_id, state.position, state.is_playing) == ("song", 25.0, False)
-
-
-def test_a_device_that_is_still_on_it_as_another_is_played_hears_no_error_and_follows() -> None:
-    scene = Scenario()
-    scene.connect("phone", "kiosk")
-    scene.play("phone", at=0.0)
-    scene.wait(10.0)
-    scene.report("kiosk", 10.0)
-    del scene.library.durations["song"]
-    scene.play("phone", track="other", at=0.0)
-    scene.clear()
-    scene.report("kiosk", 10.5)  # on its way already
-    assert scene.room.state.track_id == "other"
-    assert scene.received("phone") == []
-    scene.wait(5.0)
-    assert {data["trackId"] for _, data, _ in scene.received_frames("kiosk")} == {"other"}

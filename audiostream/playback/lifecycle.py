@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .commands import Report
+from .commands import Change, Report
 from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
 from .sync import SETTLE_TIME
 
@@ -93,3 +93,22 @@ def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...
         for position in positions
         if position >= MIN_STOP_POSITION
     )
+
+
+def accepts_unlisted(state: State, sync: DeviceSync | None, track_id: str) -> bool:
+    """Whether a track that left the library may still be paused, sought in and reported on (R9).
+
+    The current one may, and one in the sender's history: its reports were under way.
+    """
+    history = () if sync is None else sync.history
+    return track_id == state.track_id or any(each.track_id == track_id for each in history)
+
+
+def starts_track(command: Change, before: State, after: State) -> bool:
+    """Whether ``command`` made its track the current one, or resumed it: not if unlisted (R9).
+
+    A report that a track plays did not: the player had started already.
+    """
+    if before.track_id != after.track_id:
+        return True
+    return after.is_playing and not before.is_playing and not isinstance(command, Report)

@@ -210,26 +210,22 @@ class Room:
             )
         except CommandRefused as refused:
             raise Conflict(str(refused), self.view(now).to_json()) from None
-        if not is_listed and _starts(command, state, outcome.state):
+        if not is_listed and lifecycle.starts_track(command, state, outcome.state):
             raise TrackNotFound("there is no such track")
         return outcome
 
     def _listed_duration(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
-        """Return the listed duration of a command's track, and whether it is listed at all (R9).
+        """Return the listed duration of a track, and whether it is listed at all.
 
-        A rescan may have removed the track while it is played: then it may still be paused, sought
-        in and reported on, and its known duration stays. So may, for ``SETTLE_TIME``, the track
-        before it. Raises ``TrackNotFound`` for any other.
+        Of an unlisted track the known duration stays. Raises ``TrackNotFound`` (R9).
         """
         try:
             return self._context.catalogue.duration(self.user_id, track_id), True
         except TrackNotFound:
-            if track_id == self.state.track_id:
-                return self.state.duration, False
-            history = () if device is None else device.sync.history
-            if any(snapshot.track_id == track_id for snapshot in history):
-                return None, False
-            raise
+            sync = device.sync if device else None
+            if not lifecycle.accepts_unlisted(self.state, sync, track_id):
+                raise
+            return self.state.duration if track_id == self.state.track_id else None, False
 
     def _resume_position(self, command: Change) -> float | None:
         if (
@@ -287,13 +283,3 @@ class Room:
 
 def _command_id(command: Change) -> str | None:
     return command.command_id if isinstance(command, PlayTrack | PauseTrack) else None
-
-
-def _starts(command: Change, before: State, after: State) -> bool:
-    """Whether a command makes its track the current one, or resumes it.
-
-    A report that a track plays does not: its player has started already.
-    """
-    if before.track_id != after.track_id:
-        return True
-    return after.is_playing and not before.is_playing and not isinstance(command, Report)

@@ -11,10 +11,7 @@ from typing import Any
 import pytest
 
 from audiostream.client.player import connect as player
-from audiostream.services import SERVICES
-from tests.conftest import Client, Serve
-from tests.support.scenario import Scenario
-from tests.support.server_process import Launch
+from tests.conftest import Client, Launch, Serve
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -153,19 +150,3 @@ async def test_a_track_that_was_removed_before_a_restart_can_still_be_paused(
         assert (await after.state()).track_id == "song"
         state = await after.pause(position=25.0)
     assert (state.track_id, state.position, state.is_playing) == ("song", 25.0, False)
-
-
-def test_a_device_on_a_removed_track_follows_to_the_next_one_without_an_error() -> None:
-    scene = Scenario()
-    scene.connect("phone", "kiosk")
-    scene.play("phone", at=0.0)
-    scene.wait(10.0)
-    scene.report("kiosk", 10.0)
-    del scene.library.durations["song"]
-    scene.play("phone", track="other", at=0.0)
-    scene.clear()
-    scene.report("kiosk", 10.5)  # on its way already
-    assert scene.room.state.track_id == "other"
-    assert scene.received("phone") == []
-    scene.wait(5.0)
-    assert {data["trackId"] for _, data, _ in scene.received_frames("kiosk")} == {"other"}

@@ -72,6 +72,22 @@ def test_the_current_track_can_be_paused_but_not_started_after_it_left_the_libra
         scenario.play("phone", at=5.0)
 
 
+def test_a_late_report_of_a_track_that_left_the_library_is_answered_with_the_new_one() -> None:
+    scenario = Scenario()
+    scenario.connect("phone", "kiosk")
+    scenario.play("phone", at=0.0)
+    scenario.wait(10.0)
+    scenario.report("kiosk", 10.0)
+    del scenario.library.durations["song"]
+    scenario.play("phone", track="other", at=0.0)
+    scenario.clear()
+    scenario.report("kiosk", 10.5)
+    assert scenario.room.state.track_id == "other"
+    assert scenario.received("phone") == []
+    scenario.wait(5.0)
+    assert {data["trackId"] for _, data, _ in scenario.received_frames("kiosk")} == {"other"}
+
+
 class TestAssumedReports:
     def test_a_paused_device_whose_seek_was_ignored_is_sent_the_state(self) -> None:
         scenario = Scenario()

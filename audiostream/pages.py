@@ -37,8 +37,9 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _PAGES: Final[Mapping[str, Body]] = {
-    path.name: Body.of(path.read_bytes(), _MEDIA_TYPES[path.suffix])
-    for path in WEB.iterdir()
+    path.relative_to(WEB).as_posix(): Body.of(path.read_bytes(), _MEDIA_TYPES[path.suffix])
+    for folder in (WEB, WEB / "css", WEB / "js")
+    for path in folder.iterdir()
     if path.suffix in _MEDIA_TYPES
 }
 PATHS: Final = tuple(f"/{name}" for name in _PAGES)
@@ -46,6 +47,10 @@ PATHS: Final = tuple(f"/{name}" for name in _PAGES)
 
 
 async def page(request: web.Request) -> web.Response:
-    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag."""
-    name = request.path.rpartition("/")[2] or "index.html"
-    return answer(request, _PAGES[name], _HEADERS)
+    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag.
+
+    The application may be mounted at any path, so the end of the request's path names the file.
+    """
+    folder, _, name = request.path.rpartition("/")
+    nested = f"{folder.rpartition('/')[2]}/{name}"
+    return answer(request, _PAGES[nested if nested in _PAGES else name or "index.html"], _HEADERS)

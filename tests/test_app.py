@@ -40,8 +40,8 @@ class TestPages:
         client = await serve()
         media_types = {
             "/": "text/html",
-            "/style.css": "text/css",
-            "/player.js": "text/javascript",
+            "/css/base.css": "text/css",
+            "/js/main.js": "text/javascript",
             "/client.d.ts": "text/plain",
             "/icon.svg": "image/svg+xml",
         }
@@ -53,7 +53,8 @@ class TestPages:
 
     async def test_nothing_else_of_the_package_is(self, serve: Serve) -> None:
         client = await serve()
-        for path in ("/app.py", "/../app.py", "/%2e%2e/app.py", "/web/index.html"):
+        outside = ("/app.py", "/../app.py", "/%2e%2e/app.py", "/js/../../app.py")
+        for path in (*outside, "/web/index.html", "/js", "/js/", "/main.js"):
             async with client.get(path) as answer:
                 assert answer.status == 404
 

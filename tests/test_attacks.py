@@ -746,7 +746,7 @@ class TestStreams:
             "/sample_media/users/ada/hers.wav",
             "/../../../../../../etc/passwd",
             "/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
-            "/player.js/../../../../users/ada/hers.wav",
+            "/js/main.js/../../../../users/ada/hers.wav",
             "/tracks.json",
             "/web/../settings.py",
             "http://audiostream.test/tracks/stream/hers",
@@ -1258,7 +1258,8 @@ def routes(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-PAGES = {f"/{page.name}" for page in (Path(gateway.__file__).parent / "web").iterdir()}
+WEB = Path(gateway.__file__).parent / "web"
+PAGES = {f"/{page.relative_to(WEB).as_posix()}" for page in WEB.rglob("*.*")}
 OPEN_ROUTES: set[str | tuple[str, str]] = {
     *PAGES,
     "/",

@@ -29,4 +29,5 @@ async def test_head_has_the_length_alone(serve: Serve) -> None:
 
 
 def test_all_that_is_there_is_sent() -> None:
-    assert {path[1:] for path in PATHS} == {path.name for path in WEB.iterdir()}
+    files = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*")}
+    assert {path[1:] for path in PATHS} == files

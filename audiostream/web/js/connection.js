@@ -3,8 +3,8 @@
  * The line to the server: one native WebSocket that authenticates with its first frame and comes
  * back by itself, later and later, never in step with other clients.
  *
- * Here: frames, time limits, reconnecting. Not here: what an event means (playback.js), REST
- * (catalogue.js), anything a person sees.
+ * Here: frames, time limits, reconnecting. Not here: what an event means (player.js), REST
+ * (api.js), anything a person sees.
  *
  * A network that is gone closes nothing, and a browser shows no pings to a page. So a line that is
  * silent is asked something, and one that does not answer is given up.
@@ -14,7 +14,7 @@
  *       └───── any frame ◄──────┘                                └────────────┘
  */
 
-import { isReachable } from "./catalogue.js";
+import { isReachable } from "./api.js";
 
 /** Milliseconds before the first attempt to come back, doubled at each further one. */
 const FIRST_DELAY = 500;

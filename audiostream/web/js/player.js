@@ -5,7 +5,7 @@
  * Here: a person's acts become commands and take effect here at once; what the server tells moves
  * the sound; playing is reported; the end of one track starts the next, and so does one that
  * cannot be played; an interruption of the line is made good. Not here: the audio element
- * (sound.js), frames (connection.js), anything a person sees.
+ * (audio-output.js), frames (connection.js), anything a person sees.
  *
  *     person ──► act ──► sound              server ──► told ──► sound
  *                 └────► command                sound ──► report ──► server
@@ -15,8 +15,8 @@
  * state of that rev does not move it, but is put right.
  */
 
-import { RequestFailed } from "./catalogue.js";
-import { Sound } from "./sound.js";
+import { ApiError } from "./api.js";
+import { AudioOutput } from "./audio-output.js";
 
 /** Seconds into a track after which "previous" means its beginning. */
 const RESTART_AFTER = 3;
@@ -28,9 +28,9 @@ const TOLERANCE = 1;
  * Milliseconds after which a tab that does not lead asks, at the end of a track, whether the track
  * plays elsewhere, to start the next one itself if not: whoever led may be gone.
  */
-const SUCCESSION = 2_200;
+const TAKEOVER_DELAY = 2_200;
 /** The same for the tab that leads, where its track cannot be played. */
-const LEADER_SUCCESSION = 1_200;
+const ACTIVE_TAKEOVER_DELAY = 1_200;
 /** Milliseconds after which it asks again, while the track plays elsewhere. */
 const NEXT_QUESTION = 5_000;
 /** Seconds in which a device that plays reports; browsers do so four times a second. */
@@ -48,7 +48,7 @@ const REPORT = "updateStreaming";
 const QUESTION = "getCurrentState";
 const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackState"]);
 
-/** @typedef {import("./catalogue.js").Track} Track */
+/** @typedef {import("../client.js").Track} Track */
 /** @typedef {import("./connection.js").Connection} Connection */
 /** @typedef {import("./connection.js").Data} Data */
 
@@ -90,7 +90,7 @@ const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackSta
  * @property {() => void} onChanged anything that can be read here may have changed
  * @property {(problem: string) => void} onProblem something a person should know
  * @property {(problem: string) => void} onRecovered this problem is over
- * @property {(error: RequestFailed) => void} onRequestFailed
+ * @property {(error: ApiError) => void} onRequestFailed
  */
 
 /** What is known before the server has told anything: no rev of its is like this one. */
@@ -105,7 +105,7 @@ const NOTHING = {
   at: 0,
 };
 
-export class Playback {
+export class Player {
   /** @type {Track | null} */
   track = null;
   /** @type {State} */
@@ -115,7 +115,7 @@ export class Playback {
   /** @type {Track[]} what was shown where the current track was chosen, or is shown now */
   #order = [];
   #connection;
-  #catalogue;
+  #api;
   #deviceId;
   #hooks;
   #sound;
@@ -127,7 +127,7 @@ export class Playback {
   #unsent = null;
   #isRejoining = true;
   /** @type {number | undefined} */
-  #succession;
+  #takeover;
   /** The id of our question whether the track plays elsewhere. */
   /** @type {number | undefined} */
   #question;
@@ -152,16 +152,16 @@ export class Playback {
   /**
    * @param {HTMLAudioElement} audio
    * @param {Connection} connection
-   * @param {import("./catalogue.js").Catalogue} catalogue
+   * @param {import("./api.js").Api} api
    * @param {string} deviceId
    * @param {Hooks} hooks
    */
-  constructor(audio, connection, catalogue, deviceId, hooks) {
+  constructor(audio, connection, api, deviceId, hooks) {
     this.#connection = connection;
-    this.#catalogue = catalogue;
+    this.#api = api;
     this.#deviceId = deviceId;
     this.#hooks = hooks;
-    this.#sound = new Sound(audio, {
+    this.#sound = new AudioOutput(audio, {
       onReport: (position) => this.#report(position),
       onPlayed: (position) => this.#act("playTrack", position),
       onPaused: (position) => this.#act("pauseTrack", position),
@@ -269,6 +269,11 @@ export class Playback {
 
   pause() {
     if (this.track) this.#act("pauseTrack", this.position);
+  }
+
+  /** @param {number} step seconds, back if negative */
+  skip(step) {
+    this.seek(this.position + step);
   }
 
   /** @param {number} position seconds */
@@ -495,11 +500,11 @@ export class Playback {
    */
   async #renew(id) {
     try {
-      const track = await this.#catalogue.track(id);
+      const track = await this.#api.track(id);
       this.#connection.retryNow();
       return track;
     } catch (error) {
-      if (!(error instanceof RequestFailed)) throw error;
+      if (!(error instanceof ApiError)) throw error;
       if (error.status !== 0) this.#hooks.onRequestFailed(error);
       return error.status === NOT_FOUND ? null : undefined;
     }
@@ -623,7 +628,7 @@ export class Playback {
     const listed = Math.max(this.duration ?? 0, this.#state.duration ?? 0);
     if (position < COMPLETE * listed) this.#failedAt = position;
     if (!this.isFollowing) this.#advance();
-    else this.#advanceUnlessHeard(SUCCESSION);
+    else this.#advanceUnlessHeard(TAKEOVER_DELAY);
   }
 
   /**
@@ -641,7 +646,7 @@ export class Playback {
     this.#failedAt = position;
     this.#failures = [...this.#failures, title];
     if (this.#devices.length <= 1) this.#advance();
-    else this.#advanceUnlessHeard(this.isFollowing ? SUCCESSION : LEADER_SUCCESSION);
+    else this.#advanceUnlessHeard(this.isFollowing ? TAKEOVER_DELAY : ACTIVE_TAKEOVER_DELAY);
   }
 
   /**
@@ -650,8 +655,8 @@ export class Playback {
    * @param {number} wait milliseconds
    */
   #advanceUnlessHeard(wait) {
-    clearTimeout(this.#succession);
-    this.#succession = setTimeout(() => {
+    clearTimeout(this.#takeover);
+    this.#takeover = setTimeout(() => {
       if (this.#connection.status !== "open") return this.#advance();
       this.#question = this.#connection.ask("getDevices", { watch: true });
       this.#advanceUnlessHeard(NEXT_QUESTION);
@@ -674,7 +679,7 @@ export class Playback {
 
   /** What was to be done about the end of the current track is done, or is not wanted any more. */
   #forgetEnd() {
-    clearTimeout(this.#succession);
+    clearTimeout(this.#takeover);
     this.#question = undefined;
     this.#failedAt = undefined;
     this.#isLibraryAwaited = false;
@@ -726,7 +731,7 @@ export class Playback {
       this.#state = { ...this.#state, rev: state.rev };
       return this.#command({ ...refused, rev: state.rev }, this.#state.currentTime);
     }
-    if (code === NO_TRACK) this.#hooks.onRequestFailed(new RequestFailed(NOT_FOUND, message));
+    if (code === NO_TRACK) this.#hooks.onRequestFailed(new ApiError(NOT_FOUND, message));
     else if (code !== "conflict") this.#hooks.onProblem(`The server says: ${message}.`);
     if (!refused) return;
     // The library here was an older one: what follows in it may still be there.

@@ -4,7 +4,7 @@
  *
  * Here: loading, seeking, playing, pausing, a browser that refuses sound, a stream that breaks or
  * falls silent, a file that cannot be played, and telling a person's hand on the hardware from our
- * own. Not here: why the target is what it is, and the server (playback.js).
+ * own. Not here: why the target is what it is, and the server (player.js).
  *
  *     follow ── another track ──► src ── loadedmetadata ──► seek if far ──► play or pause
  *            └─ the same track ───────────────────────────► seek if far ──► play or pause
@@ -14,7 +14,7 @@
  *                                                └─────────┘
  */
 
-import { isServed, streamAddress } from "./catalogue.js";
+import { isServed, streamUrl } from "./api.js";
 
 /** Seconds that the element may be away from its target before it is moved. */
 const NEAR = 0.3;
@@ -46,7 +46,7 @@ const WATCH_EVERY = 250;
 
 const NETWORK_ERROR = 2;
 
-/** @typedef {import("./catalogue.js").Track} Track */
+/** @typedef {import("../client.js").Track} Track */
 
 /**
  * Where the element shall be: `position` seconds at `at` (performance.now), moving if playing. One
@@ -72,7 +72,7 @@ const NETWORK_ERROR = 2;
  *     nothing more can be played from `position` on; `isGone` says that there is no such audio
  */
 
-export class Sound {
+export class AudioOutput {
   /** Whether the browser wants to be touched before it plays. */
   isBlocked = false;
   #audio;
@@ -209,7 +209,7 @@ export class Sound {
   #load(track) {
     this.#forgetRecovery();
     this.#aliveAt = performance.now();
-    const address = new URL(streamAddress(track));
+    const address = new URL(streamUrl(track));
     // Chromium answers an address that it knows from memory, also where it could not play that.
     if (track.id === this.#trackId) address.searchParams.set("load", String(this.#turn));
     this.#trackId = track.id;

@@ -378,7 +378,7 @@ export class Player {
   get #heard() {
     const { trackId, isPlaying, playbackRate } = this.#state;
     const isOurs = this.#sound.isSounding || (this.#sound.willSound && !this.isFollowing);
-    if (!isPlaying || !isOurs || !this.#sound.holds(trackId)) return;
+    if (!isPlaying || !isOurs || !this.#sound.holds(trackId)) return undefined;
     return { trackId: trackId ?? "", position: this.position, playbackRate };
   }
 

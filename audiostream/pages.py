@@ -38,8 +38,7 @@ _HEADERS: Final = {
 }
 _PAGES: Final[Mapping[str, Body]] = {
     path.relative_to(WEB).as_posix(): Body.of(path.read_bytes(), _MEDIA_TYPES[path.suffix])
-    for folder in (WEB, WEB / "css", WEB / "js")
-    for path in folder.iterdir()
+    for path in sorted(WEB.rglob("*"))
     if path.suffix in _MEDIA_TYPES
 }
 PATHS: Final = tuple(f"/{name}" for name in _PAGES)
@@ -47,10 +46,14 @@ PATHS: Final = tuple(f"/{name}" for name in _PAGES)
 
 
 async def page(request: web.Request) -> web.Response:
-    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag.
+    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag."""
+    return answer(request, _PAGES[_name(request.path)], _HEADERS)
 
-    The application may be mounted at any path, so the end of the request's path names the file.
-    """
-    folder, _, name = request.path.rpartition("/")
-    nested = f"{folder.rpartition('/')[2]}/{name}"
-    return answer(request, _PAGES[nested if nested in _PAGES else name or "index.html"], _HEADERS)
+
+def _name(path: str) -> str:
+    """The longest end of a path that names a file: the application may be mounted anywhere."""
+    while path:
+        _, _, path = path.partition("/")
+        if path in _PAGES:
+            return path
+    return "index.html"

@@ -30,7 +30,7 @@ test("a name in the window's title keeps no control characters of bidirectional 
   assert.equal(withoutBidiControls("\u202eabc\u2069 d"), "abc d");
 });
 
-test("typed letters lead to the next title that begins with them, past the last one to the first", () => {
+test("typed letters lead to the next title that begins with them, in a circle", () => {
   const titles = ["Song", "Other", "So far"].map((title) => ({ title }));
   assert.equal(new TypeAhead().find("s", titles, 0), 2);
   assert.equal(new TypeAhead().find("o", titles, 2), 1);

@@ -129,19 +129,3 @@ export async function isServed(track) {
     response.status === TOO_MANY_REQUESTS;
   return isUnknown ? undefined : response.ok;
 }
-
-/** @returns {URL} where the WebSocket is */
-export function socketAddress() {
-  const url = new URL("ws", ROOT);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url;
-}
-
-/** @returns {Promise<boolean>} whether the server answers */
-export async function isReachable() {
-  const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
-  return fetch(ROOT, { method: "HEAD", cache: "no-store", signal }).then(
-    ({ status }) => status < INTERNAL_SERVER_ERROR,
-    () => false,
-  );
-}

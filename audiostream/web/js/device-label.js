@@ -1,6 +1,8 @@
 // @ts-check
 /** The id and the name under which the server lists this tab. */
 
+import { randomId } from "./client/random-id.js";
+
 const DEVICE_KEY = "audiostream.device";
 /** Characters that the server keeps of a name. */
 const MAX_NAME_LENGTH = 128;
@@ -12,10 +14,7 @@ const MAX_NAME_LENGTH = 128;
  * @returns {string}
  */
 export function deviceId() {
-  const stored = sessionStorage.getItem(DEVICE_KEY);
-  // randomUUID is missing where the page came over plain HTTP from another machine.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const id = stored ?? Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const id = sessionStorage.getItem(DEVICE_KEY) ?? randomId();
   const remove = () => sessionStorage.removeItem(DEVICE_KEY);
   const store = () => sessionStorage.setItem(DEVICE_KEY, id);
   remove();

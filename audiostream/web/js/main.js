@@ -1,8 +1,8 @@
 // @ts-check
 /** Starts the page: signing in and out, and the wiring of its parts. */
 
-import { Api, socketAddress } from "./api.js";
-import { Connection } from "./connection.js";
+import { io } from "../client.js";
+import { Api, ROOT } from "./api.js";
 import { deviceId, deviceName } from "./device-label.js";
 import { DeviceList } from "./devices.js";
 import { find, setText } from "./dom.js";
@@ -16,8 +16,23 @@ import { TrackList } from "./track-list.js";
 const TOKEN_KEY = "audiostream.token";
 /** One screen with large targets, requested with ?kiosk=1. */
 const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
-/** Failed attempts in a row before the user is told: most interruptions are short. */
+/**
+ * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and no attempt
+ * to reconnect waits for longer than 4 s: other devices do not know what plays on here meanwhile.
+ */
+const CONNECTION = {
+  pingInterval: 2_500,
+  pingTimeout: 6_000,
+  timeout: 8_000,
+  reconnectionDelay: 500,
+  reconnectionDelayMax: 4_000,
+  session: false, // the player's streams have tickets
+};
+/** Failures in a row before the user is told: most interruptions are short. */
 const QUIET_FAILURES = 2;
+/** Milliseconds after which a connection is good, and earlier failures do not count. */
+const STABLE_AFTER = 5_000;
+const TOKEN_REFUSED = 4401;
 const UNAUTHORIZED = 401;
 const NOT_FOUND = 404;
 
@@ -29,13 +44,12 @@ const STATUS_TEXT = {
   closed: "Signed out",
 };
 
-/** @typedef {import("./connection.js").Status} Status */
-/** @typedef {import("./connection.js").Data} Data */
+/** @typedef {import("../client.js").Socket} Socket */
 /** @typedef {import("./devices.js").Device} Device */
 
 const audio = find("audio", HTMLAudioElement);
 const ownId = deviceId();
-/** @type {{ connection: Connection, player: Player } | null} */
+/** @type {{ socket: Socket, player: Player } | null} */
 let session = null;
 
 const notices = new Notices();
@@ -63,7 +77,7 @@ const deviceList = new DeviceList(ownId, {
 
 addShortcuts(() => session?.player ?? null);
 find("sign-out").addEventListener("click", () => signOut(""));
-find("retry").addEventListener("click", () => session?.connection.retryNow());
+find("retry").addEventListener("click", () => session?.socket.io.retry());
 find("browse").addEventListener("click", () => openLibrary(true));
 find("close-library").addEventListener("click", () => openLibrary(false));
 find("player").addEventListener("keydown", ({ key }) => {
@@ -92,26 +106,59 @@ function startSession(token) {
   endSession();
   sessionStorage.setItem(TOKEN_KEY, token);
   const api = new Api(token);
-  const connection = new Connection({
-    url: socketAddress(),
-    token,
-    deviceId: ownId,
-    deviceName: deviceName(),
-    onStatus: showStatus,
-    onEvent: receive,
-    onRefused: (reason) => signOut(refusal(reason)),
-  });
-  const player = new Player(audio, connection, api, ownId, {
+  const auth = { token, deviceId: ownId, deviceName: deviceName() };
+  const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
+  const player = new Player(audio, socket, api, ownId, {
     onChanged: update,
     onProblem: (text) => notices.show(text),
     onRecovered: (text) => notices.hide(text),
     onRequestFailed: handleApiError,
   });
-  session = { connection, player };
+  session = { socket, player };
   signIn.hide();
   nowPlaying.show(player);
   trackList.open(api);
-  connection.start();
+  listen(socket, player);
+  showStatus("connecting");
+  socket.connect();
+}
+
+/**
+ * @param {Socket} socket
+ * @param {Player} player
+ */
+function listen(socket, player) {
+  let failures = 0;
+  let expiresAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let stableTimer;
+  const fail = () => {
+    clearTimeout(stableTimer);
+    failures += 1;
+    showStatus("waiting", failures);
+    player.lost();
+  };
+  socket.on("connect", () => {
+    stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
+    showStatus("open");
+    trackList.refresh();
+    socket.emit("getDevices", { watch: true });
+    socket.emit("watchLibrary");
+    player.connected();
+  });
+  socket.on("disconnect", (reason, details) => {
+    if (details?.context.code === TOKEN_REFUSED) signOut(refusal(details.description));
+    else if (reason !== "io client disconnect") fail();
+  });
+  socket.on("connect_error", ({ message }) => (socket.active ? fail() : signOut(refusal(message))));
+  socket.on("libraryUpdated", (library) => trackList.updated(library));
+  socket.on("devices", ({ devices }) => showDevices(devices));
+  socket.on("error", ({ event }) => event === "getDevices" && showDevices(null));
+  socket.on("tokenExpiring", (notice) => {
+    if (notice.expiresAt !== expiresAt) notices.show(EXPIRING); // it comes again with every probe
+    expiresAt = notice.expiresAt;
+  });
+  socket.onAny((event, data) => player.hear(event, data));
 }
 
 /** @param {string} problem why, empty if the user wanted it */
@@ -124,7 +171,8 @@ function signOut(problem) {
 function endSession() {
   const ending = session;
   session = null;
-  ending?.connection.stop();
+  ending?.socket.off().offAny().disconnect();
+  showStatus("closed");
   ending?.player.stop();
   nowPlaying.show(null);
   trackList.close();
@@ -152,25 +200,6 @@ function update() {
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 
-/**
- * @param {string} event
- * @param {Data} data
- * @param {number | string} [id]
- */
-function receive(event, data, id) {
-  if (event === "authenticated") {
-    trackList.refresh();
-    session?.connection.tell("getDevices", { watch: true });
-    session?.connection.tell("watchLibrary");
-  }
-  if (event === "libraryUpdated") return trackList.updated(/** @type {any} */ (data));
-  if (event === "devices") showDevices(data.devices);
-  if (event === "error" && data.event === "getDevices") return showDevices(null);
-  if (event === "error" && data.event === "watchLibrary") return; // no updates then
-  if (event === "tokenExpiring") notices.show(EXPIRING);
-  session?.player.hear(event, data, id);
-}
-
 /** @param {Device[] | null} devices null where the server sends none */
 function showDevices(devices) {
   if (devices) deviceList.show(devices);
@@ -179,19 +208,17 @@ function showDevices(devices) {
 }
 
 /**
- * @param {Status} status
- * @param {number} losses
+ * @param {keyof typeof STATUS_TEXT} status
+ * @param {number} [failures] in a row
  */
-function showStatus(status, losses) {
+function showStatus(status, failures = 0) {
   const line = find("line");
   line.dataset.status = status;
-  const text = status === "connecting" && losses ? STATUS_TEXT.waiting : STATUS_TEXT[status];
-  if (line.firstElementChild) setText(line.firstElementChild, text);
-  if (status === "open" || status === "closed") find("away").hidden = true;
-  else if (losses >= QUIET_FAILURES) find("away").hidden = false;
-  if (status !== "waiting") return;
-  session?.player.lost();
-  if (losses >= QUIET_FAILURES) trackList.showUnreachable();
+  if (line.firstElementChild) setText(line.firstElementChild, STATUS_TEXT[status]);
+  if (status !== "waiting") find("away").hidden = true;
+  if (failures < QUIET_FAILURES) return;
+  find("away").hidden = false;
+  trackList.showUnreachable();
 }
 
 /** @param {import("./api.js").ApiError} error */

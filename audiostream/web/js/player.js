@@ -17,6 +17,7 @@
 
 import { ApiError } from "./api.js";
 import { AudioOutput } from "./audio-output.js";
+import { randomId } from "./client/random-id.js";
 
 /** Seconds into a track after which "previous" means its beginning. */
 const RESTART_AFTER = 3;
@@ -49,8 +50,8 @@ const QUESTION = "getCurrentState";
 const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackState"]);
 
 /** @typedef {import("../client.js").Track} Track */
-/** @typedef {import("./connection.js").Connection} Connection */
-/** @typedef {import("./connection.js").Data} Data */
+/** @typedef {import("../client.js").Socket} Socket */
+/** @typedef {Record<string, any>} Data */
 
 /**
  * The playback at the moment `at` (performance.now). `deviceId` is that of the device that leads.
@@ -69,6 +70,7 @@ const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackSta
  * A command, and the rev that it was meant for.
  * @typedef {object} Act
  * @property {string} event playTrack or pauseTrack; while unanswered also a report or a question
+ * @property {string} commandId the same each time that it is sent: it takes effect once
  * @property {number} rev
  * @property {boolean} isOurOwn whether it is off where anybody has acted meanwhile
  * @property {boolean} isOfAnother whether another track was current before
@@ -114,13 +116,13 @@ export class Player {
   #library = [];
   /** @type {Track[]} what was shown where the current track was chosen, or is shown now */
   #order = [];
-  #connection;
+  #socket;
   #api;
   #deviceId;
   #hooks;
   #sound;
   /** Our latest command while it is unanswered: it will overrule what we hear before. */
-  /** @type {Act & { id: number } | null} */
+  /** @type {Act | null} */
   #awaited = null;
   /** What a person last did while the line was down. */
   /** @type {Act | null} */
@@ -128,9 +130,8 @@ export class Player {
   #isRejoining = true;
   /** @type {number | undefined} */
   #takeover;
-  /** The id of our question whether the track plays elsewhere. */
-  /** @type {number | undefined} */
-  #question;
+  /** Whether it is asked if the track plays elsewhere. */
+  #isTakeoverAsked = false;
   /** @type {Device[]} all that are connected, as far as the server tells */
   #devices = [];
   /** Titles of the tracks in a row that could not be played here. */
@@ -151,13 +152,13 @@ export class Player {
 
   /**
    * @param {HTMLAudioElement} audio
-   * @param {Connection} connection
+   * @param {Socket} socket
    * @param {import("./api.js").Api} api
    * @param {string} deviceId
    * @param {Hooks} hooks
    */
-  constructor(audio, connection, api, deviceId, hooks) {
-    this.#connection = connection;
+  constructor(audio, socket, api, deviceId, hooks) {
+    this.#socket = socket;
     this.#api = api;
     this.#deviceId = deviceId;
     this.#hooks = hooks;
@@ -297,7 +298,7 @@ export class Player {
   /** Let this tab be heard; call it while a person's touch is being handled. */
   listen() {
     this.#sound.listen();
-    if (this.#connection.status === "open") this.#await(QUESTION);
+    if (this.#socket.connected) this.#await(QUESTION);
   }
 
   /** Fall silent for good. The playback itself goes on wherever else it does. */
@@ -315,26 +316,33 @@ export class Player {
   }
 
   /**
-   * Hear what the server says.
+   * Hear what the server says. What answers a command comes here too, and then once more as its
+   * acknowledgement, which counts.
    * @param {string} event
    * @param {Data} data
-   * @param {number | string} [id]
    */
-  hear(event, data, id) {
-    if (event === "authenticated") this.#introduce();
-    else if (event === "devices") this.#look(data.devices, id);
-    else if (event === "error") this.#refused(data, id);
-    else if (STATES.has(event)) this.#told(data, id);
+  hear(event, data) {
+    if (event === "devices") this.#devices = data.devices;
+    else if (event === "error") this.#complained(data);
+    else if (STATES.has(event) && !this.#awaited) this.#told(data, false);
+  }
+
+  /**
+   * @param {Act} act
+   * @param {Data} answer
+   */
+  #answered(act, answer) {
+    const isAwaited = act === this.#awaited;
+    if (answer.error) this.#refused(answer.error, isAwaited ? act : null);
+    else if (isAwaited) this.#told(answer, true);
   }
 
   /**
    * @param {Data} data
-   * @param {number | string} [id]
+   * @param {boolean} isAnswer whether to what is awaited
    */
-  #told(data, id) {
+  #told(data, isAnswer) {
     const awaited = this.#awaited;
-    const isAnswer = awaited !== null && id === awaited.id;
-    if (awaited && !isAnswer) return;
     this.#awaited = null;
     const state = /** @type {State} */ ({ ...data, at: performance.now() });
     if (this.#isRejoining) {
@@ -356,11 +364,11 @@ export class Player {
    * Back on the line. One that has played on says so before it asks for anything: the server knows
    * whether its playback only stood still meanwhile, or somebody has acted since.
    */
-  #introduce() {
+  connected() {
     this.#sound.retryNow();
     const heard = this.#unsent ? this.#unsent.heard : this.#heard;
     if (heard) this.#await(REPORT, report(heard));
-    else this.#connection.tell(QUESTION);
+    else this.#socket.volatile.emit(QUESTION);
   }
 
   /**
@@ -370,8 +378,17 @@ export class Player {
    */
   #await(event, data) {
     const { rev } = this.#state;
-    const id = this.#connection.ask(event, data);
-    this.#awaited = { event, rev, id, isOurOwn: true, isOfAnother: false };
+    this.#ask({ event, commandId: "", rev, isOurOwn: true, isOfAnother: false }, data);
+  }
+
+  /**
+   * @param {Act} act
+   * @param {Data} [data]
+   */
+  #ask(act, data) {
+    this.#awaited = act;
+    const acknowledge = (/** @type {Data} */ answer) => this.#answered(act, answer);
+    this.#socket.volatile.emit(/** @type {any} */ (act.event), /** @type {any} */ (data), acknowledge);
   }
 
   /** What sounds here, or goes on sounding here as soon as the network lets it. */
@@ -398,9 +415,8 @@ export class Player {
     if (isUntouched || isRevived || state.trackId === null || unsent.rev === NOTHING.rev) {
       this.#insist(unsent, state.rev);
     } else if (state.rev === unsent.rev + 1 && isSame(state, this.#state)) {
-      // It has arrived, and its answer has not.
-      this.#state = { ...this.#state, rev: state.rev };
-      this.#adopt(state, track);
+      // It may have arrived, and its answer has not: the server knows it by its id.
+      this.#insist({ ...unsent, isOurOwn: true }, unsent.rev);
     } else {
       this.#follow(state, track);
     }
@@ -420,7 +436,8 @@ export class Player {
     } else if (isAt(state, heard)) {
       this.#keep(state);
     } else {
-      this.#insist({ event: "playTrack", isOurOwn: true, isOfAnother: false, heard }, state.rev);
+      const act = { event: "playTrack", commandId: randomId(), isOurOwn: true, isOfAnother: false };
+      this.#insist({ ...act, heard }, state.rev);
     }
   }
 
@@ -501,7 +518,7 @@ export class Player {
   async #renew(id) {
     try {
       const track = await this.#api.track(id);
-      this.#connection.retryNow();
+      this.#socket.io.retry();
       return track;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -546,7 +563,8 @@ export class Player {
     };
     this.#moveSound(!isOurOwn);
     const rev = ifRev ?? this.#expectedRev;
-    this.#command({ event, rev, isOurOwn, isOfAnother: isAnother, heard }, position);
+    const commandId = randomId();
+    this.#command({ event, commandId, rev, isOurOwn, isOfAnother: isAnother, heard }, position);
     this.#hooks.onChanged();
   }
 
@@ -578,12 +596,11 @@ export class Player {
    */
   #command(act, position) {
     const { trackId } = this.#state;
-    if (this.#connection.status === "open") {
+    if (this.#socket.connected) {
       this.#isRejoining = false;
-      const isKnown = act.rev !== NOTHING.rev;
-      const currentTime = milliseconds(position);
-      const data = { trackId, currentTime, ifRev: isKnown ? act.rev : undefined };
-      this.#awaited = { ...act, id: this.#connection.ask(act.event, data) };
+      const { commandId } = act;
+      const ifRev = act.rev === NOTHING.rev ? undefined : act.rev;
+      this.#ask({ ...act }, { trackId, currentTime: milliseconds(position), ifRev, commandId });
     } else {
       this.#unsent = { ...act, rev: this.#state.rev };
     }
@@ -593,8 +610,8 @@ export class Player {
   #report(position) {
     this.#recover();
     const { trackId, playbackRate } = this.#state;
-    if (this.#isRejoining || trackId === null || !this.#connection.isAnswering) return;
-    this.#connection.tell(REPORT, report({ trackId, position, playbackRate }));
+    if (this.#isRejoining || trackId === null || !this.#socket.responding) return;
+    this.#socket.emit(REPORT, report({ trackId, position, playbackRate }));
   }
 
   /** It sounds: what could not be played is over, and soon a person need not read of it. */
@@ -657,20 +674,22 @@ export class Player {
   #advanceUnlessHeard(wait) {
     clearTimeout(this.#takeover);
     this.#takeover = setTimeout(() => {
-      if (this.#connection.status !== "open") return this.#advance();
-      this.#question = this.#connection.ask("getDevices", { watch: true });
+      if (!this.#socket.connected) return this.#advance();
+      this.#isTakeoverAsked = true;
+      this.#socket.emit("getDevices", { watch: true }, (answer) => {
+        if ("devices" in answer) this.#look(answer.devices);
+      });
       this.#advanceUnlessHeard(NEXT_QUESTION);
     }, wait);
   }
 
   /**
    * @param {Device[]} devices
-   * @param {number | string} [id]
    */
-  #look(devices, id) {
+  #look(devices) {
     this.#devices = devices;
-    if (id === undefined || id !== this.#question) return;
-    this.#question = undefined;
+    if (!this.#isTakeoverAsked) return;
+    this.#isTakeoverAsked = false;
     if (!this.#isHeardElsewhere) this.#advance();
     else if (this.#failures.length) {
       this.#complain(`“${this.track?.title}” plays elsewhere, but cannot be played here.`);
@@ -680,7 +699,7 @@ export class Player {
   /** What was to be done about the end of the current track is done, or is not wanted any more. */
   #forgetEnd() {
     clearTimeout(this.#takeover);
-    this.#question = undefined;
+    this.#isTakeoverAsked = false;
     this.#failedAt = undefined;
     this.#isLibraryAwaited = false;
   }
@@ -714,17 +733,27 @@ export class Player {
     const { rev } = this.#state;
     if (this.track) return this.#act("pauseTrack", position, rev);
     this.#state = { ...this.#state, isPlaying: false };
-    this.#command({ event: "pauseTrack", rev, isOurOwn: true, isOfAnother: false }, position);
+    const act = { event: "pauseTrack", commandId: randomId(), isOurOwn: true, isOfAnother: false };
+    this.#command({ ...act, rev }, position);
+  }
+
+  /**
+   * What the server refuses that expects no answer: our reports, and what it cannot read.
+   * @param {Data} error
+   */
+  #complained({ code, message, event }) {
+    const isReport = event === REPORT && this.#awaited?.event !== REPORT;
+    // A track that has left the library plays on from what the browser has: nobody need know.
+    if ((isReport && code !== NO_TRACK) || event === null) {
+      this.#hooks.onProblem(`The server says: ${message}.`);
+    }
   }
 
   /**
    * @param {Data} error
-   * @param {number | string} [id]
+   * @param {Act | null} refused what was awaited
    */
-  #refused({ code, message, event, state }, id) {
-    // A track that has left the library plays on from what the browser has: nobody need know.
-    if (event === REPORT && code === NO_TRACK && id === undefined) return;
-    const refused = id !== undefined && id === this.#awaited?.id ? this.#awaited : null;
+  #refused({ code, message, state }, refused) {
     if (refused) this.#awaited = null;
     if (refused && code === "conflict" && !refused.isOurOwn && this.#isRepeatable(state)) {
       // A person acts whatever others have done: but only once, and not on a line that was given up.
@@ -797,7 +826,7 @@ function isAt({ trackId, isPlaying, currentTime, playbackRate }, heard) {
 
 /**
  * @param {Heard} heard
- * @returns {Data} what a player says that is there
+ * @returns {import("../client.js").UpdateStreaming} what a player says that is there
  */
 function report({ trackId, position, playbackRate }) {
   return { trackId, currentTime: milliseconds(position), isPlaying: true, playbackRate };

@@ -3,7 +3,10 @@ import globals from "globals";
 
 export default [
   js.configs.recommended,
-  { linterOptions: { reportUnusedDisableDirectives: "error" } },
+  {
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: { "max-lines": ["error", 350], eqeqeq: "error", "no-var": "error", "prefer-const": "error" },
+  },
   { files: ["audiostream/web/**/*.js"], languageOptions: { globals: globals.browser } },
   { files: ["tests/web/**/*.js"], languageOptions: { globals: globals.node } },
 ];

@@ -17,8 +17,8 @@ const TOKEN_KEY = "audiostream.token";
 /** One screen with large targets, requested with ?kiosk=1. */
 const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
 /**
- * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and no attempt
- * to reconnect waits for longer than 4 s: other devices do not know what plays on here meanwhile.
+ * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and waits 4 s
+ * at most to reconnect: other devices do not know what plays on here meanwhile.
  */
 const CONNECTION = {
   pingInterval: 2_500,
@@ -108,6 +108,7 @@ function startSession(token) {
   const api = new Api(token);
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
+  listen(socket); // before the player: the devices are known to it when it resumes
   const player = new Player(audio, socket, api, ownId, {
     onChanged: update,
     onProblem: (text) => notices.show(text),
@@ -118,16 +119,12 @@ function startSession(token) {
   signIn.hide();
   nowPlaying.show(player);
   trackList.open(api);
-  listen(socket, player);
   showStatus("connecting");
   socket.connect();
 }
 
-/**
- * @param {Socket} socket
- * @param {Player} player
- */
-function listen(socket, player) {
+/** @param {Socket} socket */
+function listen(socket) {
   let failures = 0;
   let expiresAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -136,7 +133,6 @@ function listen(socket, player) {
     clearTimeout(stableTimer);
     failures += 1;
     showStatus("waiting", failures);
-    player.lost();
   };
   socket.on("connect", () => {
     stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
@@ -144,7 +140,6 @@ function listen(socket, player) {
     trackList.refresh();
     socket.emit("getDevices", { watch: true });
     socket.emit("watchLibrary");
-    player.connected();
   });
   socket.on("disconnect", (reason, details) => {
     if (details?.context.code === TOKEN_REFUSED) signOut(refusal(details.description));
@@ -158,7 +153,6 @@ function listen(socket, player) {
     if (notice.expiresAt !== expiresAt) notices.show(EXPIRING); // it comes again with every probe
     expiresAt = notice.expiresAt;
   });
-  socket.onAny((event, data) => player.hear(event, data));
 }
 
 /** @param {string} problem why, empty if the user wanted it */

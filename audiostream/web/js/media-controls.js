@@ -21,8 +21,8 @@ export class MediaControls {
     session.setActionHandler("previoustrack", () => player()?.previous());
     session.setActionHandler("nexttrack", () => player()?.next());
     session.setActionHandler("seekto", ({ seekTime }) => player()?.seek(seekTime ?? 0));
-    session.setActionHandler("seekbackward", ({ seekOffset }) => player()?.skip(-(seekOffset ?? SKIP)));
-    session.setActionHandler("seekforward", ({ seekOffset }) => player()?.skip(seekOffset ?? SKIP));
+    session.setActionHandler("seekbackward", ({ seekOffset: step = SKIP }) => player()?.skip(-step));
+    session.setActionHandler("seekforward", ({ seekOffset: step = SKIP }) => player()?.skip(step));
   }
 
   /** @param {import("../client.js").Track | null} track the current one */

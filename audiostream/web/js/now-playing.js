@@ -28,7 +28,7 @@ const KEY_STEPS = {
 export class NowPlaying {
   /** @type {Player | null} */
   #player = null;
-  /** @type {string | null | undefined} an id, null for no track, undefined before the first update */
+  /** @type {string | null | undefined} null for no track, undefined before the first update */
   #shownTrack;
   /** @type {Device[] | null} null where the server has sent none */
   #devices = null;
@@ -49,7 +49,7 @@ export class NowPlaying {
     this.#toggle.addEventListener("click", () => this.#player?.toggle());
     this.#previous.addEventListener("click", () => this.#player?.previous());
     this.#next.addEventListener("click", () => this.#player?.next());
-    this.#listen.addEventListener("click", () => this.#player?.listen());
+    this.#listen.addEventListener("click", () => this.#player?.unblock());
     this.#addTimelineListeners();
     this.#addVolumeListeners();
     setInterval(() => this.#showTime(), UPDATE_INTERVAL);
@@ -82,7 +82,7 @@ export class NowPlaying {
     // The active device may be gone: then the list has none.
     const isElsewhere = isFollowing && (this.#devices?.some(({ isActive }) => isActive) ?? true);
     const where = isPlaying && isElsewhere ? "Started on another tab or device" : "";
-    setText(find("now-where"), player.isStarved ? "Waiting for the server" : where);
+    setText(find("now-where"), player.isStalled ? "Waiting for the server" : where);
     this.#mediaControls.update(player);
     this.#showTime();
   }

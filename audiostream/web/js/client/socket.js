@@ -27,7 +27,7 @@ export const COMMANDS = new Set(["playTrack", "pauseTrack"]);
 /** @typedef {(error: Error | null, data?: any) => void} Settle */
 /** @typedef {{ volatile?: boolean, timeout?: number, errorFirst?: boolean }} Flags */
 /** @typedef {{ rev?: number, updatedAt?: number }} Version of the state */
-/** @typedef {{ frame: Frame, at: number } & Version} Sent a command, and the state it is meant for */
+/** @typedef {{ frame: Frame, at: number } & Version} Sent a command, and what it is meant for */
 
 export class Socket extends Emitter {
   connected = false;

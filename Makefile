@@ -38,7 +38,7 @@ test: lint test-web
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 
 test-long: $(VENV)/test.stamp
-	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_held_line.py tests/browser/test_bad_network.py
+	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_player_outages.py tests/browser/test_bad_network.py
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)

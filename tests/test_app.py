@@ -172,8 +172,9 @@ class TestEmbedding:
         assert url.startswith("/audio/api/tracks/stream/song?ticket=")
         async with client.get(url) as answer:
             assert answer.status == 200
-        async with client.get("/audio/") as answer:
-            assert answer.content_type == "text/html"
+        for path, media_type in {"": "text/html", "js/player/sync.js": "text/javascript"}.items():
+            async with client.get(f"/audio/{path}") as answer:
+                assert (answer.status, answer.content_type) == (200, media_type)
         async with client.post("/audio/session", headers=bearer) as answer:
             assert "Path=/audio/" in answer.headers["Set-Cookie"]
         async with client.get("/audio/tracks") as answer:

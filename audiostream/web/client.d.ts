@@ -82,7 +82,7 @@ export interface UpdateStreaming extends Target {
   currentTime: number;
   isPlaying: boolean;
   playbackRate?: number;
-  /** Seconds, where the player knows it for certain. */
+  /** Seconds, measured by the player; it replaces the estimate of the library. */
   duration?: number;
 }
 
@@ -147,10 +147,11 @@ export type DisconnectReason =
   | "ping timeout"
   | "transport close";
 
-/** Why the server closed the connection: `context.code` is the close code. */
+/** Why the server closed the connection. */
 export interface DisconnectDetails {
   description: string;
-  context: CloseEvent;
+  /** The CloseEvent, with the close code. */
+  context: { readonly code: number; readonly reason: string };
 }
 
 export interface SocketEvents extends ServerEvents {

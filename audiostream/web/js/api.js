@@ -95,8 +95,8 @@ export class Api {
 }
 
 /**
- * The URL of a track's audio. The server knows the path that it is mounted at, but not the prefix
- * that a proxy removes; the URL of the page has both.
+ * The URL of a track's audio. The server's path has no prefix that a proxy removes; the URL of the
+ * page has it.
  * @param {Track} track
  * @returns {string}
  */

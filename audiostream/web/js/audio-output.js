@@ -45,7 +45,7 @@ const NETWORK_ERROR = 2;
 
 /** @implements {AudioPort} */
 export class AudioOutput {
-  /** Whether the browser plays nothing before the user touches the page. */
+  /** Whether the browser blocks audio until a user gesture. */
   isBlocked = false;
   #audio;
   #progress;
@@ -159,7 +159,7 @@ export class AudioOutput {
     }
   }
 
-  /** Play what is to be played; call it in the handler of a user's touch. */
+  /** Play what is to be played; call it in the handler of a user gesture. */
   unblock() {
     this.#setBlocked(false);
     if (this.#target.isPlaying) this.#play();
@@ -184,14 +184,14 @@ export class AudioOutput {
     this.#forgetRecovery();
     this.#progress.reset();
     const url = new URL(streamUrl(track));
-    // Chromium answers a URL that it knows from memory, even where it could not play that.
+    // Chromium answers a URL that it knows from memory, even where it could not play that one.
     if (track.id === this.#trackId) url.searchParams.set("load", String(this.#generation));
     this.#trackId = track.id;
     this.#hasMetadata = false;
     this.#hasFailed = false;
     this.#loadedFrom = this.#playedUntil = this.#target.position;
     this.#audio.src = url.href;
-    // Some browsers allow this only in the handler of a user's touch.
+    // Some browsers allow this only in the handler of a user gesture.
     if (this.#target.isPlaying) this.#play();
   }
 
@@ -305,8 +305,8 @@ export class AudioOutput {
 
   /**
    * The ticket in the URL may have expired, the network may be down, the file may hold no audio. Only
-   * the server's answers tell these apart: an element has the same error for all of them, and none
-   * for a network that is silent.
+   * the server's answers tell these apart: an element has one error for all of them, and none for a
+   * network that is down.
    */
   async #recover() {
     clearTimeout(this.#retryTimer);

@@ -108,7 +108,7 @@ function startSession(token) {
   const api = new Api(token);
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
-  listen(socket); // before the player: the devices are known to it when it resumes
+  listen(socket); // before the player, which needs the devices when it resumes
   const player = new Player(audio, socket, api, ownId, {
     onChanged: update,
     onProblem: (text) => notices.show(text),
@@ -206,9 +206,9 @@ function showDevices(devices) {
  * @param {number} [failures] in a row
  */
 function showStatus(status, failures = 0) {
-  const line = find("line");
-  line.dataset.status = status;
-  if (line.firstElementChild) setText(line.firstElementChild, STATUS_TEXT[status]);
+  const connection = find("connection");
+  connection.dataset.status = status;
+  if (connection.firstElementChild) setText(connection.firstElementChild, STATUS_TEXT[status]);
   if (status !== "waiting") find("away").hidden = true;
   if (failures < QUIET_FAILURES) return;
   find("away").hidden = false;

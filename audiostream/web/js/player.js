@@ -61,7 +61,7 @@ export class Player extends PlayerMachine {
     socket.onAny((event, data) => this.sync.receive(event, data));
   }
 
-  /** Whether the browser plays nothing before the user touches the page. */
+  /** Whether the browser blocks audio until a user gesture. */
   get isBlocked() {
     return this.#audio.isBlocked;
   }
@@ -71,7 +71,7 @@ export class Player extends PlayerMachine {
     return this.#audio.isStalled;
   }
 
-  /** Let the browser play audio; call it in the handler of a user's touch. */
+  /** Let the browser play audio; call it in the handler of a user gesture. */
   unblock() {
     this.#audio.unblock();
     this.sync.refresh();

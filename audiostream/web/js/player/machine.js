@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The player's state machine: what the user's actions, the server's states and the end of the
- * audio lead to. It knows no DOM, no audio element and no network: these are its `Ports`.
+ * audio lead to. It uses no DOM, audio element or network but its `Ports`.
  *
  *     user ──► act ──► audio, command           server ──► Sync ──► audio
  *     audio ends, or cannot be played ──► the active device goes on at once

@@ -1,5 +1,5 @@
 // @ts-check
-/** Tracks that cannot be played here, and what the user is told of them. */
+/** Tracks that cannot be played here, and the notices about them. */
 
 /** Tracks in a row that cannot be played, after which it is not the tracks' fault. */
 const MAX_FAILURES = 20;

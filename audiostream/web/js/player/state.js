@@ -4,9 +4,9 @@
 /** Seconds before the duration from which a track is over. */
 const END_MARGIN = 0.1;
 /**
- * Seconds that the audio here may be from the server's position and still match it. The server
- * sends no tolerance: this is its default one (AUDIOSTREAM_SYNC_TOLERANCE), and the page's only use
- * of it is to leave audio alone that is near enough.
+ * Seconds that the audio here may be from the server's position and still match it. It is the
+ * page's own limit, not AUDIOSTREAM_SYNC_TOLERANCE: where the two differ, a report or one command
+ * more brings page and server together.
  */
 const MAX_DRIFT = 1;
 

@@ -5,7 +5,7 @@
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
 # make bench  beside nginx, Node and others, under five minutes (ROUNDS; tests/bench/README.md)
-# make lint   ruff, mypy and import-linter alone      make format   let ruff rewrite      make clean
+# make lint   ruff, mypy, import-linter, tsc and eslint   make format   let ruff rewrite   make clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,10 +18,12 @@ SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
 ROUNDS ?= 5
 YARDSTICKS := tests/bench/yardsticks
+WEB := tests/web
+NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --silent --prefix
 comma := ,
 empty :=
 
-.PHONY: run test test-long soak-page lint format fuzz soak bench clean
+.PHONY: run test test-long test-web soak-page lint lint-web format fuzz soak bench clean
 
 run: $(VENV)/run.stamp .jwt-secret
 	@JWT_SECRET="$${JWT_SECRET:-$$(cat .jwt-secret)}" && export JWT_SECRET && \
@@ -29,23 +31,38 @@ run: $(VENV)/run.stamp .jwt-secret
 	echo "Player, signed in as demo: http://localhost:$${AUDIOSTREAM_PORT:-3000}/#token=$$token" && \
 	exec $(BIN)/python -m audiostream
 
-test: lint
+test: lint test-web
 	$(BIN)/python -m pytest tests/browser tests --cov --cov-report= --numprocesses 4 \
 		--dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 
 test-long: $(VENV)/test.stamp
-	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_held_line.py tests/browser/test_bad_network.py
+	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_player_outages.py tests/browser/test_bad_network.py
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)
 
-lint: $(VENV)/test.stamp
+test-web:
+	@if command -v node >/dev/null; then node --test $(WEB)/*.test.js; \
+		else echo "test-web: skipped, as there is no Node"; test -z "$$CI_REQUIRE_NODE"; fi
+
+lint: $(VENV)/test.stamp lint-web
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-web:
+	@if command -v npm >/dev/null && $(MAKE) --silent $(WEB)/node_modules/stamp; then \
+		$(WEB)/node_modules/.bin/tsc --project $(WEB) && \
+		$(WEB)/node_modules/.bin/eslint --config $(WEB)/eslint.config.js --max-warnings 0 \
+			audiostream/web $(WEB); \
+		else echo "lint-web: skipped: no npm, or no packages from it"; test -z "$$CI_REQUIRE_NODE"; fi
+
+$(WEB)/node_modules/stamp: $(WEB)/package.json
+	$(NPM_INSTALL) $(WEB)
+	@touch $@
 
 format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix
@@ -61,12 +78,12 @@ soak: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	@$(PIP) install python-socketio || echo "no python-socketio: its rows are skipped"
-	@npm install --prefix $(YARDSTICKS) --no-package-lock --no-audit --no-fund --silent || \
+	@$(NPM_INSTALL) $(YARDSTICKS) || \
 		echo "no npm, or no socket.io from it: its rows are skipped"
 	$(BIN)/python -m tests.bench --rounds $(ROUNDS) --out tests/bench
 
 clean:
-	rm -rf $(YARDSTICKS)/node_modules
+	rm -rf $(YARDSTICKS)/node_modules $(WEB)/node_modules
 	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

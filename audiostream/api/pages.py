@@ -1,9 +1,6 @@
-"""The player's pages and what belongs to them, from memory.
+"""The files of the player page, served from memory.
 
-Here: the files of ``web`` with their media types, and the route that sends them. Not here: what
-these files do, and where the route is (``app``).
-
-They are read once, about 200 KB: sending them waits for no disk, and needs no open file.
+They are read once, about 200 KB: sending them does not wait for the disk, and needs no open file.
 """
 
 from __future__ import annotations
@@ -37,15 +34,23 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _PAGES: Final[Mapping[str, Body]] = {
-    path.name: Body.of(path.read_bytes(), _MEDIA_TYPES[path.suffix])
-    for path in WEB.iterdir()
+    path.relative_to(WEB).as_posix(): Body.of(path.read_bytes(), _MEDIA_TYPES[path.suffix])
+    for path in sorted(WEB.rglob("*"))
     if path.suffix in _MEDIA_TYPES
 }
 PATHS: Final = tuple(f"/{name}" for name in _PAGES)
-"""Where each of them is; the index is at ``/`` too."""
+"""The path of each file; the index is at ``/`` too."""
 
 
 async def page(request: web.Request) -> web.Response:
-    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag."""
-    name = request.path.rpartition("/")[2] or "index.html"
-    return respond(request, _PAGES[name], _HEADERS)
+    """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file, with its ETag."""
+    return respond(request, _PAGES[_name(request.path)], _HEADERS)
+
+
+def _name(path: str) -> str:
+    """Return the longest suffix that names a file: the application may have a path prefix."""
+    while path:
+        _, _, path = path.partition("/")
+        if path in _PAGES:
+            return path
+    return "index.html"

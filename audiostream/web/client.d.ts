@@ -16,7 +16,7 @@ export interface Track {
   trackNumber?: number;
   duration?: number;
   ownerId?: string;
-  /** A path with a ticket: good for `<audio>` without any other proof. */
+  /** A path with a ticket: `<audio>` needs no other credential. */
   streamUrl: string;
 }
 
@@ -29,14 +29,15 @@ export interface State {
   playbackRate: number;
   /** Grows by one at every accepted change. */
   rev: number;
-  /** The `Socket.id` of the device that leads. */
+  /** The `Socket.id` of the active device, the one that last acted; null for none. */
   deviceId: string | null;
   updatedAt: number;
   serverTime: number;
 }
 
+/** `track` is missing where nothing was played yet, or the track has left the library. */
 export type TrackState = State & { track?: Track };
-export type TrackPlaying = State & { trackId: string; track: Track };
+export type TrackPlaying = State & { trackId: string; track?: Track };
 
 export interface Refusal {
   code:
@@ -63,12 +64,15 @@ interface Target {
 }
 
 interface Command extends Target {
-  /** Set by `emit`: a command that is sent once more after a lost line takes effect once. */
+  /**
+   * 1 to 64 characters, set by `emit`: a command that is sent again after a lost connection takes
+   * effect once. One that is emitted as `volatile` has none but what it is given here.
+   */
   commandId?: string;
 }
 
 export interface PlayTrack extends Command {
-  /** Another track than the current one starts where this user last left it. */
+  /** Another track than the current one starts at its last stop point. */
   resume?: boolean;
 }
 
@@ -78,7 +82,7 @@ export interface UpdateStreaming extends Target {
   currentTime: number;
   isPlaying: boolean;
   playbackRate?: number;
-  /** Seconds, where the player knows it for certain. */
+  /** Seconds, measured by the player; it replaces the estimate of the library. */
   duration?: number;
 }
 
@@ -94,21 +98,28 @@ export interface Devices {
     deviceName: string | null;
     isActive: boolean;
     trackId: string | null;
-    currentTime: number;
+    /** Seconds; null where `trackId` is. */
+    currentTime: number | null;
     isPlaying: boolean;
-    /** Seconds since its last report, null if it has not reported since it was told the state. */
+    /** Seconds since its last report, null if it has not reported since it was sent the state. */
     reportAge: number | null;
   }[];
 }
 
 /** What an acknowledgement gets: the data of the frame that answers; `error` where it refuses. */
-export type Answer = State | TrackState | TrackPlaying | Devices | { error: Refusal };
+export type Answer =
+  | State
+  | TrackState
+  | TrackPlaying
+  | Devices
+  | LibraryUpdated
+  | { error: Refusal };
 
 /** A command's data, `undefined` where it has none. */
 export interface Commands {
   playTrack: PlayTrack;
   pauseTrack: PauseTrack;
-  /** Never buffered: one that is emitted while the line is down is dropped. */
+  /** Never buffered: one that is emitted while there is no connection is dropped. */
   updateStreaming: UpdateStreaming;
   getCurrentState: undefined;
   /** With `watch`, `devices` comes again whenever one of them changes. */
@@ -136,11 +147,18 @@ export type DisconnectReason =
   | "ping timeout"
   | "transport close";
 
+/** Why the server closed the connection. */
+export interface DisconnectDetails {
+  description: string;
+  /** The CloseEvent, with the close code. */
+  context: { readonly code: number; readonly reason: string };
+}
+
 export interface SocketEvents extends ServerEvents {
   connect: () => void;
-  /** With `data` where the server refused the token; then nothing is tried again by itself. */
+  /** With `data` where the server refused the token; then `active` is false: it does not retry. */
   connect_error: (error: Error & { data?: Refusal }) => void;
-  disconnect: (reason: DisconnectReason) => void;
+  disconnect: (reason: DisconnectReason, details?: DisconnectDetails) => void;
 }
 
 export interface ManagerEvents {
@@ -160,8 +178,8 @@ export interface Auth {
   deviceName?: string;
 }
 
-/** An object, or a function that is asked before every connection and when a token expires. */
-export type AuthSource = Auth | ((give: (auth: Auth) => void) => void);
+/** An object, or a function that is called before every connection and when a token expires. */
+export type AuthSource = Auth | ((callback: (auth: Auth) => void) => void);
 
 export interface Options {
   auth?: AuthSource;
@@ -170,13 +188,25 @@ export interface Options {
   autoConnect?: boolean;
   reconnection?: boolean;
   reconnectionAttempts?: number;
-  /** Milliseconds before the first attempt to come back, doubled at each further one. */
+  /**
+   * Milliseconds before the first attempt to reconnect, doubled at each further one until a
+   * connection has lasted for 5 s.
+   */
   reconnectionDelay?: number;
   reconnectionDelayMax?: number;
   /** 0 to 1: by how much of itself a delay may be shorter. */
   randomizationFactor?: number;
-  /** Milliseconds until the server has greeted. */
+  /** Milliseconds until the server has authenticated the connection. */
   timeout?: number;
+  /**
+   * Milliseconds without a frame after which the server is asked for a sign of life; 5,000 if left
+   * out, and 25,000 while the page is hidden and emits nothing.
+   */
+  pingInterval?: number;
+  /** Milliseconds in which it answers, or the connection is given up; 4,500 if left out. */
+  pingTimeout?: number;
+  /** `false` sets no stream cookie: not needed by players that use `streamUrl`. */
+  session?: boolean;
   /** Milliseconds for acknowledgements that set none of their own. */
   ackTimeout?: number;
   /** socket.io's other options are accepted and mean nothing here. */
@@ -201,7 +231,7 @@ declare class Emitter<E extends Events> {
 interface Emitting<Ack, Self> {
   emit<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Self;
   emit<K extends keyof Commands>(event: K, ...args: [...Rest<Commands[K]>, Ack]): Self;
-  emit(event: "getCurrentState" | "getDevices", acknowledgement: Ack): Self;
+  emit(event: "getCurrentState" | "getDevices" | "watchLibrary", acknowledgement: Ack): Self;
   emitWithAck<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Promise<Answer>;
 }
 
@@ -212,13 +242,18 @@ export declare class Socket extends Emitter<SocketEvents> {
   readonly connected: boolean;
   readonly disconnected: boolean;
   readonly active: boolean;
+  /** Whether it is connected, and the server has answered all that was asked over 1 s ago. */
+  readonly responding: boolean;
   readonly recovered: boolean;
   readonly id: string | undefined;
   auth: AuthSource | undefined;
+  /** What waits for a connection. */
+  readonly sendBuffer: { event: string; data?: unknown; id?: number }[];
   connect(): this;
   open(): this;
   disconnect(): this;
   close(): this;
+  /** The next emit is dropped where there is no connection, and is not sent again. */
   readonly volatile: this;
   timeout(milliseconds: number): Emitting<AcknowledgementOrError, Socket>;
   onAny(listener: (event: keyof ServerEvents, data: any) => void): this;
@@ -231,6 +266,8 @@ export declare class Manager extends Emitter<ManagerEvents> {
   constructor(options?: Options);
   readonly opts: Options;
   open(): this;
+  /** Reconnect now, not at the end of the delay; does nothing but then. */
+  retry(): this;
   socket(namespace?: "/", options?: Pick<Options, "auth">): Socket;
 }
 

@@ -1,8 +1,8 @@
 """Minutes of the player page on a bad network: ``python -m tests.browser.bad_network``.
 
-Here: a network that holds everything for 5 to 60 s in every minute, an album that plays over it,
-and what a listener lost: the exit code is 1 where it is more than the product promises. Not here:
-single outages (``test_held_line``).
+A network holds everything for 5 to 60 s in every minute, and an album plays over it. The exit code
+is 1 where a listener loses more than the product promises. ``test_player_outages`` has single
+outages.
 
 Times are in seconds.
 """
@@ -54,7 +54,7 @@ TRACK = 95
 """Seconds that a track lasts."""
 RATE = 48_000
 """Samples a second, each of two channels and 16 bits."""
-LINE = "document.getElementById('line').textContent.trim()"
+STATUS = "document.getElementById('connection').textContent.trim()"
 
 
 def write_loud(path: Path, seconds: int) -> None:
@@ -175,7 +175,7 @@ def _losses(everything: Heard, lengths: list[float], page: float, states: dict[s
 
 async def _begin(tab: Tab, proxy: Proxy, first: str, token: str) -> None:
     await tab.goto(f"{proxy.url}/#token={token}")
-    await wait_for(tab, f"{LINE} === 'Connected'")
+    await wait_for(tab, f"{STATUS} === 'Connected'")
     await wait_for(tab, "document.querySelectorAll('#tracks li').length > 0")
     await mute(tab)
     await listen(tab)

@@ -1,7 +1,7 @@
 """Firefox, driven by the protocol that it speaks by itself: WebDriver BiDi.
 
-Here: starting it with a profile of its own, and the few commands that tests need
-(https://www.w3.org/TR/webdriver-bidi/). Not here: what is expected of pages.
+It is started with a profile of its own; the few commands that tests need are of
+https://www.w3.org/TR/webdriver-bidi/.
 """
 
 from __future__ import annotations

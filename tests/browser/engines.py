@@ -1,7 +1,6 @@
 """Chromium and Firefox behind one small interface, so that one test runs in both.
 
-Here: tabs with what tests of a bad network need. Not here: Playwright's richer ``Page``, which
-tests of Chromium alone use, and what is expected of pages.
+Tabs have what tests of a bad network need; tests of Chromium alone use Playwright's ``Page``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What comes out of the player page, sampled: sound, silence, jumps, and what the page shows of it.
 
-Here: a script that looks at the audio element ten times a second, and what its samples mean. Not
-here: what is expected of them.
+A script looks at the audio element ten times a second.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ RECORD = """(() => {
     audio.readyState > 1 && !audio.seeking && !audio.paused && !audio.ended,
     document.getElementById("seek").valueAsNumber,
     document.getElementById("toggle").getAttribute("aria-label"),
-    text("line"),
+    text("connection"),
   ]);
   setInterval(look, 100);
   look();
@@ -47,7 +46,7 @@ class Sample:
     is_ready: bool
     shown: float
     button: str
-    line: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)

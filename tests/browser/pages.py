@@ -1,7 +1,4 @@
-"""Pages that tests serve on the server's own origin, written as an application would be.
-
-Here: their sources and how they get into the browser. Not here: what is expected of them.
-"""
+"""Pages that tests serve on the server's own origin, written as an application would be."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A sound device for browsers on machines without one: Firefox plays nothing at all there.
 
-Here: a PulseAudio of the tests' own whose output goes nowhere, in real time. Not here: the
-browsers, which find it by ``PULSE_SERVER``.
+A PulseAudio of the tests' own discards its input in real time; browsers find it by
+``PULSE_SERVER``.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ async def during_ten_seconds(page: Page) -> dict[str, float]:
     return measured
 
 
-async def test_it_plays_undisturbed_in_one_tab_and_in_two(site: Site) -> None:
+async def test_audio_plays_without_a_seek_in_one_tab_and_in_two(site: Site) -> None:
     alone, pair = await asyncio.gather(site.tab_that_plays("ada"), site.tabs_that_play("bob"))
     for measured in await asyncio.gather(*map(during_ten_seconds, (alone, *pair))):
         assert measured["played"] >= 9.7
@@ -237,11 +237,12 @@ async def test_sound_goes_on_while_the_server_is_killed_and_comes_back(
     assert state["currentTime"] == pytest.approx(here, abs=1.5)
 
 
-def test_it_is_small() -> None:
-    assert len(gzip.compress((WEB / "client.js").read_bytes())) < 7 * 1024
+def test_client_js_and_its_parts_are_less_than_10_kib_compressed() -> None:
+    files = [WEB / "client.js", *(WEB / "js/client").iterdir()]
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 10 * 1024
 
 
-async def test_its_names_are_those_of_the_package(bench: Page) -> None:
+async def test_the_exports_of_client_js_are_those_of_socket_io_client(bench: Page) -> None:
     assert (
         await run(
             bench,
@@ -252,7 +253,7 @@ async def test_its_names_are_those_of_the_package(bench: Page) -> None:
     )
 
 
-async def test_acknowledgements(bench: Page) -> None:
+async def test_acknowledgements_get_the_answer_or_an_error_or_time_out(bench: Page) -> None:
     answers = await run(
         bench,
         """async () => {
@@ -290,7 +291,7 @@ async def test_acknowledgements(bench: Page) -> None:
     assert answers["stillBuffered"] == 0
 
 
-async def test_an_answer_that_the_line_took_with_it_is_an_error(bench: Page) -> None:
+async def test_an_acknowledgement_is_rejected_when_the_connection_is_lost(bench: Page) -> None:
     assert (
         await run(
             bench,
@@ -306,7 +307,7 @@ async def test_an_answer_that_the_line_took_with_it_is_an_error(bench: Page) -> 
     )
 
 
-async def test_listeners(bench: Page) -> None:
+async def test_listeners_are_called_in_their_order_until_they_are_removed(bench: Page) -> None:
     calls = await run(
         bench,
         """async () => {
@@ -341,7 +342,9 @@ async def test_listeners(bench: Page) -> None:
     ]
 
 
-async def test_commands_wait_for_the_line_and_reports_do_not(bench: Page) -> None:
+async def test_commands_are_buffered_without_a_connection_and_reports_are_dropped(
+    bench: Page,
+) -> None:
     waiting, sent = await run(
         bench,
         """async () => {
@@ -358,7 +361,7 @@ async def test_commands_wait_for_the_line_and_reports_do_not(bench: Page) -> Non
     assert sent == "track_not_found"
 
 
-async def test_of_two_that_act_at_once_both_take_effect(
+async def test_commands_of_two_sockets_at_once_both_take_effect(
     bench: Page, server: ServerProcess, token: Token
 ) -> None:
     track = await Site(server, pages.CLIENT, None, None, token).track(bench, "demo")  # type: ignore[arg-type]
@@ -385,7 +388,7 @@ async def test_of_two_that_act_at_once_both_take_effect(
     assert found == [[], 16, "conflict"]
 
 
-async def test_a_refused_token_is_an_error_and_the_end(bench: Page) -> None:
+async def test_a_refused_token_is_a_connect_error_and_not_retried(bench: Page) -> None:
     found = await run(
         bench,
         """async () => {
@@ -404,7 +407,7 @@ async def test_a_refused_token_is_an_error_and_the_end(bench: Page) -> None:
     assert found == [True, "unauthorized", False, 0, True]
 
 
-async def test_a_refused_label_is_an_error_and_the_end_too(bench: Page) -> None:
+async def test_a_refused_device_name_is_a_connect_error_and_not_retried(bench: Page) -> None:
     found = await run(
         bench,
         """async () => {
@@ -432,7 +435,7 @@ async def test_the_token_may_be_in_the_query(bench: Page) -> None:
     )
 
 
-async def test_a_token_is_renewed_on_the_open_line(bench: Page, token: Token) -> None:
+async def test_an_expiring_token_is_renewed_without_a_disconnect(bench: Page, token: Token) -> None:
     found = await run(
         bench,
         """async (tokens) => {
@@ -449,7 +452,7 @@ async def test_a_token_is_renewed_on_the_open_line(bench: Page, token: Token) ->
     assert found == [2, 0, None]
 
 
-async def test_after_a_token_has_expired_it_comes_back_with_another(
+async def test_a_client_whose_token_expired_reconnects_with_another(
     bench: Page, token: Token
 ) -> None:
     found = await run(
@@ -471,7 +474,7 @@ async def test_after_a_token_has_expired_it_comes_back_with_another(
     assert found == ["io server disconnect", [True, True, None], 1, True]
 
 
-async def test_leaving_by_oneself(bench: Page) -> None:
+async def test_closing_a_socket_dispatches_disconnect_and_ends_reconnection(bench: Page) -> None:
     found = await run(
         bench,
         """async () => {
@@ -486,7 +489,7 @@ async def test_leaving_by_oneself(bench: Page) -> None:
     assert found == ["io client disconnect", False, False]
 
 
-async def test_a_server_that_is_not_there_is_tried_as_often_as_was_asked(
+async def test_an_absent_server_is_tried_reconnection_attempts_times(
     bench: Page, server: ServerProcess
 ) -> None:
     server.stop()
@@ -512,33 +515,98 @@ async def test_a_server_that_is_not_there_is_tried_as_often_as_was_asked(
     ]
 
 
-async def test_a_line_that_has_died_in_silence_is_noticed(
-    server: ServerProcess, browser: Browser, token: Token
+async def test_a_close_code_of_the_server_is_in_the_details_of_disconnect(
+    bench: Page, token: Token
 ) -> None:
-    site = Site(server, pages.CLIENT, browser, None, token)
-    context = await site.context("demo")
-    is_dead = False
+    found = await run(
+        bench,
+        """async (token) => {
+          const socket = io({ auth: { token } });
+          await next(socket, "connect");
+          const [reason, details] = await next(socket, "disconnect");
+          socket.close();
+          return [reason, details.context.code, details.description];
+        }""",
+        token("demo", 3),
+    )
+    assert found == ["io server disconnect", 4401, "the token has expired"]
 
-    def through(line: WebSocketRoute) -> None:
-        server_side = line.connect_to_server()
-        line.on_message(lambda text: None if is_dead else server_side.send(text))
 
-    await context.route_web_socket("**/ws", through)
-    page = await pages.opened(context, f"{site.url}/bench.html", token("demo"))
-    await page.clock.install()
-    await page.evaluate(
+async def test_without_a_session_no_cookie_is_set(bench: Page) -> None:
+    cookies = []
+    for options in ("{ auth: { token }, session: false }", "{ auth: { token } }"):
+        await run(bench, f"() => next(io({options}), 'connect').then(() => null)")
+        cookies.append(len(await bench.context.cookies()))
+    assert cookies == [0, 1]
+
+
+async def test_retry_reconnects_before_the_delay_is_over(
+    bench: Page, server: ServerProcess, launch: Launch
+) -> None:
+    await run(
+        bench,
         """async () => {
+          window.socket = io({ auth: { token }, reconnectionDelay: 600_000,
+            reconnectionDelayMax: 600_000 });
+          await next(socket, "connect");
+        }""",
+    )
+    server.process.kill()
+    server.process.wait()
+    await bench.wait_for_function("!socket.connected")
+    launch("--media", str(SAMPLES), "--port", str(server.port))
+    assert await run(bench, "next((socket.io.retry(), socket), 'connect').then(() => true)")
+
+
+@dataclass
+class DeadNetwork:
+    """A page with a socket, whose network dies without a close once ``is_dead``."""
+
+    page: Page
+    is_dead: bool = False
+
+    def carry(self, page_side: WebSocketRoute) -> None:
+        server_side = page_side.connect_to_server()
+        page_side.on_message(lambda text: None if self.is_dead else server_side.send(text))
+
+
+async def dead_network(bench: Page, options: str) -> DeadNetwork:
+    network = DeadNetwork(bench)
+    await bench.context.route_web_socket("**/ws", network.carry)
+    await bench.clock.install()
+    await run(
+        bench,
+        f"""async () => {{
           window.reasons = [];
-          window.socket = io({ auth: { token } });
+          window.socket = io({{ auth: {{ token }}, {options} }});
           socket.on("disconnect", (reason) => reasons.push(reason));
           await next(socket, "connect");
-        }"""
+        }}""",
     )
-    await page.clock.run_for(6_000)
-    assert await run(page, "socket.emitWithAck('getCurrentState').then(() => true)")
-    is_dead = True
-    await page.clock.run_for(10_000)
-    assert await page.evaluate("reasons") == ["ping timeout"]
-    is_dead = False
-    await page.clock.run_for(6_000)
-    await page.wait_for_function("socket.connected")
+    return network
+
+
+async def test_a_connection_that_died_without_a_close_is_noticed_within_ten_seconds(
+    bench: Page,
+) -> None:
+    network = await dead_network(bench, "")
+    await bench.clock.run_for(6_000)
+    assert await run(bench, "socket.emitWithAck('getCurrentState').then(() => true)")
+    network.is_dead = True
+    await bench.clock.run_for(10_000)
+    assert await bench.evaluate("reasons") == ["ping timeout"]
+    network.is_dead = False
+    await bench.clock.run_for(6_000)
+    await bench.wait_for_function("socket.connected")
+
+
+async def test_a_dead_connection_is_noticed_after_ping_interval_and_ping_timeout(
+    bench: Page,
+) -> None:
+    network = await dead_network(bench, "pingInterval: 1000, pingTimeout: 2000")
+    assert await bench.evaluate("socket.responding")
+    network.is_dead = True
+    await bench.clock.run_for(2_500)
+    assert await bench.evaluate("[socket.connected, socket.responding]") == [True, False]
+    await bench.clock.run_for(1_000)
+    assert await bench.evaluate("reasons") == ["ping timeout"]

@@ -23,7 +23,9 @@ def origin(launch: Launch) -> str:
     return launch().url
 
 
-async def test_a_page_is_provided_clicked_on_and_asked(engine: Engine, origin: str) -> None:
+async def test_a_tab_loads_a_provided_page_clicks_and_evaluates(
+    engine: Engine, origin: str
+) -> None:
     tab = await engine.tab()
     await tab.provide(f"{origin}/mine.html", HTML)
     await tab.goto(f"{origin}/mine.html#part")
@@ -40,7 +42,7 @@ async def test_a_page_is_provided_clicked_on_and_asked(engine: Engine, origin: s
     assert tab.problems == ["this is one"]
 
 
-async def test_tabs_share_no_storage(engine: Engine, origin: str) -> None:
+async def test_two_tabs_share_no_storage(engine: Engine, origin: str) -> None:
     one, other = await engine.tab(), await engine.tab()
     for tab in (one, other):
         await tab.goto(origin)

@@ -12,7 +12,7 @@ from .engines import Engine, Tab, wait_for
 
 Token = Callable[..., str]
 TITLES = "[...document.querySelectorAll('#tracks .title')].map((each) => each.textContent)"
-IS_OPEN = "document.querySelector('#line').dataset.status === 'open'"
+IS_OPEN = "document.querySelector('#connection').dataset.status === 'open'"
 SLOW_TRACKS = 20_000
 
 

@@ -79,11 +79,11 @@ def many(tmp_path: Path, launch: Launch) -> ServerProcess:
 async def opened(engine: Engine, server: ServerProcess, token: str, query: str = "") -> Tab:
     tab = await engine.tab()
     await tab.goto(f"{server.url}/{query}#token={token}")
-    await wait_for(tab, "document.querySelector('#line').dataset.status === 'open'")
+    await wait_for(tab, "document.querySelector('#connection').dataset.status === 'open'")
     return tab
 
 
-async def test_few_rows_are_in_the_document_and_any_place_is_there_at_once(
+async def test_a_long_list_has_few_rows_in_the_document_and_shows_any_place_at_once(
     engine: Engine, many: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, many, token("demo"))
@@ -104,7 +104,7 @@ async def test_few_rows_are_in_the_document_and_any_place_is_there_at_once(
     assert tab.problems == []
 
 
-async def test_few_cards_are_in_a_kiosks_document(
+async def test_a_long_list_on_a_kiosk_has_few_cards_in_the_document(
     engine: Engine, many: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, many, token("demo"), "?kiosk=1")
@@ -165,7 +165,7 @@ async def test_a_search_begins_at_its_first_hit(
     assert 0 < top < 400
 
 
-async def test_a_library_that_grows_above_does_not_move_what_is_seen(
+async def test_rows_that_are_added_above_do_not_move_the_visible_ones(
     engine: Engine, many: ServerProcess, token: Token, tmp_path: Path
 ) -> None:
     tab = await opened(engine, many, token("demo"))

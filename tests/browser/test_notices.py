@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 RLO = "\u202e"
 """The sign that turns what follows from right to left."""
-IS_OPEN = "document.querySelector('#line').dataset.status === 'open'"
+IS_OPEN = "document.querySelector('#connection').dataset.status === 'open'"
 ROWS = "document.querySelectorAll('#tracks li').length"
 AUDIO = "document.querySelector('audio')"
 WHERE = "document.querySelector('#now-where').textContent"
@@ -124,7 +124,7 @@ async def test_a_notice_covers_no_row_and_takes_no_clicks(
     await wait_for(tab, f"document.querySelector('#now-title').textContent === '{title}'")
 
 
-async def test_the_play_button_is_never_cut_off(
+async def test_the_play_button_is_never_cut_off_at_any_size(
     engine: Engine, thirty: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))
@@ -141,7 +141,7 @@ async def test_the_play_button_is_never_cut_off(
         assert await tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 
 
-async def test_names_that_turn_the_direction_of_text_turn_nothing_but_themselves(
+async def test_a_name_with_a_bidirectional_override_changes_no_text_beside_it(
     engine: Engine, thirty: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))
@@ -169,7 +169,7 @@ async def test_names_that_turn_the_direction_of_text_turn_nothing_but_themselves
     assert parts == sorted(parts)
 
 
-async def test_a_search_for_too_much_is_answered_by_a_sentence(
+async def test_a_search_for_too_much_is_explained_by_a_sentence(
     engine: Engine, thirty: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))

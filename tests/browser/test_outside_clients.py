@@ -70,7 +70,7 @@ def assert_conversation(frames: list[dict[str, Any]]) -> None:
     assert [each["data"]["isPlaying"] for each in frames] == [True, True, False]
 
 
-async def test_the_websockets_library(
+async def test_the_websockets_library_plays_asks_and_pauses(
     server: ServerProcess, token: Token, track: dict[str, Any]
 ) -> None:
     websockets = pytest.importorskip("websockets.asyncio.client")
@@ -89,7 +89,7 @@ async def test_the_websockets_library(
     assert_conversation(frames)
 
 
-def test_node(
+def test_the_ws_package_of_node_plays_asks_and_pauses(
     server: ServerProcess, token: Token, track: dict[str, Any], node_modules: Path
 ) -> None:
     url = server.url.replace("http", "ws") + "/ws"
@@ -111,7 +111,7 @@ def test_ffprobe_and_ffmpeg_open_the_stream_and_seek(
     output(program("ffmpeg"), "-v", "error", "-xerror", "-ss", "20", "-i", url, "-f", "null", "-")
 
 
-def test_mpv_plays_from_the_middle(server: ServerProcess, track: dict[str, Any]) -> None:
+def test_mpv_plays_a_stream_from_its_middle(server: ServerProcess, track: dict[str, Any]) -> None:
     url = server.url + track["streamUrl"]
     output(
         *(program_or_skip("mpv"), "--no-config", "--no-video", "--ao=null"),
@@ -119,7 +119,7 @@ def test_mpv_plays_from_the_middle(server: ServerProcess, track: dict[str, Any])
     )
 
 
-def test_curl_resumes_to_the_same_bytes(
+def test_curl_resumes_a_stream_to_the_bytes_of_its_file(
     server: ServerProcess, track: dict[str, Any], tmp_path: Path
 ) -> None:
     curl, url = program("curl"), server.url + track["streamUrl"]

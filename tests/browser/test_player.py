@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -16,13 +15,11 @@ from playwright.async_api import Browser, Page, expect
 
 from ..conftest import Launch, ServerProcess
 from .conftest import SAMPLES, watch
+from .player_page import PAUSED, POSITION, becomes, choose, plays
 
 Token = Callable[..., str]
 PICTURE = Path(__file__).parent / "player.png"
-PATIENCE = 15.0
-POSITION = "document.getElementById('audio').currentTime"
 RATE = "document.getElementById('audio').playbackRate"
-PAUSED = "document.getElementById('audio').paused"
 
 
 @pytest.fixture
@@ -32,35 +29,22 @@ async def signed_in(page: Page, server: ServerProcess, token: Token) -> Page:
     return page
 
 
-async def becomes(page: Page, true: str) -> None:
-    """Wait for an expression; from outside, as the page's policy forbids to evaluate inside."""
-    async with asyncio.timeout(PATIENCE):
-        while not await page.evaluate(true):
-            await asyncio.sleep(0.05)
-
-
-async def plays(page: Page, beyond: float = 0.5) -> None:
-    await becomes(page, f"{POSITION} > {beyond} && !{PAUSED}")
-
-
-async def choose(page: Page, title: str) -> None:
-    await page.locator("#tracks").get_by_text(title, exact=True).click()
-
-
-async def test_signing_in_by_hand(page: Page, server: ServerProcess, token: Token) -> None:
+async def test_a_token_in_the_form_signs_the_page_in(
+    page: Page, server: ServerProcess, token: Token
+) -> None:
     await page.goto(server.url)
     await page.get_by_label("Access token").fill(token("demo"))
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("Connected")).to_be_visible()
 
 
-async def test_the_token_does_not_stay_in_the_address_bar(
+async def test_the_token_of_the_url_is_removed_from_the_address_bar(
     signed_in: Page, server: ServerProcess
 ) -> None:
     assert signed_in.url == f"{server.url}/"
 
 
-async def test_a_refused_token_is_said_to_be_refused(
+async def test_a_refused_token_in_the_form_is_shown_as_refused(
     browser: object, server: ServerProcess
 ) -> None:
     page = await browser.new_page()  # type: ignore[attr-defined]
@@ -70,7 +54,7 @@ async def test_a_refused_token_is_said_to_be_refused(
     await expect(page.get_by_role("alert")).to_contain_text("refused")
 
 
-async def test_play_pause_and_seek(signed_in: Page) -> None:
+async def test_a_chosen_track_plays_and_is_sought_in_and_paused(signed_in: Page) -> None:
     await choose(signed_in, "First Light")
     await plays(signed_in)
     await signed_in.locator("#seek").focus()
@@ -85,17 +69,17 @@ async def test_play_pause_and_seek(signed_in: Page) -> None:
 @pytest.mark.parametrize(
     "title", ["Harbour Lights", "Late Tram", "Paper Carousel", "Wooden Rain", "Under the Stars"]
 )
-async def test_every_format_plays(signed_in: Page, title: str) -> None:
+async def test_a_sample_of_each_format_plays_in_chromium(signed_in: Page, title: str) -> None:
     await choose(signed_in, title)
     await plays(signed_in)
 
 
-async def test_search(signed_in: Page) -> None:
+async def test_a_search_shows_the_tracks_that_match(signed_in: Page) -> None:
     await signed_in.get_by_label("Search title, artist, album").fill("tram")
     await expect(signed_in.locator("#tracks li")).to_have_count(1)
 
 
-async def test_it_plays_on_undisturbed(signed_in: Page) -> None:
+async def test_a_track_plays_for_five_seconds_without_a_seek(signed_in: Page) -> None:
     await signed_in.evaluate(
         "window.seeks = 0;"
         "document.getElementById('audio').addEventListener('seeking', () => window.seeks++)"
@@ -109,7 +93,7 @@ async def test_it_plays_on_undisturbed(signed_in: Page) -> None:
     assert ended[2] == 0
 
 
-async def test_another_tab_acts_and_this_one_follows(
+async def test_a_tab_follows_the_pause_and_the_track_of_another_tab(
     signed_in: Page, server: ServerProcess, token: Token
 ) -> None:
     await choose(signed_in, "Harbour Lights")
@@ -128,7 +112,7 @@ async def test_another_tab_acts_and_this_one_follows(
     assert problems == []
 
 
-async def test_at_phone_width_nothing_is_cut_off(signed_in: Page) -> None:
+async def test_at_a_phones_width_nothing_is_cut_off(signed_in: Page) -> None:
     await signed_in.set_viewport_size({"width": 360, "height": 740})
     await choose(signed_in, "First Light")
     await plays(signed_in)
@@ -157,7 +141,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-async def test_everybody_can_use_it(
+async def test_axe_finds_no_violation_in_any_state_of_the_page(
     browser: Browser, server: ServerProcess, token: Token, node_modules: Path, view: str
 ) -> None:
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
@@ -199,13 +183,13 @@ async def violations(page: Page, axe: str) -> list[str]:
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
 
 
-async def test_tracks_show_their_pictures(signed_in: Page) -> None:
+async def test_a_track_shows_its_cover_in_the_panel_and_in_its_row(signed_in: Page) -> None:
     await choose(signed_in, "First Light")
     for picture in ("#cover", "#tracks img"):
         await becomes(signed_in, f"document.querySelector('{picture}').naturalWidth > 0")
 
 
-async def test_the_lead_is_taken_over(
+async def test_play_here_makes_a_second_tab_the_active_device(
     browser: Browser, signed_in: Page, server: ServerProcess, token: Token
 ) -> None:
     await choose(signed_in, "Harbour Lights")
@@ -228,7 +212,9 @@ async def test_the_lead_is_taken_over(
     assert problems == []
 
 
-async def test_the_keyboard_is_enough(signed_in: Page) -> None:
+async def test_a_track_is_found_played_sought_and_paused_by_the_keyboard_alone(
+    signed_in: Page,
+) -> None:
     await signed_in.keyboard.press("/")
     await signed_in.keyboard.type("light")
     await expect(signed_in.locator("#tracks li")).to_have_count(2)
@@ -250,7 +236,9 @@ async def test_the_keyboard_is_enough(signed_in: Page) -> None:
     await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
 
 
-async def test_the_systems_media_controls(page: Page, server: ServerProcess, token: Token) -> None:
+async def test_the_media_session_shows_and_controls_the_playback(
+    page: Page, server: ServerProcess, token: Token
+) -> None:
     await page.add_init_script(
         "window.handlers = {};"
         "MediaSession.prototype.setActionHandler = (name, act) => { handlers[name] = act; };"
@@ -281,7 +269,7 @@ async def test_the_systems_media_controls(page: Page, server: ServerProcess, tok
 
 
 @pytest.mark.parametrize(("width", "height"), [(800, 480), (1024, 600), (1920, 1080)])
-async def test_a_kiosk(
+async def test_a_kiosk_has_large_buttons_and_one_screen_at_each_size(
     page: Page, server: ServerProcess, token: Token, width: int, height: int
 ) -> None:
     await page.set_viewport_size({"width": width, "height": height})
@@ -309,7 +297,7 @@ STOP_TIMERS = """() => {
 }"""
 
 
-async def test_a_server_that_goes_and_comes_back(
+async def test_a_page_reconnects_to_a_restarted_server_by_its_button(
     browser: Browser, launch: Launch, token: Token
 ) -> None:
     first = launch("--media", str(SAMPLES))
@@ -334,7 +322,9 @@ async def test_a_server_that_goes_and_comes_back(
     assert problems == []
 
 
-async def test_a_sign_in_that_ends(page: Page, server: ServerProcess, token: Token) -> None:
+async def test_a_page_whose_token_expires_asks_for_another(
+    page: Page, server: ServerProcess, token: Token
+) -> None:
     await page.goto(f"{server.url}/#token={token('demo', 8)}")
     await expect(page.get_by_text("Your sign-in ends within a minute")).to_be_visible()
     await expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=15_000)
@@ -343,7 +333,7 @@ async def test_a_sign_in_that_ends(page: Page, server: ServerProcess, token: Tok
     await expect(page.get_by_text("Connected")).to_be_visible()
 
 
-async def test_the_picture(signed_in: Page, tmp_path: Path) -> None:
+async def test_the_pages_screenshot_is_a_png(signed_in: Page, tmp_path: Path) -> None:
     await choose(signed_in, "First Light")
     await plays(signed_in, beyond=3.0)
     picture = await signed_in.screenshot(path=tmp_path / "player.png")
@@ -352,7 +342,7 @@ async def test_the_picture(signed_in: Page, tmp_path: Path) -> None:
         PICTURE.write_bytes(picture)
 
 
-async def test_a_speed_stays_at_the_next_track_of_the_album_and_no_further(
+async def test_the_rate_stays_at_the_next_track_of_the_album_and_no_further(
     page: Page, launch: Launch, token: Token, tmp_path: Path
 ) -> None:
     books = tmp_path / "books"

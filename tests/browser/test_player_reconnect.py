@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +14,28 @@ from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from ..conftest import Launch, ServerProcess
 from .conftest import SAMPLES
-from .test_player import PAUSED, POSITION, becomes, choose, plays
+from .player_page import (
+    PAUSED,
+    POSITION,
+    RestClient,
+    becomes,
+    choose,
+    new_page,
+    open_player,
+    plays,
+)
 
 Token = Callable[..., str]
 AWAY = 3.0
+"""Seconds without a connection."""
 
 
 @dataclass
-class Line:
-    """The page's WebSocket, which a test takes away and gives back."""
+class Connection:
+    """The page's WebSocket, which a test cuts and restores."""
 
     is_up: bool = True
+    is_answering: bool = True
     open: list[tuple[WebSocketRoute, WebSocketRoute]] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -40,7 +50,12 @@ class Line:
             self.sent.append(json.loads(text))
             server_side.send(text)
 
+        def answer(text: str | bytes) -> None:
+            if self.is_answering:
+                page_side.send(text)
+
         page_side.on_message(pass_on)
+        server_side.on_message(answer)
 
     async def cut(self) -> None:
         self.is_up = False
@@ -50,150 +65,155 @@ class Line:
             await page_side.close()
         self.sent.clear()
 
-    def commands(self) -> list[str]:
-        """What the page has commanded since its line was cut."""
-        events = [frame["event"] for frame in self.sent]
-        return [event for event in events if event in ("playTrack", "pauseTrack")]
+    def commands(self) -> list[tuple[str, str]]:
+        """What the page has commanded since its connection was cut: events and command ids."""
+        commands = [frame for frame in self.sent if frame["event"] in ("playTrack", "pauseTrack")]
+        return [(frame["event"], frame["data"]["commandId"]) for frame in commands]
 
 
 @dataclass
 class Site:
-    server: ServerProcess
-    token: str
     page: Page
-    line: Line
-
-    def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.server.url}/api/tracks{path}",
-            method=method,
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def state(self) -> Any:
-        return self.ask("/current-state")
-
-    def track(self, title: str) -> str:
-        (found,) = [each for each in self.ask("")["tracks"] if each["title"] == title]
-        identity: str = found["id"]
-        return identity
+    connection: Connection
+    rest: RestClient
 
     async def comes_back(self) -> None:
-        self.line.is_up = True
+        self.connection.is_up = True
         await self.page.evaluate("dispatchEvent(new Event('online'))")
         await expect(self.page.get_by_text("Connected")).to_be_visible(timeout=15_000)
         await asyncio.sleep(1.0)
 
 
-@pytest.fixture
-async def site(browser: Browser, server: ServerProcess, token: Token) -> Site:
-    """A page that plays, and leads."""
-    return await site_of(browser, server, token("demo"))
+async def connected(browser: Browser, server: ServerProcess, token: str) -> Site:
+    """A page that is connected, and shows the library."""
+    page, connection = await new_page(browser), Connection()
+    await page.route_web_socket("**/ws", connection.connect)
+    await open_player(page, server, token)
+    return Site(page, connection, RestClient(server, token))
 
 
-async def site_of(
+async def playing(
     browser: Browser, server: ServerProcess, token: str, title: str = "First Light"
 ) -> Site:
-    context = await browser.new_context()
-    page, line = await context.new_page(), Line()
-    await page.route_web_socket("**/ws", line.connect)
-    await page.goto(f"{server.url}/#token={token}")
-    await choose(page, title)
-    await plays(page)
-    return Site(server, token, page, line)
+    """A page that plays, as the active device."""
+    site = await connected(browser, server, token)
+    await choose(site.page, title)
+    await plays(site.page)
+    return site
 
 
-async def test_a_pause_elsewhere_while_the_page_was_away_stays_a_pause(site: Site) -> None:
-    await site.line.cut()
+@pytest.fixture
+async def site(browser: Browser, server: ServerProcess, token: Token) -> Site:
+    return await playing(browser, server, token("demo"))
+
+
+async def test_a_pause_elsewhere_while_the_page_was_disconnected_is_followed(site: Site) -> None:
+    await site.connection.cut()
     await expect(site.page.get_by_text("Reconnecting")).to_be_visible()
-    site.ask(f"/pause/{site.track('First Light')}", "POST", {})
+    await site.rest.pause(await site.rest.track("First Light"))
     await asyncio.sleep(AWAY)
     await site.comes_back()
     await becomes(site.page, PAUSED)
     await asyncio.sleep(2.5)
     assert await site.page.evaluate(PAUSED)
-    assert not site.state()["isPlaying"]
-    assert site.line.commands() == []
+    assert not (await site.rest.state())["isPlaying"]
+    assert site.connection.commands() == []
 
 
-async def test_another_track_elsewhere_while_the_page_was_away_is_followed(site: Site) -> None:
-    await site.line.cut()
+async def test_another_track_elsewhere_while_the_page_was_disconnected_is_followed(
+    site: Site,
+) -> None:
+    await site.connection.cut()
     await expect(site.page.get_by_text("Reconnecting")).to_be_visible()
-    other = site.track("Harbour Lights")
-    site.ask(f"/play/{other}", "POST", {"currentTime": 3})
+    other = await site.rest.track("Harbour Lights")
+    await site.rest.play(other, currentTime=3)
     await asyncio.sleep(AWAY)
     await site.comes_back()
     await expect(site.page.locator("#now-title")).to_have_text("Harbour Lights")
     await plays(site.page, beyond=3.0)
-    state = site.state()
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == (other, True)
-    assert site.line.commands() == []
+    assert site.connection.commands() == []
 
 
-async def test_a_page_that_played_on_while_it_was_away_is_not_disturbed(site: Site) -> None:
+async def test_a_page_that_played_on_while_disconnected_is_not_sought(site: Site) -> None:
     await site.page.evaluate(
         "window.seeks = 0;"
         "document.getElementById('audio').addEventListener('seeking', () => window.seeks++)"
     )
-    await site.line.cut()
+    await site.connection.cut()
     await asyncio.sleep(AWAY)
     await site.comes_back()
     here = await site.page.evaluate(POSITION)
     assert not await site.page.evaluate(PAUSED)
     assert await site.page.evaluate("window.seeks") == 0
-    state = site.state()
+    state = await site.rest.state()
     assert state["isPlaying"]
     assert state["currentTime"] == pytest.approx(here, abs=1.5)
 
 
-async def test_a_pause_in_the_page_while_it_was_away_counts(site: Site) -> None:
-    await site.line.cut()
+async def test_a_pause_in_the_page_while_disconnected_takes_effect(site: Site) -> None:
+    await site.connection.cut()
     await expect(site.page.get_by_text("Reconnecting")).to_be_visible()
     await site.page.get_by_role("button", name="Pause").click()
     await asyncio.sleep(AWAY)
     await site.comes_back()
-    assert not site.state()["isPlaying"]
+    assert not (await site.rest.state())["isPlaying"]
     assert await site.page.evaluate(PAUSED)
 
 
-async def test_an_act_in_the_page_while_it_was_away_gives_way_to_one_elsewhere(
+async def test_a_pause_whose_answer_was_lost_is_sent_again_and_takes_effect_once(
     site: Site,
 ) -> None:
-    await site.line.cut()
+    rev = (await site.rest.state())["rev"]
+    site.connection.sent.clear()
+    site.connection.is_answering = False
+    await site.page.get_by_role("button", name="Pause").click()
+    async with asyncio.timeout(10):
+        while (await site.rest.state())["isPlaying"]:
+            await asyncio.sleep(0.1)
+    (pause,) = site.connection.commands()
+    await site.connection.cut()
+    site.connection.is_answering = True
+    await site.comes_back()
+    assert site.connection.commands() == [pause]
+    state = await site.rest.state()
+    assert (state["isPlaying"], state["rev"]) == (False, rev + 1)
+    assert await site.page.evaluate(PAUSED)
+
+
+async def test_an_action_in_the_page_while_disconnected_gives_way_to_one_elsewhere(
+    site: Site,
+) -> None:
+    await site.connection.cut()
     await expect(site.page.get_by_text("Reconnecting")).to_be_visible()
     await choose(site.page, "Late Tram")
-    site.ask(f"/pause/{site.track('First Light')}", "POST", {})
+    await site.rest.pause(await site.rest.track("First Light"))
     await asyncio.sleep(AWAY)
     await site.comes_back()
     await becomes(site.page, PAUSED)
     await expect(site.page.locator("#now-title")).to_have_text("First Light")
-    state = site.state()
-    assert (state["trackId"], state["isPlaying"]) == (site.track("First Light"), False)
-    assert site.line.commands() == []
+    state = await site.rest.state()
+    assert (state["trackId"], state["isPlaying"]) == (
+        await site.rest.track("First Light"),
+        False,
+    )
+    assert site.connection.commands() == []
 
 
-async def test_an_act_before_the_first_other_one_gives_way_to_it_too(
+async def test_an_action_while_disconnected_gives_way_to_the_first_one_ever_elsewhere(
     browser: Browser, server: ServerProcess, token: Token
 ) -> None:
-    context = await browser.new_context()
-    page, line = await context.new_page(), Line()
-    await page.route_web_socket("**/ws", line.connect)
-    await page.goto(f"{server.url}/#token={token('demo')}")
-    await expect(page.get_by_text("Connected")).to_be_visible()
-    await expect(page.locator("#tracks li")).to_have_count(6)
-    site = Site(server, token("demo"), page, line)
-    await line.cut()
-    await expect(page.get_by_text("Reconnecting")).to_be_visible()
-    await choose(page, "Late Tram")
-    other = site.track("Harbour Lights")
-    site.ask(f"/play/{other}", "POST", {})
+    site = await connected(browser, server, token("demo"))
+    await site.connection.cut()
+    await expect(site.page.get_by_text("Reconnecting")).to_be_visible()
+    await choose(site.page, "Late Tram")
+    other = await site.rest.track("Harbour Lights")
+    await site.rest.play(other)
     await asyncio.sleep(1.0)
     await site.comes_back()
-    await expect(page.locator("#now-title")).to_have_text("Harbour Lights")
-    assert site.state()["trackId"] == other
+    await expect(site.page.locator("#now-title")).to_have_text("Harbour Lights")
+    assert (await site.rest.state())["trackId"] == other
 
 
 async def test_a_page_goes_on_through_a_restart_of_the_server_that_keeps_its_state(
@@ -202,30 +222,30 @@ async def test_a_page_goes_on_through_a_restart_of_the_server_that_keeps_its_sta
     state_file = str(tmp_path / "state.sqlite3")
     first = launch("--media", str(SAMPLES), "--state", state_file)
     first.wait_for_log("the library has 6 tracks")
-    site = await site_of(browser, first, token("demo"))
+    site = await playing(browser, first, token("demo"))
     await asyncio.sleep(1.5)  # an accepted change is saved within a second
-    site.line.sent.clear()
+    site.connection.sent.clear()
     first.stop()
     launch("--media", str(SAMPLES), "--state", state_file, "--port", str(first.port))
     await site.comes_back()
     await asyncio.sleep(1.0)
     before = await site.page.evaluate(POSITION)
     await plays(site.page, beyond=before + 0.5)
-    assert site.state()["isPlaying"]
-    assert site.line.commands() == []
+    assert (await site.rest.state())["isPlaying"]
+    assert site.connection.commands() == []
 
 
 async def test_a_page_that_plays_alone_goes_on_after_half_a_minute_without_its_connection(
     browser: Browser, launch: Launch, token: Token
 ) -> None:
-    site = await site_of(browser, launch(), token("demo"), "Song")
-    await site.line.cut()
+    site = await playing(browser, launch(), token("demo"), "Song")
+    await site.connection.cut()
     async with asyncio.timeout(50):
-        while (await asyncio.to_thread(site.state))["isPlaying"]:
+        while (await site.rest.state())["isPlaying"]:
             await asyncio.sleep(0.5)
     await site.comes_back()
     assert not await site.page.evaluate(PAUSED)
-    state, here = site.state(), await site.page.evaluate(POSITION)
+    state, here = await site.rest.state(), await site.page.evaluate(POSITION)
     assert state["isPlaying"]
     assert state["currentTime"] == pytest.approx(here, abs=1.5)
-    assert site.line.commands() == []
+    assert site.connection.commands() == []

@@ -12,7 +12,9 @@ CLOSING = """() => new Promise((resolve) => {
 })"""
 
 
-async def test_a_page_sees_4401_and_why(browser: Browser, server: ServerProcess) -> None:
+async def test_a_page_sees_close_code_4401_and_its_reason_for_a_token_in_the_query(
+    browser: Browser, server: ServerProcess
+) -> None:
     page = await browser.new_page()
     await page.goto(server.url)
     found = await page.evaluate(CLOSING)

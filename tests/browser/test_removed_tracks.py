@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from ..conftest import Launch, ServerProcess, write_wav
 from .engines import Engine, Tab, wait_for
 from .listening import choose, mute
+from .player_page import RestClient
 
 Token = Callable[..., str]
-LINE = "document.getElementById('line').textContent.trim()"
+STATUS = "document.getElementById('connection').textContent.trim()"
 POSITION = "document.getElementById('audio').currentTime"
 BUTTON = "document.getElementById('toggle').getAttribute('aria-label')"
 SHOWN = "document.getElementById('seek').valueAsNumber"
@@ -29,14 +28,13 @@ NOTICE = """(() => {
 
 
 @dataclass
-class House:
+class ServerFixture:
     """A server on a folder that changes, and a page on it."""
 
     launch: Launch
     media: Path
     token: str
     tab: Tab
-    session: aiohttp.ClientSession
     server: ServerProcess | None = None
 
     async def serve(self, *titles: str) -> None:
@@ -65,85 +63,78 @@ class House:
         assert self.server is not None
         await self.tab.goto(f"{self.server.url}/#token={self.token}")
         await mute(self.tab)
-        await wait_for(self.tab, f"{LINE} === 'Connected'")
+        await wait_for(self.tab, f"{STATUS} === 'Connected'")
         await wait_for(self.tab, "document.querySelectorAll('#tracks li').length > 0")
 
-    async def ask(self, path: str, body: Any = None) -> Any:
+    @property
+    def rest(self) -> RestClient:
         assert self.server is not None
-        url = f"{self.server.url}/api/tracks{path}"
-        method = "GET" if body is None else "POST"
-        async with self.session.request(method, url, json=body) as answer:
-            assert answer.ok, await answer.text()
-            return await answer.json()
+        return RestClient(self.server, self.token)
 
 
 @pytest.fixture
-async def house(
-    launch: Launch, engine: Engine, token: Token, tmp_path: Path
-) -> AsyncIterator[House]:
-    headers = {"Authorization": f"Bearer {token('demo')}"}
+async def site(launch: Launch, engine: Engine, token: Token, tmp_path: Path) -> ServerFixture:
     media = tmp_path / "album"
     media.mkdir()
-    async with aiohttp.ClientSession(headers=headers) as session:
-        yield House(launch, media, token("demo"), await engine.tab(), session)
+    return ServerFixture(launch, media, token("demo"), await engine.tab())
 
 
-async def test_a_track_that_is_removed_while_it_plays_can_be_paused(house: House) -> None:
-    await house.serve("a", "b")
-    await house.open()
-    await choose(house.tab, "a")
-    await wait_for(house.tab, f"{POSITION} > 1")
-    await house.remove("a")
+async def test_a_track_that_is_removed_while_it_plays_can_be_paused(site: ServerFixture) -> None:
+    await site.serve("a", "b")
+    await site.open()
+    await choose(site.tab, "a")
+    await wait_for(site.tab, f"{POSITION} > 1")
+    await site.remove("a")
     await asyncio.sleep(1.5)
-    assert await house.tab.evaluate(NOTICE) == ""
-    await house.tab.click("#toggle")
+    assert await site.tab.evaluate(NOTICE) == ""
+    await site.tab.click("#toggle")
     await asyncio.sleep(2.5)
-    assert await house.tab.evaluate("document.getElementById('audio').paused")
-    assert await house.tab.evaluate(BUTTON) == "Play"
-    state = await house.ask("/current-state")
+    assert await site.tab.evaluate("document.getElementById('audio').paused")
+    assert await site.tab.evaluate(BUTTON) == "Play"
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == ("a", False)
 
 
 async def test_a_removed_track_that_is_started_again_stays_paused_and_the_page_says_why(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    await house.serve("a", "b")
-    await house.open()
-    await choose(house.tab, "a")
-    await wait_for(house.tab, f"{POSITION} > 1")
-    await house.remove("a")
-    await house.tab.click("#toggle")
-    await wait_for(house.tab, f"{BUTTON} === 'Play'")
-    await house.tab.click("#toggle")
-    await wait_for(house.tab, f"{NOTICE} !== ''")
-    assert "no longer in the library" in await house.tab.evaluate(NOTICE)
-    await wait_for(house.tab, f"{BUTTON} === 'Play'")
-    state = await house.ask("/current-state")
+    await site.serve("a", "b")
+    await site.open()
+    await choose(site.tab, "a")
+    await wait_for(site.tab, f"{POSITION} > 1")
+    await site.remove("a")
+    await site.tab.click("#toggle")
+    await wait_for(site.tab, f"{BUTTON} === 'Play'")
+    await site.tab.click("#toggle")
+    await wait_for(site.tab, f"{NOTICE} !== ''")
+    assert "no longer in the library" in await site.tab.evaluate(NOTICE)
+    await wait_for(site.tab, f"{BUTTON} === 'Play'")
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == ("a", False)
 
 
 async def test_a_file_that_cannot_be_played_does_not_show_pause_and_a_running_clock(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    (house.media / "a.wav").write_text("<!doctype html><p>Sign in to download</p>" * 200)
-    await house.serve("a")
-    await house.open()
-    await choose(house.tab, "a")
-    await wait_for(house.tab, f"{NOTICE} !== ''", 10)
-    assert await house.tab.evaluate(BUTTON) == "Play"
-    shown = await house.tab.evaluate(SHOWN)
+    (site.media / "a.wav").write_text("<!doctype html><p>Sign in to download</p>" * 200)
+    await site.serve("a")
+    await site.open()
+    await choose(site.tab, "a")
+    await wait_for(site.tab, f"{NOTICE} !== ''", 10)
+    assert await site.tab.evaluate(BUTTON) == "Play"
+    shown = await site.tab.evaluate(SHOWN)
     await asyncio.sleep(1.5)
-    assert await house.tab.evaluate(SHOWN) == shown
-    assert not (await house.ask("/current-state"))["isPlaying"]
+    assert await site.tab.evaluate(SHOWN) == shown
+    assert not (await site.rest.state())["isPlaying"]
 
 
-async def test_a_missing_file_is_not_said_to_be_the_browsers_fault(house: House) -> None:
-    await house.serve("a", "b")
-    await house.ask("/play/a", {})
-    await house.ask("/pause/a", {})
-    (house.media / "a.wav").unlink()
-    await house.open()
-    await wait_for(house.tab, f"{NOTICE} !== ''")
-    said = await house.tab.evaluate(NOTICE)
+async def test_a_missing_file_is_explained_without_blaming_the_browser(site: ServerFixture) -> None:
+    await site.serve("a", "b")
+    await site.rest.play("a")
+    await site.rest.pause("a")
+    (site.media / "a.wav").unlink()
+    await site.open()
+    await wait_for(site.tab, f"{NOTICE} !== ''")
+    said = await site.tab.evaluate(NOTICE)
     assert "“a” is no longer there" in said
     assert "browser" not in said

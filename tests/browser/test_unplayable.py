@@ -7,26 +7,26 @@ import json
 import shutil
 import signal
 import time
-import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from ..conftest import Launch, ServerProcess, write_wav
 from .conftest import SAMPLES
+from .player_page import RestClient, choose, new_page, open_player
 
 Token = Callable[..., str]
 PROMISED = 5.0
-"""Seconds within which the next track sounds: what the product promises."""
+"""Seconds within which the next track plays: what the product promises."""
 SLACK = 5.0
 """Seconds more for a busy machine."""
-WHAT_SOUNDS = """(() => {
+AUDIO = """(() => {
   const { currentTime: position, paused, duration, error, src } = document.getElementById("audio");
   const [title, notice] = ["now-title", "notice"].map((id) => document.getElementById(id));
   return {
@@ -88,15 +88,23 @@ BROKEN: list[Make] = [html, nothing, empty, noise, broken_inside, cut_short, no_
 
 
 @dataclass
-class House:
+class ServerFixture:
     """A server whose library is as a test wants it, and pages of its user."""
 
     launch: Launch
     token: str
     browser: Browser
     media: Path
-    server: ServerProcess | None = None
-    contexts: list[BrowserContext] = field(default_factory=list)
+    _server: ServerProcess | None = None
+
+    @property
+    def server(self) -> ServerProcess:
+        assert self._server is not None, "serve() comes first"
+        return self._server
+
+    @property
+    def rest(self) -> RestClient:
+        return RestClient(self.server, self.token)
 
     def serve(self, *makes: Make) -> None:
         """Tracks that are 'a', 'b', 'c' and so on by title and id: in this order they play."""
@@ -104,7 +112,7 @@ class House:
         for name, make in zip(ascii_lowercase, makes, strict=False):
             make(self.media / name)
         self.list_tracks()
-        self.server = self.launch("--media", str(self.media))
+        self.start()
         self.server.wait_for_log(f"the library has {len(makes)} track")
 
     def list_tracks(self) -> None:
@@ -112,92 +120,66 @@ class House:
         entries = [{"id": file.stem, "audioUrl": file.name, "title": file.stem} for file in files]
         (self.media / "tracks.json").write_text(json.dumps(entries))
 
-    @property
-    def url(self) -> str:
-        assert self.server is not None
-        return self.server.url
+    def start(self, *arguments: str) -> None:
+        self._server = self.launch("--media", str(self.media), *arguments)
 
     async def page(self, query: str = "", width: int = 1200, height: int = 800) -> Page:
         """A page that is connected and shows the library."""
-        context = await self.browser.new_context(viewport={"width": width, "height": height})
-        self.contexts.append(context)
-        page = await context.new_page()
-        await page.goto(f"{self.url}/{query}#token={self.token}")
-        await expect(page.get_by_text("Connected")).to_be_attached()
-        await expect(page.locator("#tracks li").first).to_be_attached()
+        page = await new_page(self.browser, width, height)
+        await open_player(page, self.server, self.token, query)
         return page
-
-    def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}/api/tracks{path}",
-            method=method,
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def state(self) -> Any:
-        return self.ask("/current-state")
-
-    def play(self, track: str) -> None:
-        self.ask(f"/play/{track}", "POST", {})
 
 
 @pytest.fixture
-async def house(launch: Launch, token: Token, browser: Browser, tmp_path: Path) -> House:
-    return House(launch, token(USER), browser, tmp_path / "library")
+async def site(launch: Launch, token: Token, browser: Browser, tmp_path: Path) -> ServerFixture:
+    return ServerFixture(launch, token(USER), browser, tmp_path / "library")
 
 
-async def choose(page: Page, title: str) -> None:
-    await page.locator("#tracks li").get_by_text(title, exact=True).click()
-
-
-async def sounds(page: Page, title: str, patience: float = PROMISED + SLACK) -> None:
+async def plays(page: Page, title: str, patience: float = PROMISED + SLACK) -> None:
     """Wait until the page plays that track, and its audio advances."""
     deadline = time.monotonic() + patience
     before: dict[str, Any] = {}
     now: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        before, now = now, await page.evaluate(WHAT_SOUNDS)
+        before, now = now, await page.evaluate(AUDIO)
         is_same = before.get("title") == now["title"] == title
         if is_same and not now["paused"] and now["position"] > before["position"] > 0:
             return
         await asyncio.sleep(0.1)
-    pytest.fail(f"{title!r} does not sound: {now}")
+    pytest.fail(f"{title!r} does not play: {now}")
 
 
-async def is_paused(house: House, patience: float = PROMISED + SLACK) -> Any:
+async def is_paused(site: ServerFixture, patience: float = PROMISED + SLACK) -> Any:
     """The state, once it is paused."""
     async with asyncio.timeout(patience):
-        while (state := await asyncio.to_thread(house.state))["isPlaying"]:
+        while (state := await site.rest.state())["isPlaying"]:
             await asyncio.sleep(0.1)
     return state
 
 
 @pytest.mark.parametrize("make", BROKEN)
-async def test_after_an_unplayable_file_the_next_track_sounds_within_five_seconds(
-    house: House, make: Make
+async def test_after_an_unplayable_file_the_next_track_plays_within_five_seconds(
+    site: ServerFixture, make: Make
 ) -> None:
-    house.serve(make, good)
-    page = await house.page()
+    site.serve(make, good)
+    page = await site.page()
     heard = 2.0 if make in (broken_inside, cut_short) else 0.0
     await choose(page, "a")
     started = time.monotonic()
-    await sounds(page, "b", heard + PROMISED + SLACK)
+    await plays(page, "b", heard + PROMISED + SLACK)
     assert time.monotonic() - started < heard + PROMISED + SLACK
-    state = house.state()
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == ("b", True)
 
 
 @pytest.mark.parametrize("make", [make for make in BROKEN if make is not cut_short])
 async def test_where_nothing_follows_an_unplayable_file_the_state_is_paused_and_the_page_says_why(
-    house: House, make: Make
+    site: ServerFixture, make: Make
 ) -> None:
-    house.serve(make)
-    page = await house.page()
+    site.serve(make)
+    page = await site.page()
     await choose(page, "a")
-    await is_paused(house)
+    await is_paused(site)
     notice = page.locator("#notice")
     await expect(notice).to_contain_text("“a”")
     await expect(notice).to_contain_text("playback is paused")
@@ -205,155 +187,161 @@ async def test_where_nothing_follows_an_unplayable_file_the_state_is_paused_and_
 
 
 async def test_where_nothing_follows_a_file_that_was_cut_short_since_its_scan_the_page_says_so(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    house.serve(good)
-    keep_two_seconds(house.media / "a.wav")
-    page = await house.page()
+    site.serve(good)
+    keep_two_seconds(site.media / "a.wav")
+    page = await site.page()
     await choose(page, "a")
-    await is_paused(house)
+    await is_paused(site)
     await expect(page.locator("#notice")).to_contain_text("“a”")
     await expect(page.locator("#notice")).to_contain_text("playback is paused")
 
 
 async def test_where_nothing_follows_a_track_that_ends_where_it_is_listed_to_end_nothing_is_said(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    house.serve(cut_short)
-    page = await house.page()
+    site.serve(cut_short)
+    page = await site.page()
     await choose(page, "a")
-    await is_paused(house)
+    await is_paused(site)
     await expect(page.locator("#notice")).to_be_hidden()
 
 
-async def test_after_a_file_that_is_gone_the_next_track_sounds(house: House) -> None:
-    house.serve(good, good)
-    page = await house.page()
-    (house.media / "a.wav").unlink()
+async def test_after_a_file_that_is_gone_the_next_track_plays(site: ServerFixture) -> None:
+    site.serve(good, good)
+    page = await site.page()
+    (site.media / "a.wav").unlink()
     await choose(page, "a")
-    await sounds(page, "b")
+    await plays(page, "b")
     await expect(page.locator("#notice")).to_contain_text("“a” cannot be played. Skipped.")
 
 
 async def test_a_track_that_has_left_the_library_is_skipped_when_its_turn_comes(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    house.serve(good, good, good)
-    page = await house.page()
+    site.serve(good, good, good)
+    page = await site.page()
     await choose(page, "a")
-    await sounds(page, "a")
-    (house.media / "b.wav").unlink()
-    house.list_tracks()
-    assert house.server is not None
-    house.server.process.send_signal(signal.SIGHUP)
-    await house.server.logs("the library has 2 tracks")
+    await plays(page, "a")
+    (site.media / "b.wav").unlink()
+    site.list_tracks()
+    site.server.process.send_signal(signal.SIGHUP)
+    await site.server.logs("the library has 2 tracks")
     await page.get_by_role("button", name="Next track").click()
-    await sounds(page, "c")
+    await plays(page, "c")
 
 
 async def test_a_current_track_that_has_left_the_library_is_paused_by_a_page_that_is_opened(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    house.serve(good, good)
-    house.play("b")
-    (house.media / "b.wav").unlink()
-    house.list_tracks()
-    assert house.server is not None
-    house.server.process.send_signal(signal.SIGHUP)
-    await house.server.logs("the library has 1 track")
-    page = await house.page()
-    state = await is_paused(house)
+    site.serve(good, good)
+    await site.rest.play("b")
+    (site.media / "b.wav").unlink()
+    site.list_tracks()
+    site.server.process.send_signal(signal.SIGHUP)
+    await site.server.logs("the library has 1 track")
+    page = await site.page()
+    state = await is_paused(site)
     assert state["trackId"] == "b"
     await expect(page.locator("#notice")).to_contain_text("playback is paused")
 
 
-async def test_a_kiosk_goes_on_after_what_another_program_started_on_it(house: House) -> None:
-    house.serve(html, good)
-    page = await house.page("?kiosk=1", 1024, 600)
-    await asyncio.to_thread(house.play, "a")
-    await sounds(page, "b")
+async def test_a_kiosk_skips_an_unplayable_track_that_rest_started(site: ServerFixture) -> None:
+    site.serve(html, good)
+    page = await site.page("?kiosk=1", 1024, 600)
+    await site.rest.play("a")
+    await plays(page, "b")
 
 
-async def test_a_leader_that_only_commands_leaves_going_on_to_the_page(house: House) -> None:
-    house.serve(html, good)
-    page = await house.page("?kiosk=1", 1024, 600)
-    headers = {"Authorization": f"Bearer {house.token}"}
+async def test_a_page_skips_an_unplayable_track_that_a_remote_control_started(
+    site: ServerFixture,
+) -> None:
+    site.serve(html, good)
+    page = await site.page("?kiosk=1", 1024, 600)
+    headers = {"Authorization": f"Bearer {site.token}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
-        session.ws_connect(f"{house.url}/ws") as remote,
+        session.ws_connect(f"{site.server.url}/ws") as remote,
     ):
         await remote.send_json({"event": "playTrack", "data": {"trackId": "a"}})
-        await sounds(page, "b")
+        await plays(page, "b")
 
 
-async def test_several_unplayable_files_in_a_row_are_all_skipped(house: House) -> None:
-    house.serve(html, noise, empty, nothing, good)
-    page = await house.page()
+async def test_several_unplayable_files_in_a_row_are_all_skipped(site: ServerFixture) -> None:
+    site.serve(html, noise, empty, nothing, good)
+    page = await site.page()
     await choose(page, "a")
-    await sounds(page, "e")
+    await plays(page, "e")
     await expect(page.locator("#notice")).to_contain_text("Skipped.")
 
 
-async def test_where_all_files_are_unplayable_it_comes_to_rest_and_says_so(house: House) -> None:
-    house.serve(*[html] * 4)
-    page = await house.page()
+async def test_where_all_files_are_unplayable_the_page_pauses_and_says_so(
+    site: ServerFixture,
+) -> None:
+    site.serve(*[html] * 4)
+    page = await site.page()
     await choose(page, "a")
-    state = await is_paused(house, 4 * (PROMISED + SLACK))
+    state = await is_paused(site, 4 * (PROMISED + SLACK))
     assert state["trackId"] == "d"
     await expect(page.locator("#notice")).to_contain_text("4 tracks in a row cannot be played.")
     await asyncio.sleep(2.0)
-    assert house.state()["rev"] == state["rev"]
+    assert (await site.rest.state())["rev"] == state["rev"]
 
 
-async def test_a_library_of_nothing_else_is_not_run_through_to_its_end(house: House) -> None:
-    house.serve(*[html] * 26)
-    page = await house.page()
+async def test_a_library_of_unplayable_files_is_tried_twenty_files_far(site: ServerFixture) -> None:
+    site.serve(*[html] * 26)
+    page = await site.page()
     await choose(page, "a")
     await expect(page.locator("#notice")).to_contain_text("20 tracks in a row", timeout=60_000)
-    state = await is_paused(house)
+    state = await is_paused(site)
     assert state["trackId"] == "t"
 
 
-async def test_an_unplayable_file_that_is_chosen_again_once_mended_plays(house: House) -> None:
-    house.serve(html)
-    page = await house.page()
+async def test_an_unplayable_file_plays_when_it_is_chosen_again_once_mended(
+    site: ServerFixture,
+) -> None:
+    site.serve(html)
+    page = await site.page()
     await choose(page, "a")
-    await is_paused(house)
-    shutil.copy(SAMPLES / "first-light.mp3", house.media / "a.mp3")
+    await is_paused(site)
+    shutil.copy(SAMPLES / "first-light.mp3", site.media / "a.mp3")
     await page.get_by_role("button", name="Play", exact=True).click()
-    await sounds(page, "a")
+    await plays(page, "a")
 
 
-async def test_two_tabs_skip_an_unplayable_file_once(house: House) -> None:
-    house.serve(html, good, good)
-    pages = [await house.page(), await house.page()]
-    before = house.state()["rev"]
+async def test_two_tabs_skip_an_unplayable_file_once(site: ServerFixture) -> None:
+    site.serve(html, good, good)
+    pages = [await site.page(), await site.page()]
+    before = (await site.rest.state())["rev"]
     await choose(pages[0], "a")
     for page in pages:
-        await sounds(page, "b")
+        await plays(page, "b")
     await asyncio.sleep(3.0)
-    state = house.state()
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == ("b", True)
     assert state["rev"] == before + 2  # the play, and one skip
 
 
-async def test_a_tab_that_alone_cannot_play_a_track_leaves_it_to_the_others(house: House) -> None:
-    house.serve(good, good)
-    playing, deaf = await house.page(), await house.page()
+async def test_a_tab_that_alone_cannot_play_a_track_leaves_it_to_the_others(
+    site: ServerFixture,
+) -> None:
+    site.serve(good, good)
+    playing, deaf = await site.page(), await site.page()
     await deaf.context.route(STREAMS, lambda route: route.abort())
     await choose(playing, "a")
     await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere", timeout=15_000)
     await asyncio.sleep(2.0)
-    await sounds(playing, "a")
-    assert house.state()["trackId"] == "a"
+    await plays(playing, "a")
+    assert (await site.rest.state())["trackId"] == "a"
 
 
 @pytest.mark.parametrize("failure", ["refused", "error"])
 async def test_a_stream_that_keeps_failing_while_the_server_answers_is_skipped(
-    house: House, failure: str
+    site: ServerFixture, failure: str
 ) -> None:
-    house.serve(good, good)
-    page = await house.page()
+    site.serve(good, good)
+    page = await site.page()
     broken = "a"
 
     async def fail(route: Route) -> None:
@@ -366,12 +354,12 @@ async def test_a_stream_that_keeps_failing_while_the_server_answers_is_skipped(
 
     await page.context.route(STREAMS, fail)
     await choose(page, "a")
-    await sounds(page, "b")
+    await plays(page, "b")
 
 
-async def test_a_stream_that_fails_once_is_loaded_again(house: House) -> None:
-    house.serve(good, good)
-    page = await house.page()
+async def test_a_stream_that_fails_once_is_loaded_again(site: ServerFixture) -> None:
+    site.serve(good, good)
+    page = await site.page()
     failures = 2
 
     async def fail(route: Route) -> None:
@@ -381,12 +369,12 @@ async def test_a_stream_that_fails_once_is_loaded_again(house: House) -> None:
 
     await page.context.route(STREAMS, fail)
     await choose(page, "a")
-    await sounds(page, "a")
+    await plays(page, "a")
 
 
-async def test_a_network_outage_is_not_taken_for_an_unplayable_file(house: House) -> None:
-    house.serve(good, good)
-    page = await house.page()
+async def test_a_network_outage_is_not_taken_for_an_unplayable_file(site: ServerFixture) -> None:
+    site.serve(good, good)
+    page = await site.page()
     is_out = True
 
     async def out(route: Route) -> None:
@@ -395,23 +383,22 @@ async def test_a_network_outage_is_not_taken_for_an_unplayable_file(house: House
     await page.context.route("**/api/**", out)
     await choose(page, "a")
     await asyncio.sleep(PROMISED + 2.0)
-    assert house.state()["trackId"] == "a"
+    assert (await site.rest.state())["trackId"] == "a"
     await expect(page.locator("#now-title")).to_have_text("a")
     is_out = False
-    await sounds(page, "a")
+    await plays(page, "a")
 
 
 async def test_a_server_that_goes_as_a_track_begins_does_not_make_it_unplayable(
-    house: House,
+    site: ServerFixture,
 ) -> None:
-    house.serve(good, good)
-    page = await house.page()
-    assert house.server is not None
-    port = house.server.port
-    house.server.process.kill()
-    house.server.process.wait()
+    site.serve(good, good)
+    page = await site.page()
+    port = site.server.port
+    site.server.process.kill()
+    site.server.process.wait()
     await choose(page, "a")
     await asyncio.sleep(PROMISED)
     await expect(page.locator("#now-title")).to_have_text("a")
-    house.server = house.launch("--media", str(house.media), "--port", str(port))
-    await sounds(page, "a", 40.0)
+    site.start("--port", str(port))
+    await plays(page, "a", 40.0)

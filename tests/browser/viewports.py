@@ -1,7 +1,4 @@
-"""Sizes of screens, and what both engines need to be as large.
-
-Here: the sizes that people have. Not here: what has to be seen on them.
-"""
+"""Sizes of screens, and what both engines need to be as large."""
 
 from __future__ import annotations
 

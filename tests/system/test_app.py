@@ -40,8 +40,8 @@ class TestPages:
         client = await serve()
         media_types = {
             "/": "text/html",
-            "/style.css": "text/css",
-            "/player.js": "text/javascript",
+            "/css/base.css": "text/css",
+            "/js/main.js": "text/javascript",
             "/client.d.ts": "text/plain",
             "/icon.svg": "image/svg+xml",
         }
@@ -53,7 +53,8 @@ class TestPages:
 
     async def test_no_other_file_of_the_package_is_served(self, serve: Serve) -> None:
         client = await serve()
-        for path in ("/app.py", "/../app.py", "/%2e%2e/app.py", "/web/index.html"):
+        outside = ("/app.py", "/../app.py", "/%2e%2e/app.py", "/js/../../app.py")
+        for path in (*outside, "/web/index.html", "/js", "/js/", "/main.js"):
             async with client.get(path) as answer:
                 assert answer.status == 404
 
@@ -175,8 +176,9 @@ class TestEmbedding:
         assert url.startswith("/audio/api/tracks/stream/song?ticket=")
         async with client.get(url) as answer:
             assert answer.status == 200
-        async with client.get("/audio/") as answer:
-            assert answer.content_type == "text/html"
+        for path, media_type in {"": "text/html", "js/player/sync.js": "text/javascript"}.items():
+            async with client.get(f"/audio/{path}") as answer:
+                assert (answer.status, answer.content_type) == (200, media_type)
         async with client.post("/audio/session", headers=bearer) as answer:
             assert "Path=/audio/" in answer.headers["Set-Cookie"]
         async with client.get("/audio/tracks") as answer:

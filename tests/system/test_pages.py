@@ -28,4 +28,5 @@ async def test_head_of_the_page_has_its_length_and_no_body(serve: Serve) -> None
 
 
 def test_every_file_in_web_has_a_route() -> None:
-    assert {path[1:] for path in PATHS} == {path.name for path in WEB.iterdir()}
+    files = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*")}
+    assert {path[1:] for path in PATHS} == files

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from audiostream.client.player import connect as player
-from tests.conftest import Client, Launch, Serve
+from audiostream.services import SERVICES
+from tests.conftest import Client, Serve
+from tests.support.server_process import Launch
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]

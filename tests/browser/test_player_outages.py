@@ -21,6 +21,7 @@ from ..conftest import Launch, ProxyTo, ServerProcess, write_wav
 from .bad_network import write_loud
 from .engines import Engine, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute
+from .player_page import RestClient
 
 Token = Callable[..., str]
 SEEK = """(() => {
@@ -29,14 +30,14 @@ SEEK = """(() => {
   for (const event of ["input", "change"]) seek.dispatchEvent(new Event(event));
 })()"""
 PLACE = 1.0
-"""Seconds by which the place may be another one after an outage: what the product promises."""
+"""Seconds by which the position may differ after an outage: what the product promises."""
 NOTICED = 10.0
-"""Seconds in which a dead line is noticed."""
+"""Seconds in which a dead connection is noticed."""
 SLACK = 5.0
 """Seconds more for a busy machine."""
 BACK = 5.0
-"""Seconds in which sound is back after the line is."""
-LINE = "document.getElementById('line').textContent.trim()"
+"""Seconds after an outage in which audio plays again."""
+STATUS = "document.getElementById('connection').textContent.trim()"
 LONG = pytest.mark.skipif(
     "AUDIOSTREAM_LONG_TESTS" not in os.environ,
     reason="it takes minutes: make test-long runs it",
@@ -55,15 +56,10 @@ class Site:
     tab: Tab
     session: aiohttp.ClientSession
 
-    async def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """Ask the server itself: this line is good."""
-        url = f"{self.server.url}/api/tracks{path}"
-        async with self.session.request(method, url, json=body) as answer:
-            assert answer.ok, await answer.text()
-            return await answer.json()
-
-    async def state(self) -> Any:
-        return await self.ask("/current-state")
+    @property
+    def rest(self) -> RestClient:
+        """The server itself: this connection is good."""
+        return RestClient(self.server, self.token)
 
     async def sounds(self, title: str, patience: float) -> Heard:
         """Wait until a track sounds that is the last one that did; what was heard until then."""
@@ -79,7 +75,7 @@ class Site:
 
     async def agrees(self) -> None:
         """The page and the server are at the same place of the same track."""
-        state = await self.state()
+        state = await self.rest.state()
         now = (await heard(self.tab)).now
         assert state["isPlaying"] is (now.button == "Pause")
         assert state["currentTime"] == pytest.approx(now.position, abs=1.5)
@@ -88,7 +84,7 @@ class Site:
 
 @dataclass
 class Second:
-    """Another device of the user on a good line, which makes no sound: what it was told."""
+    """Another device of the user on a good connection, without audio: what it was sent."""
 
     told: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
@@ -141,7 +137,7 @@ async def start(
         sessions.append(aiohttp.ClientSession(headers=headers))
         tab = await engine.tab()
         await tab.goto(f"{proxy.url}/#token={token('demo')}")
-        await wait_for(tab, f"{LINE} === 'Connected'")
+        await wait_for(tab, f"{STATUS} === 'Connected'")
         await wait_for(tab, "document.querySelectorAll('#tracks li').length > 0")
         await mute(tab)
         await listen(tab)
@@ -159,7 +155,7 @@ async def start(
 @pytest.mark.parametrize(
     "seconds", [12, pytest.param(20, marks=LONG), pytest.param(45, marks=LONG)]
 )
-async def test_a_page_that_plays_on_through_a_held_line_keeps_its_place(
+async def test_a_page_that_plays_on_through_a_held_connection_keeps_its_position(
     start: Start, seconds: int
 ) -> None:
     site = await start(a=120)
@@ -168,7 +164,7 @@ async def test_a_page_that_plays_on_through_a_held_line_keeps_its_place(
         await site.proxy.switch(Mode.HOLD)
         await asyncio.sleep(seconds)
         await site.proxy.switch(Mode.PASS)
-        await wait_for(site.tab, f"{LINE} === 'Connected'", BACK + SLACK)
+        await wait_for(site.tab, f"{STATUS} === 'Connected'", BACK + SLACK)
         await asyncio.sleep(3)
         everything = await heard(site.tab)
         assert max(map(abs, everything.jumps()), default=0) < PLACE
@@ -177,12 +173,12 @@ async def test_a_page_that_plays_on_through_a_held_line_keeps_its_place(
         assert second.position() == pytest.approx((await heard(site.tab)).now.position, abs=1.5)
 
 
-async def test_a_page_notices_a_dead_line_within_ten_seconds(start: Start) -> None:
+async def test_a_page_notices_a_dead_connection_within_ten_seconds(start: Start) -> None:
     site = await start(a=120)
     await site.tab.click("#toggle")
     await site.proxy.switch(Mode.HOLD)
     began = (await heard(site.tab)).now.at
-    await wait_for(site.tab, f"{LINE} !== 'Connected'", NOTICED + SLACK)
+    await wait_for(site.tab, f"{STATUS} !== 'Connected'", NOTICED + SLACK)
     assert (await heard(site.tab)).now.at - began < NOTICED + 1
 
 
@@ -190,9 +186,7 @@ async def test_a_page_notices_a_dead_line_within_ten_seconds(start: Start) -> No
     "mode",
     [Mode.HOLD, pytest.param(Mode.REFUSE, marks=LONG), pytest.param(Mode.CUT, marks=LONG)],
 )
-async def test_a_track_that_begins_while_the_line_is_down_sounds_when_it_is_back(
-    start: Start, mode: Mode
-) -> None:
+async def test_a_track_that_begins_in_an_outage_plays_after_it(start: Start, mode: Mode) -> None:
     site = await start(a=15, b=60)
     await asyncio.sleep(2)
     await site.proxy.switch(mode)
@@ -208,7 +202,7 @@ async def test_a_track_that_begins_while_the_line_is_down_sounds_when_it_is_back
 
 
 @pytest.mark.parametrize("mode", [Mode.HOLD, pytest.param(Mode.CUT, marks=LONG)])
-async def test_a_track_that_a_person_chooses_while_the_line_is_down_sounds_when_it_is_back(
+async def test_a_track_that_the_user_chooses_in_an_outage_plays_after_it(
     start: Start, mode: Mode
 ) -> None:
     site = await start(a=120, b=60)
@@ -222,12 +216,12 @@ async def test_a_track_that_a_person_chooses_while_the_line_is_down_sounds_when_
     assert everything.titles() == ["a", "b"]
     await asyncio.sleep(3)
     await site.agrees()
-    state = await site.state()
+    state = await site.rest.state()
     assert (state["trackId"], state["isPlaying"]) == ("b", True)
 
 
 @pytest.mark.parametrize("mode", [Mode.HOLD, pytest.param(Mode.CUT, marks=LONG)])
-async def test_a_buffer_that_runs_dry_goes_on_where_the_sound_stopped(
+async def test_a_buffer_that_runs_dry_goes_on_where_the_audio_stopped(
     start: Start, mode: Mode
 ) -> None:
     site = await start(write=write_loud, a=200)

@@ -1,49 +1,41 @@
 // @ts-check
 /**
- * The rows of the list of tracks. However long the list is, only the rows that can be seen, and a
- * few around them, are in the document; the space of the others is the list's padding.
- *
- * Here: which rows those are, and the keys that go through them: the list has the focus and names
- * the active row, so no row has to stay in the document for that. Not here: which tracks there
- * are (tracklist.js), what choosing one does (playback.js).
+ * The rows of the list of tracks. However long the list is, only the rows that can be seen and a
+ * few around them are in the document; padding takes the space of the others. The list has the
+ * focus and names the active row, so no row has to stay in the document for the keyboard.
  */
 
-import { coverAddress } from "./catalogue.js";
-import { hueOf } from "./cover.js";
-import { clock, find } from "./page.js";
+import { find } from "./dom.js";
+import { addCover, createRow } from "./row.js";
+import { TypeAhead } from "./type-ahead.js";
 
-/** Rows above and below what can be seen, as a scroll may be ahead of the script. */
-const SPARE = 12;
-/** Milliseconds without scrolling before pictures are asked for. */
-const SETTLED = 120;
+/** Rows above and below the visible ones, as scrolling may be ahead of the script. */
+const SPARE_ROWS = 12;
+/** Milliseconds without scrolling before covers are loaded. */
+const SCROLL_PAUSE = 120;
 /** Milliseconds after that in which the place that was scrolled to is still shown. */
 const PLACE_SHOWN = 800;
-/** Milliseconds in which typed letters belong together. */
-const TYPING = 800;
-/** Tracks from which on a scroll shows where it has come to. */
-const LONG = 100;
+/** Tracks from which on scrolling shows the place. */
+const LONG_LIST = 100;
 
-/** @typedef {import("./catalogue.js").Track} Track */
+/** @typedef {import("../client.js").Track} Track */
 
 export class Rows {
   /** @type {Track[]} */
   tracks = [];
-  /** The rows in the document by their place in the list. */
-  /** @type {Map<number, HTMLLIElement>} */
+  /** @type {Map<number, HTMLLIElement>} the rows in the document by their index */
   #shown = new Map();
   #onChosen;
-  /** The place that the keys have come to, -1 for none. */
+  /** The index of the row that the keyboard is at, -1 for none. */
   #active = -1;
-  /** Whether they have moved since the list was last clicked on. */
-  #isWalked = false;
+  /** Whether the keyboard moved there since the last click on the list. */
+  #isByKeyboard = false;
   /** @type {string | null} */
   #current = null;
   #isPlaying = false;
-  #typed = "";
-  /** @type {number | undefined} */
-  #typing;
-  /** @type {number | undefined} */
-  #settling;
+  #typeAhead = new TypeAhead();
+  /** @type {ReturnType<typeof setTimeout> | undefined} undefined while nothing scrolls */
+  #scrollTimer;
   #list = find("tracks", HTMLUListElement);
   #place = find("place");
 
@@ -56,18 +48,18 @@ export class Rows {
     list.addEventListener("focus", () => this.#focused());
     addEventListener("scroll", () => this.#scrolled(), { passive: true });
     addEventListener("resize", () => this.#render());
-    // Not in the observer's own turn: the list's height changes with its rows.
+    // In a later frame: rendering changes the list's height, which the observer would report again.
     new ResizeObserver(() => requestAnimationFrame(() => this.#render())).observe(list);
   }
 
   /**
    * @param {Track[]} tracks
-   * @param {"same" | "top"} place where the list is scrolled to: to what is seen now, or its top
+   * @param {"same" | "top"} place what to scroll to: the first row that is visible now, or the top
    */
   show(tracks, place) {
     const before = this.tracks;
     const known = before[this.#active]?.id;
-    const seen = place === "same" ? this.#firstSeen() : undefined;
+    const first = place === "same" ? this.#firstVisible() : undefined;
     this.tracks = tracks;
     if (place === "same" && isSame(before, tracks)) return;
     for (const row of this.#shown.values()) row.remove();
@@ -75,7 +67,7 @@ export class Rows {
     this.#active = place === "same" && known ? tracks.findIndex(({ id }) => id === known) : -1;
     this.#render();
     if (place === "top") this.#scrollToTop();
-    else if (seen) this.#keepPlace(seen.id, seen.index);
+    else if (first) this.#keepPlace(first.id, first.index);
   }
 
   /**
@@ -93,19 +85,19 @@ export class Rows {
   #scrolled() {
     this.#render();
     this.#showPlace();
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#settled(), SETTLED);
+    clearTimeout(this.#scrollTimer);
+    this.#scrollTimer = setTimeout(() => this.#scrollEnded(), SCROLL_PAUSE);
   }
 
-  #settled() {
-    this.#settling = undefined;
-    for (const [index, row] of this.#shown) addPicture(row, this.tracks[index]);
+  #scrollEnded() {
+    this.#scrollTimer = undefined;
+    for (const [index, row] of this.#shown) addCover(row, this.tracks[index]);
     setTimeout(() => {
-      if (this.#settling === undefined) this.#place.hidden = true;
+      if (this.#scrollTimer === undefined) this.#place.hidden = true;
     }, PLACE_SHOWN);
   }
 
-  /** Put the rows that can be seen into the document, and take the others out of it. */
+  /** Put the visible rows into the document, and remove the others. */
   #render() {
     const list = this.#list;
     const count = this.tracks.length;
@@ -116,12 +108,10 @@ export class Rows {
       return this.#nameActive();
     }
     const lines = Math.ceil(count / columns);
-    const spare = Math.max(1, Math.floor(SPARE / columns));
+    const spare = Math.max(1, Math.floor(SPARE_ROWS / columns));
     const { top } = list.getBoundingClientRect();
-    const seenFrom = Math.floor(-top / height);
-    const seenTo = Math.ceil((innerHeight - top) / height);
-    const first = clamp(seenFrom - spare, 0, lines);
-    const last = clamp(seenTo + spare, first, lines);
+    const first = clamp(Math.floor(-top / height) - spare, 0, lines);
+    const last = clamp(Math.ceil((innerHeight - top) / height) + spare, first, lines);
     this.#replace(first * columns, Math.min(last * columns, count));
     this.#pad(first * height, Math.max(0, lines * height - gap));
   }
@@ -156,7 +146,7 @@ export class Rows {
   }
 
   /**
-   * How many rows stand side by side, and how far one line is from the next; all are of one size.
+   * The number of rows side by side, and the distance of two lines; all rows are of one size.
    * @returns {{ columns: number, height: number, gap: number }} pixels; no height while hidden
    */
   #layout() {
@@ -173,8 +163,8 @@ export class Rows {
 
   /** @param {number} index */
   #add(index) {
-    const row = rowOf(this.tracks[index], index, this.tracks.length);
-    if (this.#settling === undefined) addPicture(row, this.tracks[index]);
+    const row = createRow(this.tracks[index], index, this.tracks.length);
+    if (this.#scrollTimer === undefined) addCover(row, this.tracks[index]);
     this.#mark(row, index);
     this.#shown.set(index, row);
     return row;
@@ -191,8 +181,8 @@ export class Rows {
     row.classList.toggle("active", index === this.#active);
   }
 
-  /** The first track below what sticks to the top, if the list's own top cannot be seen. */
-  #firstSeen() {
+  /** The first track below what sticks to the top, undefined while the list's top is visible. */
+  #firstVisible() {
     const { columns, height } = this.#layout();
     const hidden = this.#edges().top - this.#list.getBoundingClientRect().top;
     if (!height || hidden <= 0) return undefined;
@@ -201,7 +191,7 @@ export class Rows {
   }
 
   /**
-   * Rows that came or went above do not move what a person looks at.
+   * Scroll so that rows that were added or removed above do not move the visible ones.
    * @param {string} id
    * @param {number} index where it was
    */
@@ -220,7 +210,7 @@ export class Rows {
     this.#render();
   }
 
-  /** Pixels from the window's top between which a row is not under anything else. */
+  /** The part of the window, in pixels from its top, where nothing covers a row. */
   #edges() {
     const style = getComputedStyle(document.documentElement);
     const top = parseFloat(style.scrollPaddingTop) || 0;
@@ -228,10 +218,10 @@ export class Rows {
   }
 
   #showPlace() {
-    const seen = this.tracks.length >= LONG ? this.#firstSeen() : undefined;
-    this.#place.hidden = !seen;
-    if (!seen) return;
-    const { albumArtist, artist, title } = this.tracks[seen.index];
+    const first = this.tracks.length >= LONG_LIST ? this.#firstVisible() : undefined;
+    this.#place.hidden = !first;
+    if (!first) return;
+    const { albumArtist, artist, title } = this.tracks[first.index];
     this.#place.textContent = albumArtist || artist || title;
   }
 
@@ -240,33 +230,38 @@ export class Rows {
     const row = /** @type {Element} */ (target).closest("li");
     const index = Number(row?.getAttribute("aria-posinset")) - 1;
     if (!this.tracks[index]) return;
-    this.#isWalked = false;
+    this.#isByKeyboard = false;
     this.#active = index;
     this.#nameActive();
     this.#onChosen(this.tracks[index]);
   }
 
   #focused() {
-    this.#isWalked = true; // unless a click follows
+    this.#isByKeyboard = true; // unless a click follows
     if (this.#shown.has(this.#active)) return;
-    const seen = this.#firstSeen();
-    this.#active = this.tracks.length ? (seen?.index ?? 0) : -1;
+    this.#active = this.tracks.length ? (this.#firstVisible()?.index ?? 0) : -1;
     this.#nameActive();
   }
 
   /** @param {KeyboardEvent} event */
   #pressed(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || !this.tracks.length) return;
+    const { key } = event;
     const goal = this.#goal(event);
-    if (goal !== undefined) this.#walk(goal);
-    else if (event.key === "Enter" || (event.key === " " && this.#isWalked && !event.repeat)) {
+    if (goal !== undefined) {
+      this.#moveTo(goal);
+    } else if (key === "Enter" || (key === " " && this.#isByKeyboard && !event.repeat)) {
       this.#onChosen(this.tracks[Math.max(0, this.#active)]);
-    } else if (!this.#type(event.key)) return;
+    } else {
+      const found = this.#typeAhead.find(key, this.tracks, this.#active);
+      if (found === null) return;
+      if (found !== undefined) this.#moveTo(found);
+    }
     event.preventDefault();
   }
 
   /**
-   * Where a key leads to.
+   * The index that a key leads to.
    * @param {KeyboardEvent} event
    * @returns {number | undefined}
    */
@@ -284,10 +279,10 @@ export class Rows {
     return step === undefined ? undefined : this.#active + step;
   }
 
-  /** @param {number} goal */
-  #walk(goal) {
+  /** @param {number} goal an index, or one beyond either end */
+  #moveTo(goal) {
     const active = clamp(goal, 0, this.tracks.length - 1);
-    this.#isWalked = true;
+    this.#isByKeyboard = true;
     this.#active = active;
     const { columns, height, gap } = this.#layout();
     const { top, bottom } = this.#edges();
@@ -297,26 +292,7 @@ export class Rows {
     this.#render();
   }
 
-  /**
-   * Letters lead to the next track whose title begins with them, as in every list box.
-   * @param {string} key
-   * @returns {boolean} whether the key is such a letter
-   */
-  #type(key) {
-    if ([...key].length > 1 || key === "/" || (key === " " && !this.#typed)) return false;
-    clearTimeout(this.#typing);
-    this.#typing = setTimeout(() => (this.#typed = ""), TYPING);
-    this.#typed += key.toLowerCase();
-    const from = Math.max(0, this.#active) + (this.#typed.length > 1 ? 0 : 1);
-    const order = [...this.tracks.keys()].map((each) => (each + from) % this.tracks.length);
-    const found = order.find((index) =>
-      this.tracks[index].title.toLowerCase().startsWith(this.#typed),
-    );
-    if (found !== undefined) this.#walk(found);
-    return true;
-  }
-
-  /** Say which row the keys are at, as long as it is in the document. */
+  /** Name the active row to assistive technology, as long as it is in the document. */
   #nameActive() {
     const row = this.#shown.get(this.#active);
     for (const each of this.#list.querySelectorAll(".active")) each.classList.remove("active");
@@ -327,68 +303,15 @@ export class Rows {
 }
 
 /**
+ * Whether two lists have the same rows; the tickets in their URLs may differ.
  * @param {Track[]} some
  * @param {Track[]} others
- * @returns {boolean} whether their rows look the same; the tickets in their addresses may differ
  */
 function isSame(some, others) {
   if (some.length !== others.length) return false;
   /** @type {(keyof Track)[]} */
-  const seen = ["id", "title", "artist", "album", "duration"];
-  return some.every((track, index) => seen.every((key) => track[key] === others[index][key]));
-}
-
-/**
- * @param {Track} track
- * @param {number} index
- * @param {number} count
- */
-function rowOf(track, index, count) {
-  const row = document.createElement("li");
-  row.id = `track-${index}`;
-  row.setAttribute("role", "option");
-  row.setAttribute("aria-posinset", String(index + 1));
-  row.setAttribute("aria-setsize", String(count));
-  const tile = part("tile", "");
-  tile.dataset.hue = String(hueOf(track));
-  tile.append(part("bar", ""), part("bar", ""), part("bar", ""));
-  row.append(
-    tile,
-    part("title", track.title),
-    part("artist", track.artist ?? ""),
-    part("album", track.album ?? ""),
-    part("duration", track.duration === undefined ? "" : clock(track.duration)),
-  );
-  return row;
-}
-
-/**
- * @param {string} name
- * @param {string} text
- */
-function part(name, text) {
-  const span = document.createElement("span");
-  span.className = name;
-  span.textContent = text;
-  if (text) span.dir = "auto";
-  return span;
-}
-
-/**
- * Show a row's picture; its tile has the album's hue until then.
- * @param {HTMLLIElement} row
- * @param {Track} track
- */
-function addPicture(row, track) {
-  const tile = /** @type {HTMLElement} */ (row.firstElementChild);
-  if (tile.dataset.asked) return;
-  tile.dataset.asked = "true";
-  const picture = new Image();
-  picture.decoding = "async";
-  picture.alt = "";
-  picture.addEventListener("error", () => picture.remove()); // the hue is there
-  picture.src = coverAddress(track);
-  tile.prepend(picture);
+  const shown = ["id", "title", "artist", "album", "duration"];
+  return some.every((track, index) => shown.every((key) => track[key] === others[index][key]));
 }
 
 /**

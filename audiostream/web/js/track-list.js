@@ -1,59 +1,55 @@
 // @ts-check
-/**
- * The list of tracks, its search, and what stands there when there are none.
- *
- * Here: asking the catalogue, and what the answer means to a person. Not here: what choosing a
- * track does (playback.js), the requests themselves (catalogue.js), the rows (rows.js).
- */
+/** The list of tracks with its search, and what is shown where there are none. */
 
-import { RequestFailed } from "./catalogue.js";
-import { counted, find, quote } from "./page.js";
+import { ApiError } from "./api.js";
+import { find, setQuoted } from "./dom.js";
+import { counted } from "./format.js";
 import { Rows } from "./rows.js";
 
 /** Milliseconds without a key before a search starts. */
 const TYPING_PAUSE = 180;
-/** Milliseconds between two requests that nobody has asked for. */
+/** Milliseconds between two requests that the user has not made. */
 const REFRESH_PAUSE = 1_000;
-/** Milliseconds before the next look at a library that is being read, or has nothing in it. */
-const NEXT_LOOK = 4_000;
+/** Milliseconds before a library that is being scanned, or is empty, is requested again. */
+const POLL_INTERVAL = 4_000;
 const BAD_REQUEST = 400;
-/** From here on it is not the request: too many of them, or a server that cannot answer now. */
-const TOO_MANY = 429;
+/** Statuses from here on are no fault of the request: it may be made again. */
+const TOO_MANY_REQUESTS = 429;
 
-/** @typedef {import("./catalogue.js").Track} Track */
-/** @typedef {import("./catalogue.js").Catalogue} Catalogue */
+/** @typedef {import("../client.js").Track} Track */
+/** @typedef {import("../client.js").LibraryUpdated} LibraryUpdated */
+/** @typedef {import("./api.js").Api} Api */
 
 /**
  * @typedef {object} Hooks
  * @property {(track: Track, shown: Track[]) => void} onChosen one of the tracks that are shown
- * @property {(tracks: Track[]) => void} onLibrary the whole library, whenever it was read
+ * @property {(tracks: Track[]) => void} onLibrary the whole library, whenever it was loaded
  * @property {(tracks: Track[]) => void} onShown what the list shows from now on
- * @property {(error: RequestFailed) => void} onRequestFailed
+ * @property {(error: ApiError) => void} onRequestFailed
  */
 
 export class TrackList {
   #hooks;
-  /** @type {Catalogue | null} */
-  #catalogue = null;
+  /** @type {Api | null} */
+  #api = null;
   #request = new AbortController();
-  /** When the latest request was made (performance.now), and the query that is shown. */
-  #asked = -Infinity;
-  /** @type {string | undefined} */
+  /** When the latest request was made, in milliseconds of performance.now. */
+  #requestedAt = -Infinity;
+  /** @type {string | undefined} the query that is shown */
   #query;
-  /** @type {number | undefined} */
-  #typing;
-  /** @type {number | undefined} */
-  #refreshing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #searchTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #loadTimer;
   #isLoading = false;
-  /** Whether the library may have changed since it was read as a whole. */
+  /** Whether the library may have changed since all of it was loaded. */
   #isStale = true;
   /** Whether it has changed since the latest request. */
   #hasChanged = false;
-  /** What is shown, and what the server has told since it was asked for. */
-  /** @type {import("./catalogue.js").Found | null} */
-  #found = null;
-  /** @type {{ version: string, isScanning: boolean } | null} */
-  #told = null;
+  /** @type {import("./api.js").TrackPage | null} what is shown */
+  #page = null;
+  /** @type {LibraryUpdated | null} what the server has sent since that was requested */
+  #update = null;
   #rows;
   #search = find("search", HTMLInputElement);
 
@@ -62,8 +58,8 @@ export class TrackList {
     this.#hooks = hooks;
     this.#rows = new Rows((track) => hooks.onChosen(track, this.#rows.tracks));
     this.#search.addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => this.load(), TYPING_PAUSE);
+      clearTimeout(this.#searchTimer);
+      this.#searchTimer = setTimeout(() => this.load(), TYPING_PAUSE);
     });
     find("search-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -73,74 +69,74 @@ export class TrackList {
   }
 
   /**
-   * Show what this catalogue has, once `load` is called.
-   * @param {Catalogue} catalogue
+   * Show the tracks of this API, once `load` is called.
+   * @param {Api} api
    */
-  open(catalogue) {
-    this.#catalogue = catalogue;
+  open(api) {
+    this.#api = api;
     this.#isStale = true;
     this.#hasChanged = false;
-    this.#found = null;
+    this.#page = null;
     this.#search.value = "";
     find("count").textContent = "";
     find("empty").hidden = true;
   }
 
-  /** Forget everything. */
+  /** Cancel what is under way, and empty the list. */
   close() {
-    clearTimeout(this.#typing);
-    clearTimeout(this.#refreshing);
+    clearTimeout(this.#searchTimer);
+    clearTimeout(this.#loadTimer);
     this.#request.abort();
     this.#isLoading = false;
-    this.#catalogue = null;
+    this.#api = null;
     this.#query = undefined;
     this.#rows.show([], "top");
   }
 
-  /** Ask again, with what stands in the search box. */
+  /** Load the tracks that match the search box. */
   async load() {
-    clearTimeout(this.#typing);
-    clearTimeout(this.#refreshing);
+    clearTimeout(this.#searchTimer);
+    clearTimeout(this.#loadTimer);
     this.#request.abort();
     this.#request = new AbortController();
     const { signal } = this.#request;
-    this.#asked = performance.now();
+    this.#requestedAt = performance.now();
     this.#isLoading = true;
     this.#hasChanged = false;
-    this.#told = null;
+    this.#update = null;
     try {
       await this.#load(this.#search.value.trim(), signal);
     } catch (error) {
-      if (error instanceof RequestFailed) this.#failed(error);
+      if (error instanceof ApiError) this.#failed(error);
       else if (/** @type {Error} */ (error).name !== "AbortError") throw error;
     }
     if (signal.aborted) return;
     this.#isLoading = false;
-    if (this.#hasChanged || this.#isOld()) this.refresh();
+    if (this.#hasChanged || this.#isOutdated()) this.refresh();
   }
 
   /**
-   * The library may have changed: ask again, but not while the latest answer is on its way, and not
-   * each time while it changes all the time.
+   * Load again, as the library may have changed: after the response that is under way, and at most
+   * once in REFRESH_PAUSE.
    */
   refresh() {
     this.#isStale = true;
     this.#hasChanged = this.#isLoading;
     if (this.#isLoading) return;
-    this.#loadIn(Math.max(0, this.#asked + REFRESH_PAUSE - performance.now()));
+    this.#loadIn(Math.max(0, this.#requestedAt + REFRESH_PAUSE - performance.now()));
   }
 
   /**
-   * The server tells which library it has.
-   * @param {{ version: string, isScanning: boolean }} told
+   * Handle the server's `libraryUpdated`.
+   * @param {LibraryUpdated} update
    */
-  updated(told) {
-    this.#told = told;
-    if (!this.#isLoading && this.#isOld()) this.refresh();
+  updated(update) {
+    this.#update = update;
+    if (!this.#isLoading && this.#isOutdated()) this.refresh();
   }
 
-  /** Say that the tracks could not be read at all. */
-  fail() {
+  /** Show that the server does not answer, if there are no tracks to show. */
+  showUnreachable() {
     if (this.#rows.tracks.length) return;
     this.#explain("The library is out of reach", "It appears here once the server answers.");
   }
@@ -159,32 +155,32 @@ export class TrackList {
    * @param {AbortSignal} signal
    */
   async #load(query, signal) {
-    const catalogue = this.#catalogue;
-    if (!catalogue) return;
-    const found = await catalogue.list(query, signal);
-    this.#show(found, query);
+    const api = this.#api;
+    if (!api) return;
+    const page = await api.list(query, signal);
+    this.#show(page, query);
     if (query && !this.#isStale) return;
-    const all = query ? await catalogue.list("", signal) : found;
+    const all = query ? await api.list("", signal) : page;
     this.#isStale = this.#hasChanged;
     this.#hooks.onLibrary(all.tracks);
   }
 
-  /** Whether the server has told of another library than the one that is shown. */
-  #isOld() {
-    const [told, found] = [this.#told, this.#found];
-    if (!told || !found) return false;
-    return told.version !== found.version || told.isScanning !== found.isScanning;
+  /** Whether the server has another library than the one that is shown. */
+  #isOutdated() {
+    const [update, page] = [this.#update, this.#page];
+    if (!update || !page) return false;
+    return update.version !== page.version || update.isScanning !== page.isScanning;
   }
 
   /** @param {number} delay milliseconds */
   #loadIn(delay) {
-    clearTimeout(this.#refreshing);
-    this.#refreshing = setTimeout(() => this.load(), delay);
+    clearTimeout(this.#loadTimer);
+    this.#loadTimer = setTimeout(() => this.load(), delay);
   }
 
-  /** @param {RequestFailed} error */
+  /** @param {ApiError} error */
   #failed(error) {
-    if (error.status >= TOO_MANY) this.#loadIn(NEXT_LOOK);
+    if (error.status >= TOO_MANY_REQUESTS) this.#loadIn(POLL_INTERVAL);
     if (error.status !== BAD_REQUEST) return this.#hooks.onRequestFailed(error);
     this.#query = undefined;
     this.#rows.show([], "top");
@@ -193,12 +189,12 @@ export class TrackList {
   }
 
   /**
-   * @param {import("./catalogue.js").Found} found
+   * @param {import("./api.js").TrackPage} page
    * @param {string} query
    */
-  #show(found, query) {
-    const { tracks, isScanning } = found;
-    this.#found = found;
+  #show(page, query) {
+    const { tracks, isScanning } = page;
+    this.#page = page;
     const count = counted(tracks.length, "track");
     find("count").textContent = isScanning && tracks.length ? `${count} so far` : count;
     find("empty").hidden = tracks.length > 0;
@@ -206,7 +202,7 @@ export class TrackList {
     this.#rows.show(tracks, query === this.#query ? "same" : "top");
     this.#query = query;
     this.#hooks.onShown(tracks);
-    if (isScanning || (!query && !tracks.length)) this.#loadIn(NEXT_LOOK);
+    if (isScanning || (!query && !tracks.length)) this.#loadIn(POLL_INTERVAL);
   }
 
   /**
@@ -232,7 +228,7 @@ export class TrackList {
     const empty = find("empty");
     empty.hidden = false;
     find("again").hidden = this.#search.value !== "";
-    quote(/** @type {HTMLElement} */ (empty.querySelector("h2")), title);
-    /** @type {HTMLElement} */ (empty.querySelector("p")).textContent = advice;
+    setQuoted(empty.querySelector("h2"), title);
+    setQuoted(empty.querySelector("p"), advice);
   }
 }

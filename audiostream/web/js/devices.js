@@ -1,46 +1,33 @@
 // @ts-check
-/**
- * The user's devices: what each is doing, and a way to make this tab the one that leads.
- *
- * Here: showing what the server tells of them. Not here: what leading does (playback.js), when
- * the server is asked (player.js).
- */
+/** The list of the user's devices, and the button that makes this tab the active one. */
 
-import { counted, find, showNames } from "./page.js";
+import { find, setNames } from "./dom.js";
+import { counted } from "./format.js";
 
-/**
- * @typedef {object} Device
- * @property {string} deviceId
- * @property {string | null} deviceName
- * @property {boolean} isActive whether it leads
- * @property {string | null} trackId
- * @property {boolean} isPlaying
- * @property {number | null} reportAge seconds since it last reported, null if it has not since it
- *     was told the state
- */
+/** @typedef {import("../client.js").Devices["devices"][number]} Device */
 
 /**
  * @typedef {object} Hooks
  * @property {(id: string | null) => string} titleOf a track's title, empty if unknown
- * @property {() => void} onHere a person wants this tab to lead
+ * @property {() => void} onPlayHere the user makes this tab the active device
  */
 
 export class DeviceList {
-  #own;
+  #ownId;
   #hooks;
   /** @type {Device[]} */
   #devices = [];
   #panel = find("devices", HTMLDetailsElement);
-  #here = find("here", HTMLButtonElement);
+  #playHere = find("here", HTMLButtonElement);
 
   /**
-   * @param {string} own this tab's id
+   * @param {string} ownId this tab's
    * @param {Hooks} hooks
    */
-  constructor(own, hooks) {
-    this.#own = own;
+  constructor(ownId, hooks) {
+    this.#ownId = ownId;
     this.#hooks = hooks;
-    this.#here.addEventListener("click", () => hooks.onHere());
+    this.#playHere.addEventListener("click", () => hooks.onPlayHere());
     addEventListener("click", ({ target }) => {
       if (!this.#panel.contains(/** @type {Node} */ (target))) this.#panel.open = false;
     });
@@ -55,16 +42,16 @@ export class DeviceList {
   show(devices = this.#devices) {
     this.#devices = devices;
     if (!devices.length) return;
-    const isOwn = (/** @type {Device} */ { deviceId }) => deviceId === this.#own;
+    const isOwn = (/** @type {Device} */ { deviceId }) => deviceId === this.#ownId;
     const sorted = [...devices].sort((one, other) => Number(isOwn(other)) - Number(isOwn(one)));
     this.#panel.hidden = false;
     find("devices-count").textContent = counted(devices.length, "device");
     find("devices-list").replaceChildren(...sorted.map((device) => this.#row(device)));
-    const leader = devices.find(({ isActive }) => isActive);
-    this.#here.disabled = !leader || isOwn(leader);
+    const active = devices.find(({ isActive }) => isActive);
+    this.#playHere.disabled = !active || isOwn(active);
   }
 
-  /** The server does not tell. */
+  /** Hide the list: the server has sent no devices. */
   hide() {
     this.#devices = [];
     this.#panel.hidden = true;
@@ -78,12 +65,11 @@ export class DeviceList {
     row.dataset.playing = String(isPlaying);
     const name = document.createElement("span");
     name.dir = "auto";
-    name.textContent = deviceId === this.#own ? "This tab" : deviceName || "Unnamed device";
-    const doing = document.createElement("span");
-    const act = !trackId ? "Idle" : isPlaying ? "Playing" : "Paused";
-    const title = this.#hooks.titleOf(trackId);
-    showNames(doing, [act, title, isActive ? "leads" : ""]);
-    row.append(name, doing);
+    name.textContent = deviceId === this.#ownId ? "This tab" : deviceName || "Unnamed device";
+    const status = document.createElement("span");
+    const activity = !trackId ? "Idle" : isPlaying ? "Playing" : "Paused";
+    setNames(status, [activity, this.#hooks.titleOf(trackId), isActive ? "leads" : ""]);
+    row.append(name, status);
     return row;
   }
 }

@@ -1,4 +1,4 @@
-"""The specification's own player on client.js, on a line that is held, in every browser."""
+"""The specification's own player on client.js, on a connection that is held, in every browser."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from .engines import Engine, Tab, wait_for
 Token = Callable[..., str]
 
 OUTAGES = (12.0, 20.0, 45.0)
-"""Seconds for which a line is held."""
+"""Seconds for which a connection is held."""
 NOTICED = 10.0
-"""Seconds in which a dead line is noticed."""
+"""Seconds in which a dead connection is noticed."""
 JUMP = 1.0
 """Seconds that a player may be thrown back."""
 BACK = 8.0
-"""Seconds after the line's return in which everything has settled."""
+"""Seconds after the outage in which everything has settled."""
 PLAYED = "!audio.paused && audio.currentTime > 0.3"
 WATCH = """(() => {
   window.places = [];
@@ -57,7 +57,7 @@ def server(launch: Launch, tmp_path: Path) -> ServerProcess:
 
 @dataclass
 class Listener:
-    """A user with a page on a line of its own, and with other ways to the server."""
+    """A user with a page on a connection of its own, and with other ways to the server."""
 
     user: str
     token: str
@@ -80,7 +80,7 @@ class Listener:
         return await self.rest("GET", "current-state")
 
     def kitchen(self) -> Any:
-        """A second device, whose line is good."""
+        """A second device, whose connection is good."""
         return connect(self.session, f"{self.server.url}/ws", self.token)
 
     async def happened(self, what: str) -> list[float]:
@@ -118,7 +118,7 @@ async def hold(listener: Listener, seconds: float) -> None:
 
 
 async def lose_nothing(listener: Listener, outage: float) -> None:
-    """What is right of a page whose line is held, and on which nobody acts."""
+    """Hold a page's connection, on which nobody acts: its position is kept."""
     rev, began = (await listener.state())["rev"], time.time()
     await hold(listener, outage)
     await asyncio.sleep(BACK)
@@ -159,7 +159,7 @@ async def play_everywhere(
     assert not failures, "\n".join(failures)
 
 
-async def test_a_held_line_is_noticed_and_nothing_of_the_place_is_lost(
+async def test_a_held_connection_is_noticed_and_the_position_is_kept(
     engines: list[Engine], listen: Listen
 ) -> None:
     scenarios = {f"{outage:g} s": partial(lose_nothing, outage=outage) for outage in OUTAGES}
@@ -233,7 +233,7 @@ async def follow_a_pause_behind_a_held_line(phone: Listener) -> None:
     assert state["currentTime"] == pytest.approx(here, abs=JUMP)
 
 
-async def test_what_is_done_while_a_line_is_held_is_done_once_and_not_undone(
+async def test_a_command_on_a_held_connection_takes_effect_once_and_is_not_undone(
     engines: list[Engine], listen: Listen
 ) -> None:
     await play_everywhere(

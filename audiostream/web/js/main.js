@@ -1,0 +1,228 @@
+// @ts-check
+/** Starts the page: signing in and out, and the wiring of its parts. */
+
+import { io } from "../client.js";
+import { Api, ROOT } from "./api.js";
+import { deviceId, deviceName } from "./device-label.js";
+import { DeviceList } from "./devices.js";
+import { find, setText } from "./dom.js";
+import { Notices } from "./notices.js";
+import { NowPlaying } from "./now-playing.js";
+import { Player } from "./player.js";
+import { addShortcuts } from "./shortcuts.js";
+import { SignIn, refusal } from "./sign-in.js";
+import { TrackList } from "./track-list.js";
+
+const TOKEN_KEY = "audiostream.token";
+/** One screen with large targets, requested with ?kiosk=1. */
+const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
+/**
+ * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and waits 4 s
+ * at most to reconnect: other devices do not know what plays on here meanwhile.
+ */
+const CONNECTION = {
+  pingInterval: 2_500,
+  pingTimeout: 6_000,
+  timeout: 8_000,
+  reconnectionDelay: 500,
+  reconnectionDelayMax: 4_000,
+  session: false, // the player's streams have tickets
+};
+/** Failures in a row before the user is told: most interruptions are short. */
+const QUIET_FAILURES = 2;
+/** Milliseconds after which a connection is good, and earlier failures do not count. */
+const STABLE_AFTER = 5_000;
+const TOKEN_REFUSED = 4401;
+const UNAUTHORIZED = 401;
+const NOT_FOUND = 404;
+
+const EXPIRING = "Your sign-in ends within a minute. Open a fresh link to go on without a break.";
+const STATUS_TEXT = {
+  connecting: "Connecting",
+  open: "Connected",
+  waiting: "Reconnecting",
+  closed: "Signed out",
+};
+
+/** @typedef {import("../client.js").Socket} Socket */
+/** @typedef {import("./devices.js").Device} Device */
+
+const audio = find("audio", HTMLAudioElement);
+const ownId = deviceId();
+/** @type {{ socket: Socket, player: Player } | null} */
+let session = null;
+
+const notices = new Notices();
+const nowPlaying = new NowPlaying(audio);
+const signIn = new SignIn(startSession);
+const trackList = new TrackList({
+  onChosen: (track, shown) => {
+    session?.player.choose(track, shown);
+    openLibrary(false);
+  },
+  onShown: (tracks) => session?.player.setShown(tracks),
+  onLibrary: (tracks) => {
+    session?.player.setLibrary(tracks);
+    deviceList.show();
+  },
+  onRequestFailed: handleApiError,
+});
+const deviceList = new DeviceList(ownId, {
+  titleOf: (id) => session?.player.titleOf(id) ?? "",
+  onPlayHere: () => {
+    audio.muted = false;
+    session?.player.play();
+  },
+});
+
+addShortcuts(() => session?.player ?? null);
+find("sign-out").addEventListener("click", () => signOut(""));
+find("retry").addEventListener("click", () => session?.socket.io.retry());
+find("browse").addEventListener("click", () => openLibrary(true));
+find("close-library").addEventListener("click", () => openLibrary(false));
+find("player").addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") openLibrary(false);
+});
+addEventListener("hashchange", begin);
+document.documentElement.classList.toggle("kiosk", IS_KIOSK);
+openLibrary(false);
+begin();
+
+/** Sign in with the token of the URL or of this tab's storage, else show the form. */
+function begin() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) history.replaceState(null, "", location.pathname + location.search);
+  const token = given ?? sessionStorage.getItem(TOKEN_KEY);
+  if (session && !given) return;
+  if (token) startSession(token);
+  else signOut("");
+}
+
+/**
+ * Show the player; whether the server accepts the token is seen later.
+ * @param {string} token
+ */
+function startSession(token) {
+  endSession();
+  sessionStorage.setItem(TOKEN_KEY, token);
+  const api = new Api(token);
+  const auth = { token, deviceId: ownId, deviceName: deviceName() };
+  const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
+  listen(socket); // before the player, which needs the devices when it resumes
+  const player = new Player(audio, socket, api, ownId, {
+    onChanged: update,
+    onProblem: (text) => notices.show(text),
+    onRecovered: (text) => notices.hide(text),
+    onRequestFailed: handleApiError,
+  });
+  session = { socket, player };
+  signIn.hide();
+  nowPlaying.show(player);
+  trackList.open(api);
+  showStatus("connecting");
+  socket.connect();
+}
+
+/** @param {Socket} socket */
+function listen(socket) {
+  let failures = 0;
+  let expiresAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let stableTimer;
+  const fail = () => {
+    clearTimeout(stableTimer);
+    failures += 1;
+    showStatus("waiting", failures);
+  };
+  socket.on("connect", () => {
+    stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
+    showStatus("open");
+    trackList.refresh();
+    socket.emit("getDevices", { watch: true });
+    socket.emit("watchLibrary");
+  });
+  socket.on("disconnect", (reason, details) => {
+    if (details?.context.code === TOKEN_REFUSED) signOut(refusal(details.description));
+    else if (reason !== "io client disconnect") fail();
+  });
+  socket.on("connect_error", ({ message }) => (socket.active ? fail() : signOut(refusal(message))));
+  socket.on("libraryUpdated", (library) => trackList.updated(library));
+  socket.on("devices", ({ devices }) => showDevices(devices));
+  socket.on("error", ({ event }) => event === "getDevices" && showDevices(null));
+  socket.on("tokenExpiring", (notice) => {
+    if (notice.expiresAt !== expiresAt) notices.show(EXPIRING); // it comes again with every probe
+    expiresAt = notice.expiresAt;
+  });
+}
+
+/** @param {string} problem why, empty if the user wanted it */
+function signOut(problem) {
+  endSession();
+  sessionStorage.removeItem(TOKEN_KEY);
+  signIn.show(problem);
+}
+
+function endSession() {
+  const ending = session;
+  session = null;
+  ending?.socket.off().offAny().disconnect();
+  showStatus("closed");
+  ending?.player.stop();
+  nowPlaying.show(null);
+  trackList.close();
+  showDevices(null);
+  notices.hide();
+}
+
+/**
+ * On a kiosk the tracks take the place of what is playing; elsewhere both are there.
+ * @param {boolean} isOpen
+ */
+function openLibrary(isOpen) {
+  if (!IS_KIOSK) return;
+  const library = find("library");
+  const hadFocus = !library.hidden;
+  library.hidden = !isOpen;
+  find("now").hidden = isOpen;
+  if (isOpen) find("close-library").focus();
+  else if (hadFocus) find("browse").focus();
+}
+
+function update() {
+  if (!session) return;
+  nowPlaying.update();
+  trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
+}
+
+/** @param {Device[] | null} devices null where the server sends none */
+function showDevices(devices) {
+  if (devices) deviceList.show(devices);
+  else deviceList.hide();
+  nowPlaying.setDevices(devices);
+}
+
+/**
+ * @param {keyof typeof STATUS_TEXT} status
+ * @param {number} [failures] in a row
+ */
+function showStatus(status, failures = 0) {
+  const connection = find("connection");
+  connection.dataset.status = status;
+  if (connection.firstElementChild) setText(connection.firstElementChild, STATUS_TEXT[status]);
+  if (status !== "waiting") find("away").hidden = true;
+  if (failures < QUIET_FAILURES) return;
+  find("away").hidden = false;
+  trackList.showUnreachable();
+}
+
+/** @param {import("./api.js").ApiError} error */
+function handleApiError(error) {
+  if (error.status === UNAUTHORIZED) {
+    signOut(refusal(error.message));
+  } else if (error.status === NOT_FOUND) {
+    notices.show("That track is no longer in the library.");
+    trackList.refresh();
+  } else {
+    notices.show(error.message);
+  }
+}

@@ -1,0 +1,125 @@
+// @ts-check
+/** The player of this page: its state machine with the audio element, the socket and the API. */
+
+import { ApiError } from "./api.js";
+import { AudioOutput } from "./audio-output.js";
+import { randomId } from "./client/random-id.js";
+import { PlayerMachine } from "./player/machine.js";
+
+const NOT_FOUND = 404;
+
+/** @typedef {import("../client.js").Socket} Socket */
+/** @typedef {import("./api.js").Api} Api */
+
+/**
+ * @typedef {object} Hooks
+ * @property {() => void} onChanged anything that can be read here may have changed
+ * @property {(text: string) => void} onProblem something that the user should know
+ * @property {(text: string) => void} onRecovered this problem is over
+ * @property {(error: ApiError) => void} onRequestFailed
+ */
+
+export class Player extends PlayerMachine {
+  #audio;
+
+  /**
+   * @param {HTMLAudioElement} element
+   * @param {Socket} socket
+   * @param {Api} api
+   * @param {string} ownId this tab's
+   * @param {Hooks} hooks
+   */
+  constructor(element, socket, api, ownId, hooks) {
+    const loadTrack = (/** @type {string} */ id) => load(id, socket, api, hooks);
+    const audio = new AudioOutput(element, {
+      loadTrack,
+      onChanged: hooks.onChanged,
+      onPlaying: (position) => this.played(position),
+      onToggled: (isPlaying, position) => this.audioToggled(isPlaying, position),
+      onEnded: (position) => this.ended(position),
+      onUnplayable: (position, isMissing) => this.unplayable(position, isMissing),
+    });
+    super(ownId, {
+      ...hooks,
+      audio,
+      connection: connectionOf(socket),
+      now: () => performance.now(),
+      newId: randomId,
+      schedule: (callback, delay) => {
+        const timer = setTimeout(callback, delay);
+        return () => clearTimeout(timer);
+      },
+      loadTrack,
+      onTrackNotFound: (message) => hooks.onRequestFailed(new ApiError(NOT_FOUND, message)),
+    });
+    this.#audio = audio;
+    socket.on("connect", () => {
+      audio.retryNow();
+      this.sync.connected();
+    });
+    socket.on("disconnect", () => this.sync.disconnected());
+    socket.onAny((event, data) => this.sync.receive(event, data));
+  }
+
+  /** Whether the browser blocks audio until a user gesture. */
+  get isBlocked() {
+    return this.#audio.isBlocked;
+  }
+
+  /** Whether the audio should play here, and the server sends none. */
+  get isStalled() {
+    return this.#audio.isStalled;
+  }
+
+  /** Let the browser play audio; call it in the handler of a user gesture. */
+  unblock() {
+    this.#audio.unblock();
+    this.sync.refresh();
+  }
+
+  /** Stop the audio here. The playback goes on wherever else it does. */
+  stop() {
+    this.forgetEnd();
+    this.#audio.stop();
+  }
+}
+
+/**
+ * @param {Socket} socket
+ * @returns {import("./player/ports.js").Connection}
+ */
+function connectionOf(socket) {
+  return {
+    get isConnected() {
+      return socket.connected;
+    },
+    get isResponding() {
+      return socket.responding;
+    },
+    send: (event, data, onAnswer) => {
+      const frame = /** @type {[any, any]} */ ([event, data]);
+      if (onAnswer) socket.volatile.emit(...frame, onAnswer);
+      else socket.volatile.emit(...frame);
+    },
+  };
+}
+
+/**
+ * @param {string} id
+ * @param {Socket} socket
+ * @param {Api} api
+ * @param {Hooks} hooks
+ * @returns {Promise<import("../client.js").Track | null | undefined>} null if there is no such
+ *     track, undefined if that is unknown now
+ */
+async function load(id, socket, api, hooks) {
+  try {
+    const track = await api.track(id);
+    socket.io.retry(); // the server answers
+    return track;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status !== 0) hooks.onRequestFailed(error);
+    return error.status === NOT_FOUND ? null : undefined;
+  }
+}

@@ -26,7 +26,10 @@ def disconnect(transport: asyncio.BaseTransport, *, discard_unsent: bool = False
     that number, and hangs; the caller of ``sendfile`` waits for ever. So the connection is shut
     down first, which ends ``sendfile`` with an error, and closed when that has been noticed.
     """
-    connection = transport.get_extra_info("socket")
+    try:
+        connection = transport.get_extra_info("socket")
+    except AttributeError:  # of a TLS transport that is closed already (CPython 3.11)
+        return
     if connection is not None and discard_unsent:
         with suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

@@ -96,8 +96,11 @@ class FileBody:
         self.sent += len(data)
 
     async def _flush(self, writer: AbstractStreamWriter) -> None:
-        """Wait until the system has accepted all that was written."""
-        if self._transport.get_write_buffer_size():
-            self._transport.set_write_buffer_limits(high=0)
-            await writer.drain()
-            self._transport.set_write_buffer_limits()
+        """Wait until the system has accepted all that was written, or the connection is lost."""
+        transport = self._transport
+        if transport.is_closing() or not transport.get_write_buffer_size():
+            return
+        transport.set_write_buffer_limits(high=0)
+        await writer.drain()
+        if not transport.is_closing():  # a closed TLS transport has no buffer any more
+            transport.set_write_buffer_limits()

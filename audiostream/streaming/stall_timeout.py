@@ -32,7 +32,15 @@ class StallTimeout:
     of ``time.monotonic``, infinity while the server is the one that has to do something.
     """
 
-    __slots__ = ("_acked", "_next_check", "_on_stop", "_timeout", "_transport", "stalled_since")
+    __slots__ = (
+        "_acked",
+        "_connection",
+        "_next_check",
+        "_on_stop",
+        "_timeout",
+        "_transport",
+        "stalled_since",
+    )
 
     def __init__(
         self,
@@ -43,6 +51,7 @@ class StallTimeout:
     ) -> None:
         self.stalled_since = math.inf
         self._transport = transport
+        self._connection: socket.socket | None = transport.get_extra_info("socket")
         self._timeout = timeout
         self._on_stop = on_stop
         self._acked: int | None = -1
@@ -80,7 +89,7 @@ class StallTimeout:
             self._next_check = asyncio.get_running_loop().call_later(delay, self._check)
 
     def _check(self) -> None:
-        acked, now = _bytes_acked(self._transport.get_extra_info("socket")), time.monotonic()
+        acked, now = _bytes_acked(self._connection), time.monotonic()
         if acked is None:
             self.pause()
             return

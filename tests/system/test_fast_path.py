@@ -6,8 +6,11 @@ import asyncio
 import errno
 import io
 import os
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -134,7 +137,9 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, media: Path) -> AsyncIterator[Server]:
+async def serve(
+    settings: Settings, media: Path, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     """A server with the fast path, whose song has eleven thousand bytes."""
     (media / "song.wav").write_bytes(bytes(range(256)) * 43)
     app = create_app(replace(settings, limits=Limits(streams_per_user=3, stall_timeout=1)))
@@ -145,7 +150,7 @@ async def serve(settings: Settings, media: Path) -> AsyncIterator[Server]:
     assert runner.server is not None
     fallback: Callable[[], web.RequestHandler] = runner.server
     listener = await asyncio.get_running_loop().create_server(
-        lambda: FastPathProtocol(responder, fallback()), "127.0.0.1", 0
+        lambda: FastPathProtocol(responder, fallback()), "127.0.0.1", 0, ssl=tls
     )
     yield Server(app, responder, listener.sockets[0].getsockname()[1])
     listener.close()
@@ -452,6 +457,29 @@ class TestIdleTimeout:
                 assert b"ok" in reply.body
                 await asyncio.sleep(IDLE_LIMIT / 3)
             assert server.responder.answered == 1
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+async def test_a_tls_connection_is_left_to_aiohttp(
+    settings: Settings, media: Path, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=here"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    await asyncio.to_thread(subprocess.run, [*command, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with serve(settings, media, context) as server:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", server.port, ssl=trusting, server_hostname="here"
+        )
+        line = Line(reader, writer)
+        for _ in range(2):
+            assert (await line.ask(server.get("Range: bytes=4-5"))).body == b"\4\5"
+        assert server.responder.answered == 0
+        writer.close()
+        await writer.wait_closed()
 
 
 class SlowDisk:

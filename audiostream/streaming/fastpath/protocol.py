@@ -62,6 +62,8 @@ class FastPathProtocol(HalfCloseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._fd = transport.get_extra_info("socket").fileno()
+        # Bytes that are written to the descriptor itself are not encrypted.
+        self._is_plain = transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._end_work is not None:

@@ -70,8 +70,6 @@ FATAL_FRAMES = (
         "text within text": (frame("{", final=False) + frame("{}", final=False), "1002"),
         "binary within text": (frame("{", final=False) + frame(b"{}", BINARY), "1002"),
         "a close of one byte": (frame(b"\x03", CLOSE), "1002"),
-        "no mask": (frame(inside("1"), masked=False), "1002"),
-        "a ping without a mask": (frame("", PING, masked=False), "1002"),
         "RSV1 on a ping": (frame("", PING, reserved=4), "1002"),
         "RSV2 on a close": (frame(b"", CLOSE, reserved=2), "1002"),
     }

@@ -87,7 +87,7 @@ class TestStreams:
             "/sample_media/users/ada/hers.wav",
             "/../../../../../../etc/passwd",
             "/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
-            "/player.js/../../../../users/ada/hers.wav",
+            "/js/main.js/../../../../users/ada/hers.wav",
             "/tracks.json",
             "/web/../settings.py",
             "http://audiostream.test/tracks/stream/hers",

@@ -30,7 +30,8 @@ from ..errors import (
     TrackNotFound,
     Unauthorized,
 )
-from ..library.library import Library, Track
+from ..library.library import Library
+from ..library.tracks import Track
 from ..ops.proxies import client_of
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
 from ..protocol.encode import StateView

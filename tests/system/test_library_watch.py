@@ -13,8 +13,8 @@ import pytest
 
 from audiostream import Settings, create_app
 from audiostream import app as application
-from audiostream.library import library as libraries
-from audiostream.library.library import ScanProgress
+from audiostream.library import scanner
+from audiostream.library.scanner import ScanProgress
 from audiostream.services import RESCAN
 from tests.conftest import Client, Serve, until, write_wav
 from tests.support.ws_client import Peer, connect
@@ -156,7 +156,7 @@ class SlowScan:
                 may_go_on.wait(30.0)
 
         monkeypatch.setattr(application.ProgressLine, "__call__", wait)
-        monkeypatch.setattr(libraries, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
 
     async def arrives(self, number: int) -> None:
         assert await asyncio.to_thread(self._gates[number][0].wait, 10.0)

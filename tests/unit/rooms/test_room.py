@@ -73,7 +73,7 @@ def test_the_current_track_can_be_paused_but_not_started_after_it_left_the_libra
         scenario.play("phone", at=5.0)
 
 
-def test_a_late_report_of_a_track_that_left_the_library_is_answered_with_the_new_one() -> None:
+def test_a_device_on_a_removed_track_follows_to_the_next_one_without_an_error() -> None:
     scenario = Scenario()
     scenario.connect("phone", "kiosk")
     scenario.play("phone", at=0.0)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from audiostream import Settings, create_app
 from audiostream.auth.access_tokens import Tokens
 from audiostream.auth.cookies import SessionCookie
-from audiostream.library.library import Catalogue
+from audiostream.library.catalogue import Catalogue
 from audiostream.ops.logging import AccessLogger
 from audiostream.ops.proxies import Client
 from audiostream.services import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS

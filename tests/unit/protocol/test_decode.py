@@ -107,6 +107,21 @@ def test_a_rev_that_is_no_integer_is_refused(rev: object) -> None:
         decode_command("playTrack", {"trackId": "a", "ifRev": rev})
 
 
+@pytest.mark.parametrize("duration", [0, -1.5, "60", True, float("inf")])
+def test_a_duration_that_no_track_has_is_refused(duration: object) -> None:
+    data = {"trackId": "a", "currentTime": 1, "isPlaying": True, "duration": duration}
+    with pytest.raises(InvalidMessage, match="duration"):
+        decode_command("updateStreaming", data)
+
+
+@pytest.mark.parametrize("event", ["playTrack", "pauseTrack"])
+@pytest.mark.parametrize("command_id", ["", "x" * 65, 7, ["one"]])
+def test_a_command_id_that_is_no_short_string_is_refused(event: str, command_id: object) -> None:
+    assert decode_command(event, {"trackId": "a", "commandId": "x" * 64})
+    with pytest.raises(InvalidMessage, match="commandId"):
+        decode_command(event, {"trackId": "a", "commandId": command_id})
+
+
 @pytest.mark.parametrize("missing", ["trackId", "currentTime", "isPlaying"])
 def test_a_report_that_lacks_a_field_is_refused_by_its_name(missing: str) -> None:
     data = {"trackId": "a", "currentTime": 1, "isPlaying": True}

@@ -7,6 +7,7 @@ import pytest
 from audiostream.errors import TrackNotFound
 from audiostream.playback.commands import PlayTrack, Report
 from audiostream.playback.lifecycle import MAX_RESENDS
+from audiostream.playback.model import State
 from audiostream.protocol.decode import GetCurrentState
 from tests.support.scenario import Scenario
 
@@ -72,7 +73,7 @@ def test_the_current_track_can_be_paused_but_not_started_after_it_left_the_libra
         scenario.play("phone", at=5.0)
 
 
-def test_a_late_report_of_a_track_that_left_the_library_is_answered_with_the_new_one() -> None:
+def test_a_device_on_a_removed_track_follows_to_the_next_one_without_an_error() -> None:
     scenario = Scenario()
     scenario.connect("phone", "kiosk")
     scenario.play("phone", at=0.0)
@@ -86,6 +87,26 @@ def test_a_late_report_of_a_track_that_left_the_library_is_answered_with_the_new
     assert scenario.received("phone") == []
     scenario.wait(5.0)
     assert {data["trackId"] for _, data, _ in scenario.received_frames("kiosk")} == {"other"}
+
+
+def test_the_track_before_the_current_one_cannot_be_started_after_it_left_the_library() -> None:
+    scenario = Scenario()
+    scenario.connect("phone")
+    scenario.play("phone", at=5.0)
+    del scenario.library.durations["song"]
+    scenario.play("phone", track="other", at=0.0)
+    with pytest.raises(TrackNotFound):
+        scenario.play("phone", track="song", at=5.0)
+    assert scenario.room.state.track_id == "other"
+
+
+def test_a_player_that_went_on_over_a_restart_is_followed_though_the_clock_was_set_back() -> None:
+    scenario = Scenario()
+    state = State(track_id="song", position=10.0, is_interrupted=True)
+    scenario.room.restore(state, (), reached_at=scenario.clock.now + 50.0)
+    scenario.connect("phone")
+    scenario.report("phone", 3610.0)
+    assert (scenario.room.state.is_playing, scenario.position) == (True, 3610.0)
 
 
 class TestAssumedReports:

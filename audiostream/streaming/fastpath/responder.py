@@ -56,7 +56,8 @@ class RangeResponder:
         self._can_sendfile = True
         self._library = app[LIBRARY]
         self._open_streams = app[STREAMS]
-        self._settings = app[SETTINGS]
+        self._is_public = app[SETTINGS].public_streams
+        self._streams_per_user = app[SETTINGS].limits.streams_per_user
         self._tokens = app[TOKENS]
         self._wall_clock = app[WALL_CLOCK]
         # Allocated once: fresh memory costs more than filling it.
@@ -72,13 +73,13 @@ class RangeResponder:
                 authorization=request.authorization,
                 ticket=request.ticket,
                 cookie=request.cookie,
-                is_public=self._settings.public_streams,
+                is_public=self._is_public,
             )
             path = self._library.find(request.track_id, user_id).path
         except AudiostreamError:
             return None
         owner: Hashable = ClientAddress(request.client.address) if user_id is None else user_id
-        if self._open_streams[owner] >= self._settings.limits.streams_per_user:
+        if self._open_streams[owner] >= self._streams_per_user:
             return None
         return owner, os.fspath(path)
 
@@ -88,7 +89,8 @@ class RangeResponder:
         """Compose the answer to an authorized request; None where aiohttp has to answer it."""
         now = time.time()
         templates = header_templates(opened, int(now))
-        if not if_range_matches(request.if_range, templates.validators, now):
+        if_range = request.if_range
+        if if_range is not None and not if_range_matches(if_range, templates.validators, now):
             spec = NO_RANGE
         size = opened.status.st_size
         decision = resolve_range(spec, size)

@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := errors rate_limit settings auth/access_tokens library/folders library/library library/manifest library/search \
+CORE := errors rate_limit settings auth/access_tokens library/* \
 	playback/* protocol/* rooms/* api/content_coding storage/playback_store websocket/frames
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10

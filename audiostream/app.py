@@ -31,7 +31,8 @@ from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import StepDetector, wall_clock
 from .errors import StoreError, TrackNotFound
-from .library.library import Library, ScanProgress
+from .library.library import Library
+from .library.scanner import ScanProgress
 from .ops.proxies import PROXIES, Proxies, note_client
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch

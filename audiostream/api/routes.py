@@ -30,7 +30,8 @@ from ..errors import (
     TrackNotFound,
     Unauthorized,
 )
-from ..library.library import Library, Track
+from ..library.library import Library
+from ..library.tracks import Track
 from ..ops.proxies import client_of
 from ..protocol import messages
 from ..protocol.messages import Command, GetCurrentState, StateView

@@ -1,1 +1,5 @@
-"""Audio files of the media folder: scan, tags, search, manifest."""
+"""The audio files of a media folder: scanning, tags, owners, search and pictures.
+
+``library`` has what the server asks, ``scanner`` how the folder is read, ``manifest`` what
+``tracks.json`` says, and ``formats`` the one table of audio formats.
+"""

@@ -1,8 +1,6 @@
-"""What the place of a file says: whether it is hidden, and whose it is.
+"""Rules about paths: whether a file is hidden or excluded, and which user owns it.
 
-Here: hidden names, the folders that are no part of a library, the user's folders, and when two
-names are one. Not here: what ``tracks.json`` says of a file (``manifest``), looking into folders
-(``library``). All of it is about names; no disk is read.
+The rules depend on names alone; no disk is read.
 """
 
 from __future__ import annotations
@@ -13,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import Final
 
-USERS = "users"
-
-_NO_LIBRARY: Mapping[str, str] = {
+USERS: Final = "users"
+"""The folder whose subfolders belong to the users of their names."""
+_EXCLUDED: Final[Mapping[str, str]] = {
     "#recycle": "the recycle bin of a Synology NAS",
     "@recycle": "the recycle bin of a QNAP NAS",
     "$recycle.bin": "the recycle bin of Windows",
@@ -43,72 +42,74 @@ _NO_LIBRARY: Mapping[str, str] = {
     "thefindbycontentfolder": "the index of AFP",
     "__macosx": "the attributes of files that macOS has packed",
 }
-"""Folders that are no part of a library, by their ``spelling``, each with what it is.
+"""Folders that are no part of a library, by their normalized names, each with what it is.
 
-They keep copies of files at paths that say nothing of who may play them. Those with a dot in front
+They keep copies of files at paths from which an owner cannot be derived. Those with a dot in front
 (``.Trash-1000``, ``.snapshot``, ``.AppleDouble``, ``.@__thumb``) are hidden like any other.
 """
-_MARKED = re.compile("[#@$~_]+[ .]?(recycled?|recycler|recycle[ ._-]?bin|trash|deleted|snapshots?)")
-"""Spellings of what other systems keep, as Samba's ``_recycle`` and ``@snapshots`` on Btrfs."""
-_SHADOW_COPY = "@gmt-"
-"""How the name of a snapshot begins that Samba shows (MS-SMB2, previous versions)."""
+_EXCLUDED_PATTERN: Final = re.compile(
+    "[#@$~_]+[ .]?(recycled?|recycler|recycle[ ._-]?bin|trash|deleted|snapshots?)"
+)
+"""Names of such folders on other systems, as Samba's ``_recycle`` and Btrfs' ``@snapshots``."""
+_SHADOW_COPY: Final = "@gmt-"
+"""Prefix of the snapshots that Samba shows (MS-SMB2, previous versions)."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is hidden: one dot in front hides, two or more are a name."""
+    """Return whether a name is hidden: one leading dot hides, two or more do not."""
     return name.startswith(".") and not name.startswith("..")
 
 
-def no_library(name: str) -> str | None:
-    """What a folder of this name is if it is no part of a library, else None."""
-    spelled = spelling(name)
-    if spelled.startswith(_SHADOW_COPY):
+def excluded_kind(name: str) -> str | None:
+    """Return what a folder of this name is, if it is no part of a library; otherwise None."""
+    normalized = normalize_name(name)
+    if normalized.startswith(_SHADOW_COPY):
         return "a snapshot"
-    if spelled not in _NO_LIBRARY and _MARKED.fullmatch(spelled):
+    if normalized not in _EXCLUDED and _EXCLUDED_PATTERN.fullmatch(normalized):
         return "a recycle bin or a snapshot"
-    return _NO_LIBRARY.get(spelled)
+    return _EXCLUDED.get(normalized)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a folder's path says of the files in it.
+    """The properties that a file has by its folders.
 
-    ``owners`` are the ids of all ``users/<userId>/`` in it, wherever and in any case. Ids are
-    compared to the letter: of two folders ``users/Ada`` and ``users/ada`` each is a user's own. A
-    file below two users' folders is neither's. ``no_library`` says what the outermost folder is
-    that is no part of a library, None where there is none.
+    ``owners`` are the ids of all ``users/<userId>/`` in it, at any depth and in any case. Ids are
+    compared exactly: ``users/Ada`` and ``users/ada`` are the folders of two users. A file below
+    two users' folders is neither's. ``excluded_as`` is the kind of the outermost excluded folder,
+    None without one.
     """
 
     owners: frozenset[str]
-    is_below_users: bool
-    no_library: str | None
+    is_under_users: bool
+    excluded_as: str | None
 
 
 def place_of(relative: str) -> Place:
-    """The place of a file, by its path in the media folder."""
-    return _place(relative.rpartition("/")[0])
+    """Return the place of a file by its path in the media folder."""
+    return _place_of_folder(relative.rpartition("/")[0])
 
 
 @lru_cache(1024)
-def _place(folder: str) -> Place:
+def _place_of_folder(folder: str) -> Place:
     names = PurePosixPath(folder).parts
-    is_users = [spelling(name) == USERS for name in names]
+    is_users = [normalize_name(name) == USERS for name in names]
     return Place(
         owners=frozenset(
             unicodedata.normalize("NFC", owner)
             for above, owner in zip(is_users, names[1:], strict=False)
             if above
         ),
-        is_below_users=any(is_users),
-        no_library=next((what for name in names if (what := no_library(name))), None),
+        is_under_users=any(is_users),
+        excluded_as=next((kind for name in names if (kind := excluded_kind(name))), None),
     )
 
 
-def spelling(name: str) -> str:
-    """A name, or a path, as disks and shares may compare it: two with the same may be one file.
+def normalize_name(name: str) -> str:
+    """Return a name or a path as file systems may compare it: equal ones may be one file.
 
-    Some know no case or no form of Unicode, HFS+ skips characters that nobody sees, and SMB takes
-    dots and spaces off the end.
+    Some ignore case or the form of Unicode, HFS+ ignores invisible characters, and SMB removes
+    trailing dots and spaces.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", name).casefold())
     if not folded.isascii():

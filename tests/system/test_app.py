@@ -16,7 +16,7 @@ from aiohttp import ClientSession, web
 from audiostream import Settings, create_app
 from audiostream.app import ProgressLine
 from audiostream.errors import LibraryError
-from audiostream.library.library import ScanProgress, ScanReport
+from audiostream.library.scanner import ScanProgress, ScanReport
 from audiostream.ops.logging import AccessLogger
 from audiostream.services import LIBRARY, REGISTRY, RESCAN
 from tests.conftest import Client, Serve, write_wav

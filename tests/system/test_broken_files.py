@@ -1,7 +1,4 @@
-"""What people have on their disks: broken files, odd dates, files that nobody may read.
-
-All of it against the running server.
-"""
+"""Damaged files, odd dates and files without read permission, on a running server."""
 
 from __future__ import annotations
 
@@ -99,7 +96,7 @@ class TinyTag:
 
 
 class TestOneBrokenFile:
-    def test_the_others_are_listed_and_nobody_waits(
+    def test_a_damaged_file_delays_neither_the_other_files_nor_requests(
         self, launch: Launch, media: Path, token: Token, state: str
     ) -> None:
         put_others(media)
@@ -122,7 +119,7 @@ class TestOneBrokenFile:
         assert workers(server) == 0
         assert server.stop() == 0
 
-    def test_a_stop_at_a_first_start_waits_for_none_of_them(
+    def test_a_server_that_is_stopped_during_its_first_scan_waits_for_no_damaged_file(
         self, launch: Launch, media: Path
     ) -> None:
         for number in range(6):
@@ -132,7 +129,7 @@ class TestOneBrokenFile:
         assert server.stop() == 0
         assert time.monotonic() - began < 5.0
 
-    def test_one_that_its_parser_never_comes_back_from(
+    def test_a_file_in_which_a_parser_loops_is_listed_by_its_name_and_read_once(
         self, launch: Launch, media: Path, token: Token, state: str, tmp_path: Path
     ) -> None:
         (tmp_path / "parsers").mkdir()
@@ -156,7 +153,9 @@ class TestOneBrokenFile:
         again.wait_for_log("'0 loop.flac': its tags cannot be read")
         assert (tmp_path / "asked").read_text() == "asked\n" * 2
 
-    def test_a_stop_while_a_parser_loops(self, launch: Launch, media: Path, tmp_path: Path) -> None:
+    def test_a_server_that_is_stopped_while_a_parser_loops_exits_at_once(
+        self, launch: Launch, media: Path, tmp_path: Path
+    ) -> None:
         (tmp_path / "parsers").mkdir()
         (tmp_path / "parsers/tinytag.py").write_text(KILLER)
         for number in range(9):
@@ -194,7 +193,7 @@ def test_a_retagged_file_has_its_new_title_where_size_and_mtime_stay(
     assert titles(again, proof) == ["Six"]
 
 
-def test_a_file_put_in_the_place_of_another_of_its_size_and_date_is_read(
+def test_a_file_that_replaces_another_of_its_size_and_date_is_read(
     launch: Launch, media: Path, token: Token, state: str
 ) -> None:
     proof = token()
@@ -217,7 +216,7 @@ DATES = {
 
 
 @pytest.mark.parametrize("moment", DATES.values(), ids=DATES.keys())
-def test_a_file_of_any_date_is_scanned_kept_and_sent(
+def test_a_file_of_any_date_is_scanned_restored_and_streamed(
     launch: Launch, media: Path, token: Token, state: str, moment: int
 ) -> None:
     proof = token()
@@ -265,7 +264,7 @@ def without_privileges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_privileges")
-def test_a_file_that_may_not_be_read_is_not_listed_and_one_line_says_so(
+def test_a_file_without_read_permission_is_not_listed_and_is_logged_once(
     launch: Launch, media: Path, token: Token
 ) -> None:
     proof = token()

@@ -24,7 +24,7 @@ from aiohttp import web
 
 from audiostream import Settings, create_app
 from audiostream.auth.access_tokens import Identity
-from audiostream.library.library import Catalogue
+from audiostream.library.catalogue import Catalogue
 from audiostream.library.safe_open import open_regular_file
 from audiostream.ops.logging import AccessLogger
 from audiostream.services import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS

@@ -13,8 +13,9 @@ import pytest
 
 from audiostream import Settings, create_app
 from audiostream import app as application
-from audiostream.library import library as libraries
-from audiostream.library.library import Library, ScanProgress
+from audiostream.library import scanner
+from audiostream.library.library import Library
+from audiostream.library.scanner import ScanProgress
 from audiostream.rooms.library_watch import TOLD_AT_ONCE, LibraryWatch
 from audiostream.services import RESCAN
 from tests.conftest import Client, Serve, until, write_wav
@@ -152,7 +153,7 @@ class SlowScan:
                 may_go_on.wait(30.0)
 
         monkeypatch.setattr(application.ProgressLine, "__call__", wait)
-        monkeypatch.setattr(libraries, "PUBLISH_EVERY", 0.0)
+        monkeypatch.setattr(scanner, "PUBLISH_INTERVAL", 0.0)
 
     async def arrives(self, number: int) -> None:
         assert await asyncio.to_thread(self._gates[number][0].wait, 10.0)

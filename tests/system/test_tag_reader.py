@@ -1,4 +1,4 @@
-"""Tags come from a process that a file may end, and that nothing of the server is lost with."""
+"""The reader of tags, and the worker process behind it, which a damaged file may end."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library import tag_reader
-from audiostream.library.tag_reader import TagReader
-from audiostream.library.tags import Tags
+from audiostream.library.library import Library
+from audiostream.library.tags import reader as tag_reader
+from audiostream.library.tags.fields import Tags
+from audiostream.library.tags.reader import TagReader
 from tests.support.audio_files import tagged
+from tests.support.media_folder import put, scanned
 
 Replace = Callable[[str], None]
 
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Replace:
-    """Put another program in the place of the process; it has ``answer(title)``."""
+    """Replace the worker's program by another, which has ``answer(title)``."""
 
     def replace(program: str) -> None:
         path = tmp_path / "worker"
@@ -79,7 +81,7 @@ def children(of: int | None = None) -> set[int]:
     return found
 
 
-def test_tags_come_in_the_order_asked_for(tmp_path: Path) -> None:
+def test_tags_are_read_in_the_order_of_the_request(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.mp3" for number in range(300)]
     for path in paths:
         tagged(path, TIT2=f"Title {path.stem}")
@@ -91,7 +93,7 @@ def test_tags_come_in_the_order_asked_for(tmp_path: Path) -> None:
     ]
 
 
-def test_names_of_any_bytes_and_length(tmp_path: Path) -> None:
+def test_files_with_names_of_any_bytes_and_length_are_read(tmp_path: Path) -> None:
     names = [
         "a\nb",
         "c\"d'",
@@ -107,7 +109,7 @@ def test_names_of_any_bytes_and_length(tmp_path: Path) -> None:
     assert {tags and tags.title for _, tags in found} == {"T"}
 
 
-def test_no_process_is_started_for_nothing_and_none_is_left(worker: Replace) -> None:
+def test_a_worker_is_started_for_the_first_file_and_ended_with_the_reader(worker: Replace) -> None:
     before = children()
     worker(FAITHFUL)
     with TagReader(threading.Event()) as reader:
@@ -119,7 +121,7 @@ def test_no_process_is_started_for_nothing_and_none_is_left(worker: Replace) -> 
 
 
 @pytest.mark.parametrize("broken", ["crash", "end", "nonsense"])
-def test_a_file_that_ends_the_process_says_nothing_and_the_others_are_read(
+def test_a_file_that_ends_the_worker_has_no_tags_and_the_others_are_read(
     worker: Replace, broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -136,20 +138,20 @@ def test_a_file_that_ends_the_process_says_nothing_and_the_others_are_read(
     assert children() == before
 
 
-def test_a_file_whose_disk_does_not_answer_is_asked_for_another_time(
+def test_a_file_whose_disk_does_not_answer_is_not_marked_as_read(
     worker: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tag_reader, "ANSWER_TIME", 1.0)
+    monkeypatch.setattr(tag_reader, "ANSWER_TIMEOUT", 1.0)
     worker(FAITHFUL)
     assert read("a", "slow", "b") == [("a", "a"), ("slow", None), ("b", "b")]
 
 
-def test_values_that_no_tag_has_are_not_taken(worker: Replace) -> None:
+def test_an_answer_with_invalid_values_ends_the_worker(worker: Replace) -> None:
     worker(FAITHFUL + "        answer(5)\n")
     assert read("a", "b")[1] == ("b", "-")
 
 
-def test_a_stop_waits_for_no_file(worker: Replace) -> None:
+def test_a_stopped_reader_waits_for_no_file(worker: Replace) -> None:
     worker(FAITHFUL)
     stop = threading.Event()
     threading.Timer(1.0, stop.set).start()
@@ -158,10 +160,10 @@ def test_a_stop_waits_for_no_file(worker: Replace) -> None:
     assert time.monotonic() - began < 5.0
 
 
-def test_while_it_waits_others_may_do_something(
+def test_on_wait_is_called_while_a_reader_waits_for_an_answer(
     worker: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tag_reader, "ANSWER_TIME", 1.0)
+    monkeypatch.setattr(tag_reader, "ANSWER_TIMEOUT", 1.0)
     worker(FAITHFUL)
     waited = []
     with TagReader(threading.Event(), lambda: waited.append(1)) as reader:
@@ -170,7 +172,7 @@ def test_while_it_waits_others_may_do_something(
 
 
 @pytest.mark.parametrize("program", ["sys.exit(1)", "raise ImportError", "signal.raise_signal(9)"])
-def test_where_the_process_does_not_come_up_nothing_is_read_and_one_line_says_so(
+def test_a_worker_that_does_not_start_is_logged_once_and_no_file_is_read(
     worker: Replace, program: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker(program)
@@ -178,7 +180,7 @@ def test_where_the_process_does_not_come_up_nothing_is_read_and_one_line_says_so
     assert caplog.text.count("no process to read tags with") == 1
 
 
-def test_where_there_is_no_python_nothing_is_read(
+def test_a_missing_interpreter_is_logged_once_and_no_file_is_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
@@ -186,7 +188,7 @@ def test_where_there_is_no_python_nothing_is_read(
     assert caplog.text.count("no process to read tags with") == 1
 
 
-def test_without_the_extra_no_process_is_started(
+def test_without_the_tags_extra_no_worker_is_started(
     worker: Replace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker("open('started', 'w')")
@@ -195,7 +197,9 @@ def test_without_the_extra_no_process_is_started(
     assert caplog.text.count("audiostream[tags]") == 1
 
 
-def test_the_process_gets_no_secret(worker: Replace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_a_worker_has_no_secrets(
+    worker: Replace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JWT_SECRET", "hush")
     monkeypatch.setenv("AUDIOSTREAM_MEDIA", "/srv/hush")
     worker(
@@ -209,7 +213,7 @@ def test_the_process_gets_no_secret(worker: Replace, monkeypatch: pytest.MonkeyP
 PARENT = """
 import sys, threading
 from pathlib import Path
-from audiostream.library.tag_reader import TagReader
+from audiostream.library.tags.reader import TagReader
 with TagReader(threading.Event()) as reader:
     for path, tags in reader.read([Path(sys.argv[1])]):
         print("read", flush=True)
@@ -217,7 +221,7 @@ with TagReader(threading.Event()) as reader:
 """
 
 
-def test_it_ends_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_a_worker_exits_when_its_server_is_killed(tmp_path: Path) -> None:
     tagged(tmp_path / "a.mp3", TIT2="A")
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "a.mp3")], stdout=subprocess.PIPE
@@ -234,7 +238,31 @@ def test_it_ends_when_the_server_is_killed(tmp_path: Path) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_tags_that_say_nothing_are_an_answer(tmp_path: Path) -> None:
+def test_a_file_without_tags_is_marked_as_read(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"<html>")
     with TagReader(threading.Event()) as reader:
         assert list(reader.read([tmp_path / "a.mp3"])) == [(tmp_path / "a.mp3", Tags())]
+
+
+def test_without_the_tags_extra_tracks_have_no_duration_and_one_line_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "a.wav", "b.wav")
+    monkeypatch.setitem(sys.modules, "tinytag", None)
+    library = scanned(tmp_path)
+    assert [track.duration for track in library.tracks_for(None)] == [None, None]
+    assert caplog.text.count("audiostream[tags]") == 1
+
+
+def test_files_that_were_scanned_without_the_tags_extra_are_read_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.wav")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "tinytag", None)
+        before = scanned(tmp_path)
+    library = Library(tmp_path)
+    library.restore(before.rows())
+    assert library.tracks_for(None)[0].duration is None
+    library.scan()
+    assert library.tracks_for(None)[0].duration == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""The process that reads tags: what it answers, and the bounds that no file escapes."""
+"""The worker process that reads tags: its answers, and its limits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from audiostream.library.formats import AUDIO_TYPES
-from audiostream.library.tags import Tags
-from audiostream.library.tags_worker import READY, tags_of
+from audiostream.library.tags.fields import Tags
+from audiostream.library.tags.worker import READY, read_tags
 from tests.conftest import write_wav
 from tests.support.audio_files import id3_of, mpeg_frames, tagged
 from tests.support.paths import SAMPLES
 
 SAMPLE_NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.suffix in AUDIO_TYPES)
 NOTHING = [None] * 7
-COMMAND = [sys.executable, "-m", "audiostream.library.tags_worker"]
+COMMAND = [sys.executable, "-m", "audiostream.library.tags.worker"]
 
 
 def answers(*lines: list[str]) -> list[object]:
@@ -31,7 +31,7 @@ def answers(*lines: list[str]) -> list[object]:
     return [json.loads(line) for line in done.stdout.removeprefix(READY).splitlines()]
 
 
-def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
+def test_the_worker_answers_each_path_with_a_line(tmp_path: Path) -> None:
     tagged(tmp_path / "a\n\ud8ff.mp3".encode("utf-8", "replace").decode(), TIT2="A")
     tagged(tmp_path / "b.mp3", TIT2="B", TPE1="Ada", TALB="X", TPE2="Y", TPOS="1/2", TRCK="7")
     (tmp_path / "broken.flac").write_bytes(b"fLaC" + b"\xff" * 50)
@@ -43,32 +43,32 @@ def test_it_answers_each_path_with_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLE_NAMES)
-def test_every_format_of_the_samples_is_read(name: str) -> None:
-    tags = tags_of(str(SAMPLES / name))
+def test_the_tags_of_every_sample_file_are_read(name: str) -> None:
+    tags = read_tags(str(SAMPLES / name))
     assert tags.title is not None
     assert tags.title.lower().replace(" ", "-") == Path(name).stem
     assert tags.artist == "audiostream"
     assert 10 < (tags.duration or 0) < 60
 
 
-def test_a_text_with_bytes_that_are_none_is_left_alone(tmp_path: Path) -> None:
+def test_a_vorbis_comment_with_invalid_utf_8_is_ignored(tmp_path: Path) -> None:
     comments = [b"TITLE=\xffbroken", b"ARTIST=Ada", b"TRACKNUMBER=03/12", b"ALBUM ARTIST=All"]
     block = b"\0\0\0\0" + len(comments).to_bytes(4, "little")
     block += b"".join(len(text).to_bytes(4, "little") + text for text in comments)
     content = b"fLaC\x84" + len(block).to_bytes(3, "big") + block
     for start in (b"", id3_of(TALB="Before")):
         (tmp_path / "a.flac").write_bytes(start + content)
-        tags = tags_of(str(tmp_path / "a.flac"))
+        tags = read_tags(str(tmp_path / "a.flac"))
         assert (tags.title, tags.artist, tags.track_number) == (None, "Ada", 3)
         assert (tags.album_artist, tags.album) == ("All", "Before" if start else None)
 
 
-def test_no_file_is_waited_for_that_is_none(tmp_path: Path) -> None:
+def test_the_worker_does_not_wait_for_a_named_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp3")
     assert answers([str(tmp_path / "pipe.mp3")]) == [None]
 
 
-def test_it_ends_with_its_input_and_at_once(tmp_path: Path) -> None:
+def test_the_worker_exits_when_its_input_ends(tmp_path: Path) -> None:
     process = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -78,10 +78,19 @@ def test_it_ends_with_its_input_and_at_once(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_it_needs_no_server(tmp_path: Path) -> None:
-    names = "import sys, audiostream.library.tags_worker; print(*sys.modules)"
+def test_the_worker_imports_neither_aiohttp_nor_asyncio_nor_jwt() -> None:
+    names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
-    assert not {b"aiohttp", b"asyncio", b"jwt"} & set(done.stdout.split())
+    loaded = set(done.stdout.decode().split())
+    assert not {"aiohttp", "asyncio", "jwt"} & loaded
+
+
+def test_the_worker_imports_no_module_of_the_package_but_parsers_and_their_table() -> None:
+    names = "import sys, audiostream.library.tags.worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", names], stdout=subprocess.PIPE, check=True)
+    own = {name for name in done.stdout.decode().split() if name.startswith("audiostream.library.")}
+    others = {name for name in own if name.split(".")[2] not in {"durations", "tags"}}
+    assert others == {"audiostream.library.bounded_file", "audiostream.library.formats"}
 
 
 LOOPS = "re.fullmatch('(a+)+b', 'a' * 60)"
@@ -91,7 +100,7 @@ LOOPS = "re.fullmatch('(a+)+b', 'a' * 60)"
 @pytest.mark.parametrize(
     ("reads", "ends"), [(LOOPS, True), ("ctypes.string_at(0)", True), ("bytes(10**9)", False)]
 )
-def test_a_loop_or_a_crash_ends_it_and_a_huge_length_does_not(
+def test_an_endless_loop_or_a_crash_ends_the_worker_and_a_huge_length_does_not(
     tmp_path: Path, reads: str, ends: bool
 ) -> None:
     (tmp_path / "tinytag.py").write_text(
@@ -118,11 +127,11 @@ def test_a_loop_or_a_crash_ends_it_and_a_huge_length_does_not(
     assert ends or json.loads(said[1]) == NOTHING
 
 
-def test_a_broken_file_costs_little_memory(tmp_path: Path) -> None:
+def test_a_file_that_claims_a_huge_tag_takes_little_memory_of_the_worker(tmp_path: Path) -> None:
     (tmp_path / "a.mp3").write_bytes(b"ID3\3\0\0\x7f\x7f\x7f\x7f")
     with (tmp_path / "a.mp3").open("r+b") as large:
         large.truncate(2**28)
-    assert tags_of(str(tmp_path / "a.mp3")) == Tags()
+    assert read_tags(str(tmp_path / "a.mp3")) == Tags()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert answers([str(tmp_path / "a.mp3")] * 3) == [NOTHING] * 3
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -1,4 +1,4 @@
-"""A track that a rescan takes from its listener while it plays: it can still be paused."""
+"""A track that a rescan removes, or gives to another user, while it plays can be paused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _plays(phone: Peer) -> str:
     return str((await phone.hears("trackPlaying"))["track"]["streamUrl"])
 
 
-async def test_it_is_paused_and_sought_and_reported_on_over_a_socket(
+async def test_a_removed_track_that_plays_is_paused_sought_and_reported_over_a_websocket(
     serve: Serve, token: Token, take_away: TakeAway
 ) -> None:
     client = await serve()
@@ -85,7 +85,7 @@ async def test_it_is_paused_and_sought_and_reported_on_over_a_socket(
         assert frame["data"]["code"] == "track_not_found"
 
 
-async def test_it_is_paused_and_sought_over_rest(
+async def test_a_removed_track_that_plays_is_paused_and_sought_over_rest(
     serve: Serve, token: Token, take_away: TakeAway
 ) -> None:
     client = await serve()
@@ -107,7 +107,7 @@ async def test_it_is_paused_and_sought_over_rest(
         assert (status, refused["error"]["code"]) == (404, "track_not_found")
 
 
-async def test_it_is_paused_by_a_socketio_client(
+async def test_a_removed_track_that_plays_is_paused_by_a_socketio_client(
     serve: Serve, token: Token, take_away: TakeAway
 ) -> None:
     socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -125,7 +125,7 @@ async def test_it_is_paused_by_a_socketio_client(
         await browser.disconnect()
 
 
-async def test_who_does_not_play_it_is_told_that_there_is_none(
+async def test_a_removed_track_is_not_found_for_users_who_do_not_play_it(
     serve: Serve, token: Token, take_away: TakeAway
 ) -> None:
     client = await serve()
@@ -136,7 +136,7 @@ async def test_who_does_not_play_it_is_told_that_there_is_none(
         assert (status, refused["error"]["code"]) == (404, "track_not_found")
 
 
-async def test_after_a_restart_the_state_still_names_it_and_it_can_be_paused(
+async def test_a_track_that_was_removed_before_a_restart_can_still_be_paused(
     launch: Launch, token: Token, media: Path, tmp_path: Path
 ) -> None:
     state_file = str(tmp_path / "state")
@@ -154,7 +154,7 @@ async def test_after_a_restart_the_state_still_names_it_and_it_can_be_paused(
     assert (state.track_id, state.position, state.is_playing) == ("song", 25.0, False)
 
 
-def test_a_device_that_is_still_on_it_as_another_is_played_hears_no_error_and_follows() -> None:
+def test_a_device_on_a_removed_track_follows_to_the_next_one_without_an_error() -> None:
     scene = Scene()
     scene.connect("phone", "kiosk")
     scene.play("phone", at=0.0)

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.conftest import Launch, ServerProcess, until
-from tests.system.test_covers import JPEG, mp3
+from tests.support.pictures import JPEG, mp3
 
 Token = Callable[..., str]
 

@@ -1,4 +1,4 @@
-"""A broken file gets no more bytes and time than its tags are worth."""
+"""A damaged file is read within bounds of bytes and processor time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library.bounded_file import MAX_CALLS, MAX_PIECE, BoundedFile, FileView, TooMuch
+from audiostream.library.bounded_file import (
+    MAX_READ_CALLS,
+    MAX_READ_LENGTH,
+    BoundedFile,
+    FileView,
+    ReadLimitExceeded,
+)
 
 
 @pytest.fixture
@@ -17,16 +23,16 @@ def path(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_bytes_are_read_at_any_offset(path: str) -> None:
+def test_a_bounded_file_is_read_at_any_offset(path: str) -> None:
     with BoundedFile(path) as file:
         assert file.size == 300_009
-        assert file.at(100_000, 6) == b"needle"
-        assert file.at(99_999, 3) == b"\0ne"
-        assert file.at(300_006, 99) == b"end"
-        assert file.at(400_000, 9) == b""
+        assert file.read_at(100_000, 6) == b"needle"
+        assert file.read_at(99_999, 3) == b"\0ne"
+        assert file.read_at(300_006, 99) == b"end"
+        assert file.read_at(400_000, 9) == b""
 
 
-def test_a_sign_is_found_across_what_is_read_at_once(path: str) -> None:
+def test_a_pattern_is_found_across_the_windows_of_a_bounded_file(path: str) -> None:
     with BoundedFile(path) as file:
         for start in (0, 100_000, 100_000 - 65_536 + 3):
             assert file.find(b"needle", start, file.size) == 100_000
@@ -35,7 +41,7 @@ def test_a_sign_is_found_across_what_is_read_at_once(path: str) -> None:
         assert file.find(b"end", 0, file.size) == 300_006
 
 
-def test_a_view_is_a_file_that_begins_later(path: str) -> None:
+def test_a_file_view_begins_at_its_offset(path: str) -> None:
     with BoundedFile(path) as file:
         view = FileView(file, 100_000)
         assert (view.read(6), view.tell()) == (b"needle", 6)
@@ -47,38 +53,50 @@ def test_a_view_is_a_file_that_begins_later(path: str) -> None:
             view.seek(-1)
 
 
-def test_a_length_that_a_file_claims_does_not_become_memory(path: str) -> None:
+def test_a_read_longer_than_the_limit_is_refused_before_memory_is_allocated(path: str) -> None:
     with BoundedFile(path) as file:
-        with pytest.raises(TooMuch):
-            file.at(0, MAX_PIECE + 1)
-        with pytest.raises(TooMuch):
-            file.at(-1, 1)
+        with pytest.raises(ReadLimitExceeded):
+            file.read_at(0, MAX_READ_LENGTH + 1)
+        with pytest.raises(ReadLimitExceeded):
+            file.read_at(-1, 1)
 
 
-def test_too_many_small_pieces_are_refused(path: str) -> None:
+def test_a_file_view_refuses_reads_above_the_number_that_it_allows(path: str) -> None:
     with BoundedFile(path) as file:
         view = FileView(file)
-        for _ in range(MAX_CALLS):
+        for _ in range(MAX_READ_CALLS):
             view.read(0)
-        with pytest.raises(TooMuch):
+        with pytest.raises(ReadLimitExceeded):
             view.read(0)
 
 
-def test_time_and_bytes_have_an_end(tmp_path: Path) -> None:
+def test_a_file_view_with_a_budget_refuses_a_read_beyond_it_and_keeps_the_rest(path: str) -> None:
+    with BoundedFile(path) as file:
+        view = FileView(file, max_bytes=100)
+        assert view.read(60) == bytes(60)
+        with pytest.raises(ReadLimitExceeded):
+            view.read(41)
+        assert view.read() == bytes(40)
+        assert view.read() == b""
+
+
+def test_a_bounded_file_refuses_reads_above_its_bytes_and_its_processor_time(
+    tmp_path: Path,
+) -> None:
     path, now = tmp_path / "large", 0.0
     with path.open("wb") as large:
         large.truncate(2**33)
-    with BoundedFile(str(path), clock=lambda: now) as file, pytest.raises(TooMuch):
+    with BoundedFile(str(path), clock=lambda: now) as file, pytest.raises(ReadLimitExceeded):
         file.find(b"\xff", 0, file.size)
     with BoundedFile(str(path), clock=lambda: now) as file:
-        file.at(0, 1)
+        file.read_at(0, 1)
         now = 10.0
-        assert file.at(100, 1) == b"\0"
-        with pytest.raises(TooMuch):
-            file.at(10**6, 1)
+        assert file.read_at(100, 1) == b"\0"
+        with pytest.raises(ReadLimitExceeded):
+            file.read_at(10**6, 1)
 
 
-def test_only_a_regular_file_is_opened(tmp_path: Path, path: str) -> None:
+def test_links_pipes_and_folders_are_not_opened_as_bounded_files(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(path)
     for name in ("pipe", "link", "none", "."):

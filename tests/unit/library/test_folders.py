@@ -1,4 +1,4 @@
-"""What the place of a file says: hidden or not, a library or not, whose."""
+"""What a path says of a file: hidden or not, excluded or not, and whose."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.library.folders import is_hidden, no_library, place_of, spelling
+from audiostream.library.folders import excluded_kind, is_hidden, normalize_name, place_of
 
 
 @pytest.mark.parametrize(
     ("name", "hidden"),
     [(".a", True), ("._a", True), ("..a", False), ("...And Justice for All", False), ("a", False)],
 )
-def test_one_dot_in_front_hides_and_two_or_more_are_a_name(name: str, hidden: bool) -> None:
+def test_a_name_with_one_leading_dot_is_hidden_and_with_two_is_not(name: str, hidden: bool) -> None:
     assert is_hidden(name) is hidden
 
 
@@ -21,14 +21,14 @@ def test_one_dot_in_front_hides_and_two_or_more_are_a_name(name: str, hidden: bo
     "name",
     ["#recycle", "#RECYCLE", "@eaDir", "lost+found", "$Recycle.Bin", "_recycle", "@snapshots"],
 )
-def test_a_recycle_bin_or_an_index_is_no_library_in_any_case(name: str) -> None:
-    assert no_library(name)
-    assert place_of(f"albums/{name}/x/a.mp3").no_library == no_library(name)
+def test_recycle_bins_and_indexes_are_excluded_in_any_case(name: str) -> None:
+    assert excluded_kind(name)
+    assert place_of(f"albums/{name}/x/a.mp3").excluded_as == excluded_kind(name)
 
 
 @pytest.mark.parametrize("name", ["Recycle", "Trash", "Snapshots", "users", "#1", "@Home"])
-def test_a_folder_that_only_sounds_like_one_is_a_library(name: str) -> None:
-    assert no_library(name) is None
+def test_a_folder_whose_name_only_resembles_a_recycle_bin_is_not_excluded(name: str) -> None:
+    assert excluded_kind(name) is None
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_the_owners_of_a_file_are_those_of_all_users_folders_above_it(
         ("private /x", "private/x"),
     ],
 )
-def test_two_names_that_some_disk_takes_for_one_have_the_same_spelling(
+def test_names_that_some_file_system_takes_for_one_are_normalized_alike(
     one: str, other: str
 ) -> None:
-    assert spelling(one) == spelling(other)
+    assert normalize_name(one) == normalize_name(other)
 
 
 @given(st.text())
-def test_a_spelling_is_its_own_spelling(name: str) -> None:
-    assert spelling(spelling(name)) == spelling(name)
+def test_a_normalized_name_is_normalized_to_itself(name: str) -> None:
+    assert normalize_name(normalize_name(name)) == normalize_name(name)

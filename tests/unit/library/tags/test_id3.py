@@ -1,4 +1,4 @@
-"""ID3 tags are read right or left alone, whatever wrote them."""
+"""ID3 tags are read right, or not at all, whatever program wrote them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from audiostream.library.library import Library, Track
+from audiostream.library.library import Library
+from audiostream.library.tracks import Track
 from tests.support.audio_files import frame, id3, id3_of, id3v1, mpeg_frames, synchsafe, text_frame
 
 AUDIO = mpeg_frames(40)
@@ -25,7 +26,9 @@ def track_of(folder: Path, content: bytes, name: str = "name.mp3") -> Track:
 
 @pytest.mark.parametrize("version", [3, 4])
 @pytest.mark.parametrize("encoding", [0, 1, 2, 3])
-def test_every_version_and_encoding(tmp_path: Path, version: int, encoding: int) -> None:
+def test_texts_of_id3v2_are_read_in_every_version_and_encoding(
+    tmp_path: Path, version: int, encoding: int
+) -> None:
     texts = {"TIT2": "Élan", "TPE1": "Ada", "TALB": "Dreams", "TPE2": "Everyone"}
     tag = id3_of(version, encoding, **texts, TRCK="3/12", TPOS="2")
     track = track_of(tmp_path, tag + AUDIO)
@@ -33,7 +36,7 @@ def test_every_version_and_encoding(tmp_path: Path, version: int, encoding: int)
     assert (track.album_artist, track.track_number, track.disc) == ("Everyone", 3, 2)
 
 
-def test_version_2_2(tmp_path: Path) -> None:
+def test_a_title_of_id3v2_2_is_read(tmp_path: Path) -> None:
     content = text_frame("TT2", "Old", 0)
     frames = b"TT2" + struct.pack(">I", len(content))[1:] + content
     assert track_of(tmp_path, id3(frames, version=2) + AUDIO).title == "Old"
@@ -53,22 +56,24 @@ def test_version_2_2(tmp_path: Path) -> None:
         (b"Cut\0rubbish", "Cut"),
     ],
 )
-def test_id3v1_in_utf_8_latin_1_and_windows_1252(tmp_path: Path, title: bytes, shown: str) -> None:
+def test_texts_of_id3v1_are_read_in_utf_8_latin_1_and_windows_1252(
+    tmp_path: Path, title: bytes, shown: str
+) -> None:
     track = track_of(tmp_path, AUDIO + id3v1(title, number=7))
     assert (track.title, track.track_number) == (shown, 7)
 
 
-def test_id3v2_goes_before_id3v1(tmp_path: Path) -> None:
+def test_fields_of_id3v2_take_precedence_over_those_of_id3v1(tmp_path: Path) -> None:
     track = track_of(tmp_path, id3_of(TIT2="New") + AUDIO + id3v1(b"Old", b"Artist"))
     assert (track.title, track.artist) == ("New", "Artist")
 
 
-def test_utf_8_that_claims_to_be_latin_1(tmp_path: Path) -> None:
+def test_utf_8_that_is_declared_as_latin_1_is_read_as_utf_8(tmp_path: Path) -> None:
     tag = id3(frame("TIT2", b"\0" + "Sigur Rós: ágætis".encode()))
     assert track_of(tmp_path, tag + AUDIO).title == "Sigur Rós: ágætis"
 
 
-def test_a_text_whose_bytes_are_not_in_its_encoding_is_left_alone(tmp_path: Path) -> None:
+def test_a_text_whose_bytes_are_not_in_its_encoding_is_ignored(tmp_path: Path) -> None:
     tag = id3(frame("TIT2", b"\3\xff\xfebroken\xc3") + frame("TPE1", b"\3Ada"))
     track = track_of(tmp_path, tag + AUDIO)
     assert (track.title, track.artist) == ("name", "Ada")
@@ -85,50 +90,54 @@ def unsynchronised(data: bytes) -> bytes:
     return bytes(done)
 
 
-class TestUnsynchronised:
-    FRAMES = frame("TIT2", text_frame("TIT2", "Ночь ÿ", 1)) + frame("TPE1", b"\0Ada")
-
-    def test_the_whole_tag_of_2_3(self, tmp_path: Path) -> None:
-        track = track_of(tmp_path, id3(unsynchronised(self.FRAMES), flags=0x80) + AUDIO)
-        assert (track.title, track.artist) == ("Ночь ÿ", "Ada")
-
-    def test_with_a_picture_before_the_texts(self, tmp_path: Path) -> None:
-        picture = b"\0image/jpeg\0\3\0" + b"\xff\xd8\xff\xe0" + b"\xff\0" * 5000
-        frames = unsynchronised(frame("APIC", picture) + self.FRAMES)
-        assert track_of(tmp_path, id3(frames, flags=0x80) + AUDIO).title == "Ночь ÿ"
-
-    @pytest.mark.parametrize("tag_flags", [0x80, 0])
-    def test_single_frames_of_2_4(self, tmp_path: Path, tag_flags: int) -> None:
-        content = unsynchronised(text_frame("TIT2", "Ночь", 1))
-        frames = frame("TIT2", content, 4, flags=0x02) + frame("TPE1", b"\3Ada", 4)
-        track = track_of(tmp_path, id3(frames, 4, tag_flags) + AUDIO)
-        assert (track.title, track.artist) == ("Ночь", "Ada")
-
-    def test_a_flag_without_the_deed(self, tmp_path: Path) -> None:
-        track = track_of(tmp_path, id3(self.FRAMES, flags=0x80) + AUDIO)
-        assert (track.title, track.artist) == ("Ночь ÿ", "Ada")
-
-    def test_a_data_length_before_the_text(self, tmp_path: Path) -> None:
-        content = text_frame("TIT2", "Ночь", 3)
-        frames = frame("TIT2", synchsafe(len(content)) + content, 4, flags=0x01)
-        assert track_of(tmp_path, id3(frames, 4) + AUDIO).title == "Ночь"
-
-    @pytest.mark.parametrize(("version", "flags"), [(3, 0x80), (4, 0x09)])
-    def test_a_compressed_frame(self, tmp_path: Path, version: int, flags: int) -> None:
-        content = text_frame("TIT2", "Packed", 3)
-        stored = struct.pack(">I", len(content)) + zlib.compress(content)
-        frames = frame("TIT2", stored, version, flags)
-        assert track_of(tmp_path, id3(frames, version) + AUDIO).title == "Packed"
-
-    @pytest.mark.parametrize(("version", "flags"), [(3, 0x40), (4, 0x04)])
-    def test_an_encrypted_frame_is_left_alone(
-        self, tmp_path: Path, version: int, flags: int
-    ) -> None:
-        frames = frame("TIT2", b"\1\xff\xfe\x12\x99", version, flags)
-        assert track_of(tmp_path, id3(frames, version) + AUDIO).title == "name"
+TEXT_FRAMES = frame("TIT2", text_frame("TIT2", "Ночь ÿ", 1)) + frame("TPE1", b"\0Ada")
 
 
-def test_an_extended_header_is_passed_over(tmp_path: Path) -> None:
+def test_an_unsynchronised_tag_of_id3v2_3_is_read(tmp_path: Path) -> None:
+    track = track_of(tmp_path, id3(unsynchronised(TEXT_FRAMES), flags=0x80) + AUDIO)
+    assert (track.title, track.artist) == ("Ночь ÿ", "Ada")
+
+
+def test_texts_after_an_unsynchronised_picture_are_read(tmp_path: Path) -> None:
+    picture = b"\0image/jpeg\0\3\0" + b"\xff\xd8\xff\xe0" + b"\xff\0" * 5000
+    frames = unsynchronised(frame("APIC", picture) + TEXT_FRAMES)
+    assert track_of(tmp_path, id3(frames, flags=0x80) + AUDIO).title == "Ночь ÿ"
+
+
+@pytest.mark.parametrize("tag_flags", [0x80, 0])
+def test_an_unsynchronised_frame_of_id3v2_4_is_read(tmp_path: Path, tag_flags: int) -> None:
+    content = unsynchronised(text_frame("TIT2", "Ночь", 1))
+    frames = frame("TIT2", content, 4, flags=0x02) + frame("TPE1", b"\3Ada", 4)
+    track = track_of(tmp_path, id3(frames, 4, tag_flags) + AUDIO)
+    assert (track.title, track.artist) == ("Ночь", "Ada")
+
+
+def test_a_tag_that_is_flagged_as_unsynchronised_and_is_not_is_read(tmp_path: Path) -> None:
+    track = track_of(tmp_path, id3(TEXT_FRAMES, flags=0x80) + AUDIO)
+    assert (track.title, track.artist) == ("Ночь ÿ", "Ada")
+
+
+def test_a_text_after_a_data_length_indicator_is_read(tmp_path: Path) -> None:
+    content = text_frame("TIT2", "Ночь", 3)
+    frames = frame("TIT2", synchsafe(len(content)) + content, 4, flags=0x01)
+    assert track_of(tmp_path, id3(frames, 4) + AUDIO).title == "Ночь"
+
+
+@pytest.mark.parametrize(("version", "flags"), [(3, 0x80), (4, 0x09)])
+def test_a_compressed_frame_is_read(tmp_path: Path, version: int, flags: int) -> None:
+    content = text_frame("TIT2", "Packed", 3)
+    stored = struct.pack(">I", len(content)) + zlib.compress(content)
+    frames = frame("TIT2", stored, version, flags)
+    assert track_of(tmp_path, id3(frames, version) + AUDIO).title == "Packed"
+
+
+@pytest.mark.parametrize(("version", "flags"), [(3, 0x40), (4, 0x04)])
+def test_an_encrypted_frame_is_ignored(tmp_path: Path, version: int, flags: int) -> None:
+    frames = frame("TIT2", b"\1\xff\xfe\x12\x99", version, flags)
+    assert track_of(tmp_path, id3(frames, version) + AUDIO).title == "name"
+
+
+def test_frames_after_an_extended_header_are_read(tmp_path: Path) -> None:
     frames = frame("TIT2", b"\3Here", 4)
     assert track_of(tmp_path, id3(synchsafe(6) + b"\1\0" + frames, 4, 0x40) + AUDIO).title == "Here"
     frames = frame("TIT2", b"\3There")
@@ -136,15 +145,15 @@ def test_an_extended_header_is_passed_over(tmp_path: Path) -> None:
     assert track_of(tmp_path, id3(extended + frames, 3, 0x40) + AUDIO).title == "There"
 
 
-def test_sizes_of_2_4_that_are_written_as_in_2_3(tmp_path: Path) -> None:
+def test_frames_of_id3v2_4_with_the_sizes_of_id3v2_3_are_read(tmp_path: Path) -> None:
     album = b"\3" + b"x" * 300
     frames = b"TALB" + struct.pack(">IH", len(album), 0) + album + frame("TIT2", b"\3Title", 4)
     track = track_of(tmp_path, id3(frames, 4) + AUDIO)
     assert (track.title, track.album) == ("Title", "x" * 300)
 
 
-def test_the_tag_of_a_wav_file(tmp_path: Path) -> None:
-    tag = id3(unsynchronised(TestUnsynchronised.FRAMES), flags=0x80)
+def test_the_id3_chunk_of_a_wav_file_is_read(tmp_path: Path) -> None:
+    tag = id3(unsynchronised(TEXT_FRAMES), flags=0x80)
     chunks = b"".join(
         (
             b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 8000, 1, 8),
@@ -171,5 +180,5 @@ def test_the_tag_of_a_wav_file(tmp_path: Path) -> None:
         id3(frame("TIT2", b"\0\0\0\0rubbish", 3, 0x80)),
     ],
 )
-def test_a_damaged_tag_says_nothing(tmp_path: Path, tag: bytes) -> None:
+def test_a_damaged_tag_has_no_fields(tmp_path: Path, tag: bytes) -> None:
     assert track_of(tmp_path, tag + AUDIO).title == "name"

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -42,11 +42,15 @@ class OpenFile:
     file: io.FileIO
     status: os.stat_result
     opened_at: float
+    version: object = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "version", _version(self.status))
 
     def is_unchanged(self) -> bool:
         """Return whether it is the version that was opened, and still has its name."""
         try:
-            return _version(os.fstat(self.file.fileno())) == _version(self.status)
+            return bool(_version(os.fstat(self.file.fileno())) == self.version)
         except OSError:  # of a network file system that is gone
             return False
 

@@ -98,19 +98,25 @@ class FastPathProtocol(HalfCloseProtocol):
         if parsed is None or not self._may_answer():
             return False
         request, spec = parsed
-        found = self._responder.locate(request)
+        responder = self._responder
+        found = responder.locate(request)
         if found is None:
             return False
         owner, path = found
         now = time.monotonic()  # opening may have taken long
-        opened = self._responder.files.cached(path, now)
+        opened = responder.files.cached(path, now)
         if opened is None:
             return may_open and self._open(owner, path, data, began)
-        response = self._responder.respond(request, spec, opened)
+        response = responder.respond(request, spec, opened)
         if response is None:
             return False
         restart_idle_timer(self._fallback, now)
-        self._send(response, opened, owner, partial(self._log, request, response, began))
+        sent = self._write(response)
+        if sent == len(response.body):
+            self._log(request, response, began, sent)
+        else:
+            log = partial(self._log, request, response, began)
+            self._send_rest(response.body, sent, opened, owner, log)
         return True
 
     def _parse(self, data: bytes) -> tuple[RangeRequest, ByteRangeSpec] | None:
@@ -161,22 +167,24 @@ class FastPathProtocol(HalfCloseProtocol):
             self._forward(data)
         self._resume()
 
-    def _send(
-        self,
-        response: RangeResponse,
-        opened: OpenFile,
-        owner: Hashable,
-        log: Callable[[int], None],
-    ) -> None:
-        sent = self._write(response.data)
+    def _write(self, response: RangeResponse) -> int:
+        """Write what the system accepts, the head in any case; return the body's bytes of it.
+
+        The transport would copy the rest: here it is sent from the file when there is room.
+        """
+        try:
+            sent = os.write(self._fd, response.data)
+        except OSError:  # no room, or a client that has left: the next call reports it
+            sent = 0
         if sent < response.head_size:
             self._transport.write(bytes(response.data[sent : response.head_size]))
-            sent = response.head_size
-        sent -= response.head_size
-        if sent == len(response.body):
-            log(sent)
-            return
-        transfer = FileTransfer(self._transport, self._fd, opened, response.body, sent)
+            return 0
+        return sent - response.head_size
+
+    def _send_rest(
+        self, body: range, sent: int, opened: OpenFile, owner: Hashable, log: Callable[[int], None]
+    ) -> None:
+        transfer = FileTransfer(self._transport, self._fd, opened, body, sent)
         if not transfer.send():
             self._end(transfer, log)
             return
@@ -187,16 +195,6 @@ class FastPathProtocol(HalfCloseProtocol):
         task = asyncio.create_task(transfer.send_rest(slot, files, watcher))
         task.add_done_callback(partial(self._sent_rest, transfer, slot, log))
         self._end_work = task.cancel
-
-    def _write(self, data: memoryview) -> int:
-        """Write what the system accepts, and return how many bytes that is.
-
-        The transport would copy the rest: here it is sent from the file when there is room.
-        """
-        try:
-            return os.write(self._fd, data)
-        except OSError:  # no room, or a client that has left: the next call reports it
-            return 0
 
     def _sent_rest(
         self,

@@ -46,18 +46,20 @@ class RangeResponder:
     """What the connections of one application share, for one event loop."""
 
     def __init__(self, app: web.Application) -> None:
-        self.files = OpenFileCache(app[SERVICES].file_executor)
-        self.proxies = app[SERVICES].proxies
+        services = app[SERVICES]
+        self.files = OpenFileCache(services.file_executor)
+        self.proxies = services.proxies
         self.read_buffer = memoryview(bytearray(READ_BUFFER_SIZE))
-        self.session_cookie = app[SERVICES].session_cookie
-        self.stream_slots = app[SERVICES].stream_slots
+        self.session_cookie = services.session_cookie
+        self.stream_slots = services.stream_slots
         self.watcher = WritabilityWatcher()
         self._can_sendfile = True
-        self._library = app[SERVICES].library
-        self._open_streams = app[SERVICES].open_streams
-        self._settings = app[SERVICES].settings
-        self._tokens = app[SERVICES].tokens
-        self._wall_clock = app[SERVICES].wall_clock
+        self._library = services.library
+        self._open_streams = services.open_streams
+        self._is_public = services.settings.public_streams
+        self._streams_per_user = services.settings.limits.streams_per_user
+        self._tokens = services.tokens
+        self._wall_clock = services.wall_clock
         # Allocated once: fresh memory costs more than filling it.
         self._write_buffer = memoryview(bytearray(COPY_LIMIT + MAX_HEAD))
 
@@ -71,13 +73,13 @@ class RangeResponder:
                 authorization=request.authorization,
                 ticket=request.ticket,
                 cookie=request.cookie,
-                is_public=self._settings.public_streams,
+                is_public=self._is_public,
             )
             path = self._library.find(request.track_id, user_id).path
         except AudiostreamError:
             return None
         owner: Hashable = ClientAddress(request.client.address) if user_id is None else user_id
-        if self._open_streams[owner] >= self._settings.limits.streams_per_user:
+        if self._open_streams[owner] >= self._streams_per_user:
             return None
         return owner, os.fspath(path)
 
@@ -87,7 +89,8 @@ class RangeResponder:
         """Compose the answer to an authorized request; None where aiohttp has to answer it."""
         now = time.time()
         templates = header_templates(opened, int(now))
-        if not if_range_matches(request.if_range, templates.validators, now):
+        if_range = request.if_range
+        if if_range is not None and not if_range_matches(if_range, templates.validators, now):
             spec = NO_RANGE
         size = opened.status.st_size
         decision = resolve_range(spec, size)

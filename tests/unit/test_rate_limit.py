@@ -21,7 +21,9 @@ def test_an_unused_token_bucket_does_not_grow_beyond_the_burst() -> None:
 
 
 @given(st.floats(1, 100), st.lists(st.floats(0, 2), max_size=200))
-def test_a_token_bucket_never_allows_more_than_rate_and_burst(rate: float, waits: list[float]) -> None:
+def test_a_token_bucket_never_allows_more_than_rate_and_burst(
+    rate: float, waits: list[float]
+) -> None:
     bucket, now, allowed = TokenBucket(rate, 0.0), 0.0, 0
     for wait in waits:
         now += wait

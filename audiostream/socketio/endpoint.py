@@ -36,7 +36,7 @@ from ..protocol.strict_json import JsonObject
 from ..services import SERVICES
 from ..websocket import authentication, device_websocket, heartbeat
 from ..websocket.close_reasons import CloseReason
-from ..websocket.connection_log import ConnectionLog
+from ..websocket.connection_log import log_disconnected
 from ..websocket.origin import check_origin
 from .packets import text_packets
 from .session import SocketioSession
@@ -92,7 +92,7 @@ class Endpoint:
         self._limits = limits
         self._sessions: dict[str, SocketioSession] = {}
         self._transports: dict[str, asyncio.Transport] = {}
-        self._unauthenticated: dict[str, tuple[float, ConnectionLog]] = {}
+        self._unauthenticated_since: dict[str, float] = {}
         self._old_client_at = -math.inf
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -192,19 +192,17 @@ class Endpoint:
     def _abort_unauthenticated(self, now: float) -> None:
         """Abort clients that have not authenticated within AUTH_TIMEOUT; forget those gone."""
         present = self.server.environ
-        for gone in (self._transports.keys() | self._unauthenticated.keys()) - present.keys():
+        for gone in (self._transports.keys() | self._unauthenticated_since.keys()) - present.keys():
             self._transports.pop(gone, None)
-            self._unauthenticated.pop(gone, None)
+            self._unauthenticated_since.pop(gone, None)
         for engine_id, environ in tuple(present.items()):
             if engine_id in self._sessions:
-                self._unauthenticated.pop(engine_id, None)
+                self._unauthenticated_since.pop(engine_id, None)
                 continue
-            seen = self._unauthenticated.get(engine_id)
-            if seen is None:
-                log = ConnectionLog(_address_of(environ), "socketio")
-                self._unauthenticated[engine_id] = now, log
-            elif now - seen[0] > authentication.AUTH_TIMEOUT:
-                seen[1].disconnected(CloseReason.AUTH_TIMEOUT)
+            waited = now - self._unauthenticated_since.setdefault(engine_id, now)
+            if waited > authentication.AUTH_TIMEOUT:
+                reason, address = CloseReason.AUTH_TIMEOUT, _address_of(environ)
+                log_disconnected(None, None, address, reason, reason.code, waited)
                 self.abort(engine_id)
 
     def _abort_transport(self, transport: asyncio.Transport | None) -> None:
@@ -242,9 +240,17 @@ class Endpoint:
             raise _refusal(error) from None
         if engine_id not in self.server.environ:  # it left while its room was loaded
             raise _refusal(TrackNotFound("gone"))
-        _, log = self._unauthenticated.pop(engine_id, (0.0, None))
-        log = log or ConnectionLog(_address_of(environ), "socketio")
-        session = SocketioSession(self, self._app, sid, engine_id, identity, labels, log)
+        now = asyncio.get_running_loop().time()
+        session = SocketioSession(
+            self,
+            self._app,
+            sid,
+            engine_id,
+            identity,
+            labels,
+            address=client_of(request).address,
+            connected_at=self._unauthenticated_since.get(engine_id, now),
+        )
         self._sessions[engine_id] = session
         self._app[SERVICES].sessions.add(session)
 

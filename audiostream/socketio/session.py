@@ -24,7 +24,7 @@ from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
 from ..websocket.authentication import authenticated_data
 from ..websocket.close_reasons import CloseReason
-from ..websocket.connection_log import ConnectionLog
+from ..websocket.connection_log import log_connected, log_disconnected
 from ..websocket.rate_limit import DeviceRateLimiter
 from ..websocket.token_expiry import TokenExpiryTimer
 
@@ -70,7 +70,8 @@ class SocketioSession:
         engine_id: str,
         identity: Identity,
         labels: DeviceLabels,
-        connection_log: ConnectionLog,
+        address: str,
+        connected_at: float,
     ) -> None:
         self.sid = sid
         self.engine_id = engine_id
@@ -96,8 +97,9 @@ class SocketioSession:
         self._device: Device = self._registry.connect(
             identity.user_id, self.send_queue, device_id, labels.device_name
         )
-        self._connection_log = connection_log
-        connection_log.connected(identity.user_id, device_id)
+        self._address = address
+        self._connected_at = connected_at
+        log_connected(identity.user_id, device_id, address, "socketio")
 
     @property
     def _room(self) -> Room:
@@ -143,7 +145,9 @@ class SocketioSession:
         self._expiry.stop()
         self._library_subscriptions.unsubscribe(self.send_queue)
         self._registry.disconnect(self._identity.user_id, self._device)
-        self._connection_log.disconnected(reason)
+        seconds = asyncio.get_running_loop().time() - self._connected_at
+        device_id = self._device.ref.device_id
+        log_disconnected(self.user_id, device_id, self._address, reason, reason.code, seconds)
 
     async def close(self, reason: CloseReason, text: str) -> None:
         """Disconnect, and wait until the client has read all or CLOSE_TIMEOUT has passed.

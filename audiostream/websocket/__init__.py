@@ -1,1 +1,3 @@
-"""The native WebSocket endpoint."""
+"""The native WebSocket: ``gateway`` has the route, ``session`` a device's life, ``close_reasons``
+every way in which it ends.
+"""

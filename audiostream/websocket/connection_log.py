@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 
 from .close_reasons import CloseReason
 
@@ -19,47 +18,38 @@ _log = logging.getLogger(__package__)
 _is_bare_word = re.compile(r"[\w.:@%+/-]+", re.ASCII).fullmatch
 
 
-class ConnectionLog:
-    """Logs one connection's authentication and its end, each at most once.
+def log_connected(user_id: str, device_id: str, address: str, transport: str) -> None:
+    """Log that a device has authenticated and is in its user's room."""
+    _log.info(
+        "connected user=%s device=%s address=%s transport=%s",
+        _quoted(user_id),
+        _quoted(device_id),
+        _quoted(address),
+        transport,
+    )
 
-    ``started_at`` is in seconds of the monotonic clock, which is the event loop's.
+
+def log_disconnected(
+    user_id: str | None,
+    device_id: str | None,
+    address: str,
+    reason: CloseReason,
+    code: int,
+    seconds: float,
+) -> None:
+    """Log the end of a connection that was open for ``seconds``.
+
+    ``user`` is ``-`` where nobody has authenticated, ``device`` where it was not let in.
     """
-
-    __slots__ = ("_address", "_device_id", "_is_over", "_transport", "_user_id", "started_at")
-
-    def __init__(self, address: str, transport: str) -> None:
-        self._address = address
-        self._transport = transport
-        self._user_id: str | None = None
-        self._device_id: str | None = None
-        self.started_at = time.monotonic()
-        self._is_over = False
-
-    def connected(self, user_id: str, device_id: str) -> None:
-        """Log that a device has authenticated and is in its user's room."""
-        self._user_id, self._device_id = user_id, device_id
-        _log.info(
-            "connected user=%s device=%s address=%s transport=%s",
-            _quoted(user_id),
-            _quoted(device_id),
-            _quoted(self._address),
-            self._transport,
-        )
-
-    def disconnected(self, reason: CloseReason, code: int | None = None) -> None:
-        """Log the end; ``user`` and ``device`` are ``-`` where none has authenticated."""
-        if self._is_over:
-            return
-        self._is_over = True
-        _log.info(
-            "disconnected user=%s device=%s address=%s code=%d reason=%s after=%.1f s",
-            _quoted(self._user_id),
-            _quoted(self._device_id),
-            _quoted(self._address),
-            reason.code if code is None else code,
-            reason.word,
-            time.monotonic() - self.started_at,
-        )
+    _log.info(
+        "disconnected user=%s device=%s address=%s code=%d reason=%s after=%.1f s",
+        _quoted(user_id),
+        _quoted(device_id),
+        _quoted(address),
+        code,
+        reason.word,
+        seconds,
+    )
 
 
 def _quoted(value: str | None) -> str:

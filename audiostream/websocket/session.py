@@ -28,7 +28,7 @@ from ..rooms.room import Room
 from ..services import SERVICES
 from .authentication import NO_FRAME, authenticated_data, counted, receive_auth, send_error
 from .close_reasons import CloseConnection, CloseReason
-from .connection_log import ConnectionLog
+from .connection_log import log_connected, log_disconnected
 from .device_websocket import DeviceWebSocket
 from .message_handler import MessageHandler
 from .send_queue import WriteBatcher
@@ -47,7 +47,6 @@ class DeviceSession:
         "_address",
         "_app",
         "_batcher",
-        "_connection_log",
         "_device",
         "_expiry",
         "_identity",
@@ -55,6 +54,7 @@ class DeviceSession:
         "_is_in_room",
         "_room",
         "_socket",
+        "_started_at",
         "user_id",
     )
 
@@ -66,7 +66,7 @@ class DeviceSession:
         self._socket = socket
         self._batcher = batcher
         self._address = address
-        self._connection_log = ConnectionLog(address, "websocket")
+        self._started_at = asyncio.get_running_loop().time()
         self._expiry: TokenExpiryTimer | None = None
         self._identity: Identity
         self._room: Room
@@ -120,7 +120,9 @@ class DeviceSession:
             self._socket.abort()
         else:
             self._socket.close_nowait(code, text)
-        self._connection_log.disconnected(reason, code)
+        device_id = self._device.ref.device_id if self._is_in_room else None
+        seconds = asyncio.get_running_loop().time() - self._started_at
+        log_disconnected(self.user_id, device_id, self._address, reason, code, seconds)
 
     def adjust_to_clock_step(self, step: float) -> None:
         """Let the token end by the wall clock, which was set by ``step`` seconds."""
@@ -155,7 +157,7 @@ class DeviceSession:
             self._identity.user_id, self._socket.send_queue, device_id, labels.device_name
         )
         self._is_in_room = True
-        self._connection_log.connected(self._identity.user_id, device_id)
+        log_connected(self._identity.user_id, device_id, self._address, "websocket")
 
     async def _receive_messages(self) -> None:
         """Handle texts until the connection ends. Raises ``CloseConnection`` then.
@@ -192,7 +194,7 @@ class DeviceSession:
             self._room,
             self._device,
             renew=self._renew,
-            connected_at=self._connection_log.started_at,
+            connected_at=self._started_at,
         )
 
     def _verify(self, token: str, frame: Frame) -> Identity:

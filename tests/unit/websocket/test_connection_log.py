@@ -7,7 +7,7 @@ import re
 import pytest
 
 from audiostream.websocket.close_reasons import CloseReason
-from audiostream.websocket.connection_log import ConnectionLog
+from audiostream.websocket.connection_log import log_connected, log_disconnected
 
 
 @pytest.fixture(autouse=True)
@@ -18,27 +18,23 @@ def info(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_connection_has_a_line_at_its_start_and_one_at_its_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    log = ConnectionLog("192.0.2.7", "websocket")
-    log.connected("ada", "kitchen")
-    log.disconnected(CloseReason.SLOW_READER)
-    log.disconnected(CloseReason.CONNECTION_LOST)
+    log_connected("ada", "kitchen", "192.0.2.7", "websocket")
+    log_disconnected("ada", "kitchen", "192.0.2.7", CloseReason.SLOW_READER, 1006, 9.24)
     assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
-    connected, disconnected = caplog.messages
-    assert connected == "connected user=ada device=kitchen address=192.0.2.7 transport=websocket"
-    assert re.fullmatch(
-        r"disconnected user=ada device=kitchen address=192\.0\.2\.7 code=1006 "
-        r"reason=slow_reader after=[0-9]+\.[0-9] s",
-        disconnected,
-    )
+    assert caplog.messages == [
+        "connected user=ada device=kitchen address=192.0.2.7 transport=websocket",
+        "disconnected user=ada device=kitchen address=192.0.2.7 code=1006 reason=slow_reader "
+        "after=9.2 s",
+    ]
 
 
 def test_an_unauthenticated_connection_has_no_user_and_no_device(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    ConnectionLog("::1", "websocket").disconnected(CloseReason.CLIENT_CLOSED, 4000)
-    assert caplog.messages[0].startswith(
-        "disconnected user=- device=- address=::1 code=4000 reason=client_closed after="
-    )
+    log_disconnected(None, None, "::1", CloseReason.CLIENT_CLOSED, 4000, 0.0)
+    assert caplog.messages == [
+        "disconnected user=- device=- address=::1 code=4000 reason=client_closed after=0.0 s"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,9 +54,8 @@ def test_an_unauthenticated_connection_has_no_user_and_no_device(
 def test_what_a_client_chooses_is_quoted_unless_it_is_one_word(
     caplog: pytest.LogCaptureFixture, value: str, shown: str
 ) -> None:
-    log = ConnectionLog("192.0.2.7", "websocket")
-    log.connected(value, value)
-    log.disconnected(CloseReason.SHUTDOWN)
+    log_connected(value, value, "192.0.2.7", "websocket")
+    log_disconnected(value, value, "192.0.2.7", CloseReason.SHUTDOWN, 1001, 1.0)
     for line in caplog.messages:
         assert f" user={shown} device={shown} address=192.0.2.7 " in line
         assert line.isascii()

@@ -18,7 +18,7 @@ import pytest
 
 from audiostream.auth.access_tokens import Tokens
 from audiostream.cli import main
-from audiostream.client.player import connect
+from audiostream.client import connect
 from tests.conftest import SECRET, Launch, write_wav
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.client.player import connect as player
+from audiostream.client import connect as player
 from audiostream.services import LIBRARY
 from tests.conftest import Client, Launch, Serve
 from tests.support.scenario import Scene

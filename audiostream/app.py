@@ -1,63 +1,44 @@
-"""The only wiring: what the application keeps, which routes it has, how it starts and stops.
+"""The wiring: builds the services, adds routes and CORS, and registers what starts and stops.
 
-Here: ``create_app`` and the life of what it makes. Not here: any behaviour of a route. Programs
-that embed audiostream call ``create_app`` and run the result, or mount it with ``add_subapp``.
+Programs that embed audiostream call ``create_app`` and run the result, or mount it with
+``add_subapp``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import importlib.util
 import logging
-import sys
-import threading
+import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Final
 
-import aiohttp_cors
 from aiohttp import web
 
-from .api import artwork as covers
+from . import background
+from . import services as keys
 from .api import pages
-from .api import routes as rest
-from .api.responses import ANSWERS, PATIENCE, Answers, send_in_pieces
+from .api.catalogue import TrackCatalogue
+from .api.cors import add_cors
+from .api.delivery import STALL_TIMEOUT, ResponseSender
+from .api.errors import errors_as_json
+from .api.routes import routes
+from .api.shared_bodies import SharedBodies
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
-from .clocks import StepDetector, wall_clock
-from .errors import StoreError, TrackNotFound
-from .library.library import Library, ScanProgress
-from .ops.proxies import PROXIES, Proxies, note_client
+from .clocks import wall_clock
+from .library.library import Library
+from .ops.proxies import PROXIES, Proxies
 from .rate_limit import Allowances
 from .rooms.library_watch import LibraryWatch
 from .rooms.registry import Registry
-from .services import (
-    CLOCK,
-    FILES,
-    LIBRARY,
-    LIBRARY_WATCH,
-    REGISTRY,
-    RESCAN,
-    ROOM_LOADER,
-    SESSION_COOKIE,
-    SETTINGS,
-    STATE_SAVER,
-    STREAMS,
-    TOKENS,
-    WAITING,
-    WALL_CLOCK,
-)
+from .services import SERVICES, Services, Storage
 from .settings import Settings
-from .storage.loader import RoomLoader
-from .storage.playback_store import PlaybackStore
-from .storage.saver import StateSaver
-from .storage.scan_cache import ScanCache
-from .storage.throttled_warning import ThrottledWarning
+from .socketio.lazy import LazySocketIO
 from .streaming import response as streaming
 from .streaming.open_files import Descriptors
 from .streaming.transfer import Listeners
@@ -65,65 +46,40 @@ from .websocket import gateway
 from .websocket.arrivals import Arrivals
 from .websocket.sockets import Turn
 
-if TYPE_CHECKING:
-    from .socketio.gateway import Endpoint
-
-FILE_THREADS = 8
-"""Threads that wait for the disk, apart from those that anything else waits on."""
-PROGRESS_EVERY = 1.0
-"""Seconds between two lines of a scan's progress."""
+FILE_THREADS: Final = 8
+"""Threads for what may wait for the disk: one slow disk does not block what uses other threads."""
 _log = logging.getLogger(__name__)
 
 
 def create_app(
-    settings: Settings, *, wall_clock: Callable[[], float] = wall_clock
+    settings: Settings | None = None, *, wall_clock: Callable[[], float] = wall_clock
 ) -> web.Application:
-    """An application that serves ``settings.media`` to the holders of its tokens.
+    """Return an application that serves ``settings.media`` to the holders of its tokens.
 
-    ``wall_clock`` answers epoch seconds, and may be set while the application runs. Raises
-    ``LibraryError`` when the media folder cannot be read.
+    Without settings they are read from the environment. ``wall_clock`` returns epoch seconds, and
+    may be set while the application runs. Raises ``SettingsError``, and ``LibraryError`` when the
+    media folder cannot be read.
     """
+    settings = settings or Settings.load(os.environ)
+    proxies = Proxies(settings.trusted_proxies)
+    sender = ResponseSender(min(STALL_TIMEOUT, settings.limits.stall_timeout))
     app = web.Application(
-        middlewares=[note_client, send_in_pieces, rest.errors_as_json],
+        middlewares=[proxies.identify_client, sender.middleware, errors_as_json],
         client_max_size=settings.limits.max_body,
     )
-    clock = time.monotonic
-    library, tokens = Library(settings.media), tokens_of(settings)
-    catalogue = rest.TrackCatalogue(app, library, tokens)
-    app[SETTINGS] = settings
-    app[CLOCK] = clock
-    app[WALL_CLOCK] = wall_clock
-    app[LIBRARY] = library
-    app[LIBRARY_WATCH] = LibraryWatch(library)
-    app[TOKENS] = tokens
-    app[PROXIES] = Proxies(settings.trusted_proxies)
-    app[SESSION_COOKIE] = SessionCookie(app, tokens)
-    app[rest.CATALOGUE] = catalogue
-    app[rest.COMMANDS] = Allowances(settings.limits.commands_per_second)
-    app[REGISTRY] = Registry(catalogue, clock, settings.sync_tolerance, wall_clock)
-    app[FILES] = ThreadPoolExecutor(FILE_THREADS, "audiostream-files")
-    app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, app[FILES]))
-    app[gateway.CONNECTIONS] = set()
-    app[gateway.ARRIVALS] = Arrivals()
-    app[gateway.TURN] = Turn()
-    app[RESCAN] = asyncio.Event()
-    app[ANSWERS] = Answers(min(PATIENCE, settings.limits.stall_timeout))
-    app[STREAMS] = Counter()
-    app[streaming.LISTENERS] = Listeners(app[STREAMS], settings.limits.stall_timeout)
-    app[WAITING] = Counter()
+    app[SERVICES] = services = _build_services(app, settings, sender, wall_clock)
+    _set_other_keys(app, services, proxies)
     _add_routes(app)
-    _add_cors(app, settings.cors_origins)
     app.on_shutdown.append(gateway.close_all)
     app.on_cleanup.append(gateway.stop_reading)
-    app.cleanup_ctx.extend([_files, _keeping, _scans, _settling])
-    _add_socketio(app)
+    app.cleanup_ctx.extend([_close_files, background.save, background.scan, background.housekeep])
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
     return app
 
 
 def tokens_of(settings: Settings) -> Tokens:
-    """The tokens that these settings ask for."""
+    """Return the verifier and issuer that these settings describe."""
     return Tokens(
         settings.jwt_secret,
         user_claim=settings.jwt_user_claim,
@@ -133,98 +89,59 @@ def tokens_of(settings: Settings) -> Tokens:
     )
 
 
+def _build_services(
+    app: web.Application,
+    settings: Settings,
+    sender: ResponseSender,
+    wall_clock: Callable[[], float],
+) -> Services:
+    library, tokens = Library(settings.media), tokens_of(settings)
+
+    def get_stream_path() -> str:
+        return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
+
+    catalogue = TrackCatalogue(library, tokens, wall_clock, get_stream_path)
+    registry = Registry(catalogue, time.monotonic, settings.sync_tolerance, wall_clock)
+    return Services(
+        settings=settings,
+        clock=time.monotonic,
+        wall_clock=wall_clock,
+        tokens=tokens,
+        session_cookie=SessionCookie(app, tokens),
+        library=library,
+        library_watch=LibraryWatch(library),
+        catalogue=catalogue,
+        registry=registry,
+        storage=Storage(),
+        command_limits=Allowances(settings.limits.commands_per_second),
+        shared_bodies=SharedBodies(sender),
+        rescan=asyncio.Event(),
+        file_executor=ThreadPoolExecutor(FILE_THREADS, "audiostream-files"),
+        open_streams=Counter(),
+        unauthenticated=Counter(),
+    )
+
+
 def _add_routes(app: web.Application) -> None:
-    for base in ("", "/api"):
-        app.add_routes(
-            [
-                web.get(f"{base}/tracks", rest.list_tracks),
-                web.get(f"{base}/tracks/current-state", rest.current_state),
-                web.get(f"{base}/tracks/{{id}}", rest.get_track),
-                web.get(f"{base}/tracks/cover/{{id}}", covers.cover),
-                web.post(f"{base}/tracks/play/{{id}}", rest.play),
-                web.post(f"{base}/tracks/pause/{{id}}", rest.pause),
-                web.post(f"{base}/tracks/update-state/{{id}}", rest.update_state),
-                web.post(f"{base}/session", rest.open_session),
-                web.delete(f"{base}/session", rest.close_session),
-                web.get(f"{base}/healthz", rest.health),
-            ]
-        )
+    for prefix in ("", "/api"):
+        app.add_routes(routes(prefix))
     app.router.add_get("/tracks/stream/{id}", streaming.stream)
     app.router.add_get("/api/tracks/stream/{id}", streaming.stream, name="stream")
+    add_cors(app, app[SERVICES].settings.cors_origins, app.router.routes())
     app.router.add_get("/ws", gateway.websocket)
     app.router.add_get("/", _page_or_websocket, name="index")
     for path in pages.PATHS:
         app.router.add_get(path, pages.page)
-
-
-def _add_cors(app: web.Application, origins: tuple[str, ...]) -> None:
-    """Let pages of other origins use REST; ``*`` gets no credentials (Fetch §3.3.5)."""
-    if not origins:
-        return
-    cors = aiohttp_cors.setup(
-        app,
-        defaults={
-            origin: aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
-                allow_credentials=origin != "*",
-                allow_headers=(
-                    "Authorization",
-                    "Content-Type",
-                    "If-None-Match",
-                    "If-Range",
-                    "Range",
-                ),
-                expose_headers=(
-                    "Accept-Ranges",
-                    "Content-Range",
-                    "ETag",
-                    "X-Library-Scanning",
-                    "X-Library-Version",
-                    "X-Total-Count",
-                ),
-                max_age=600,
-            )
-            for origin in origins
-        },
-    )
-    for route in list(app.router.routes()):
-        if route.handler not in {gateway.websocket, _page_or_websocket, pages.page}:
-            cors.add(route)
+    _add_socketio(app)
 
 
 def _add_socketio(app: web.Application) -> None:
     if importlib.util.find_spec("socketio") is None:
         _log.info("no Socket.IO: it comes with pip install 'audiostream[socketio]'")
         return
-    endpoint = LateEndpoint(app)
-    app.router.add_route("*", "/socket.io/", endpoint.handle)
-    app.on_shutdown.append(endpoint.stop)
-
-
-class LateEndpoint:
-    """Socket.IO from its first client on: nobody else pays the 6 MiB and the time to import it."""
-
-    def __init__(self, app: web.Application) -> None:
-        self._app = app
-        self._endpoint: Endpoint | None = None
-        self._loading = asyncio.Lock()
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one request of a client."""
-        endpoint = self._endpoint or await self._load()
-        return await endpoint.handle(request)
-
-    async def stop(self, _: web.Application) -> None:
-        """At shutdown."""
-        if self._endpoint is not None:
-            await self._endpoint.stop()
-
-    async def _load(self) -> Endpoint:
-        async with self._loading:
-            if self._endpoint is None:
-                name = f"{__package__}.socketio.gateway"
-                module = await asyncio.to_thread(importlib.import_module, name)
-                self._endpoint = module.Endpoint(self._app)
-            return self._endpoint
+    socketio = LazySocketIO(app)
+    app.router.add_route("*", "/socket.io/", socketio.handle)
+    app.on_shutdown.append(socketio.stop)
 
 
 async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
@@ -233,144 +150,31 @@ async def _page_or_websocket(request: web.Request) -> web.StreamResponse:
     return await pages.page(request)
 
 
-async def _files(app: web.Application) -> AsyncIterator[None]:
+async def _close_files(app: web.Application) -> AsyncIterator[None]:
     yield
-    app[ANSWERS].close()
+    app[SERVICES].shared_bodies.close()
     app[streaming.DESCRIPTORS].shut()
-    app[FILES].shutdown(wait=False)  # what is still queued there are files to be closed
+    app[SERVICES].file_executor.shutdown(wait=False)  # which still closes the queued files
 
 
-async def _keeping(app: web.Application) -> AsyncIterator[None]:
-    store = await asyncio.to_thread(PlaybackStore, app[SETTINGS].state)
-
-    def revoke(revoked: Mapping[str, float]) -> None:
-        newly = {user for user, at in revoked.items() if app[TOKENS].revoked.get(user) != at}
-        app[TOKENS].revoked = revoked
-        gateway.close_revoked(app, newly)
-        app[streaming.LISTENERS].cut_all_of(newly)
-
-    warn = ThrottledWarning(app[CLOCK])
-    with ThreadPoolExecutor(1, "audiostream-state") as writer:
-        reader = ThreadPoolExecutor(1, "audiostream-state-reader")
-        app[ROOM_LOADER] = RoomLoader(
-            app[REGISTRY], store, writer if store.is_in_memory else reader, warn
-        )
-        saver = StateSaver(app[REGISTRY], store, writer, app[CLOCK], warn, revoke)
-        app[STATE_SAVER] = saver
-        await (
-            saver.flush()
-        )  # a token that was revoked before the start is refused from the first on
-        async with _background(saver.run()):
-            yield
-        reader.shutdown()
-        await saver.close()
-
-
-async def _settling(app: web.Application) -> AsyncIterator[None]:
-    steps = StepDetector(app[WALL_CLOCK], app[CLOCK])
-
-    async def settle() -> None:
-        while True:
-            await asyncio.sleep(1)
-            try:
-                if step := steps.step():
-                    _log.info("the clock was set by %+.1f s", step)
-                    gateway.adjust_to_clock_step(app, step)
-                app[REGISTRY].settle()
-                await app[LIBRARY_WATCH].tell()  # of what a first scan has published so far
-            except Exception:
-                _log.exception("looking after the rooms failed; it is tried again")
-
-    async with _background(settle()):
-        yield
-
-
-async def _scans(app: web.Application) -> AsyncIterator[None]:
-    stop = threading.Event()
-    cache = ScanCache(app[SETTINGS].state, app[SETTINGS].media.resolve())
-    await asyncio.to_thread(_restore, app[LIBRARY], cache)
-
-    async def scan() -> None:
-        while True:
-            app[RESCAN].clear()
-            try:
-                with app[LIBRARY_WATCH].scan():
-                    found = await asyncio.to_thread(_scan, app[LIBRARY], cache, stop)
-                await app[LIBRARY_WATCH].tell()
-                if found:  # an empty folder is a disk that is not mounted
-                    await app[STATE_SAVER].review(partial(_has, app[LIBRARY]), app[WALL_CLOCK]())
-            except Exception:
-                _log.exception("the scan failed; what was known of the media folder stays")
-            await app[RESCAN].wait()
-
-    async with _background(scan()):
-        yield
-        stop.set()
-
-
-def _restore(library: Library, cache: ScanCache) -> None:
-    """Lists are complete from the first request on; what has changed since, the scan finds."""
-    try:
-        library.restore(cache.load())
-    except ValueError:
-        _log.warning("what was kept of the last scan is damaged; it is made anew")
-        cache.invalidate()
-
-
-def _has(library: Library, user_id: str, track_id: str) -> bool:
-    try:
-        library.find(track_id, user_id)
-    except TrackNotFound:
-        return False
-    return True
-
-
-def _scan(library: Library, cache: ScanCache, stop: threading.Event) -> int:
-    """How many tracks a scan found; 0 where it was stopped."""
-    line = ProgressLine()
-    report = library.scan(line, stop)
-    line.clear()
-    if stop.is_set():
-        return 0
-    _log.info("the library has %d tracks (scanned in %.3f s)", report.tracks, report.elapsed)
-    try:
-        cache.save(library.rows())
-    except StoreError as error:
-        _log.warning("%s; the next start scans anew", error)
-    return report.tracks
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-class ProgressLine:
-    """How far a scan is: a line in the log every second, or one line that a terminal redraws."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-        self._on_terminal = sys.stderr.isatty()
-
-    def __call__(self, progress: ScanProgress) -> None:
-        now = time.monotonic()
-        if now - self._said < PROGRESS_EVERY:
-            return
-        self._said = now
-        if self._on_terminal:
-            sys.stderr.write(f"\rscanning: {progress.found} tracks so far ")
-            sys.stderr.flush()
-        else:
-            _log.info("scanning: %d tracks so far", progress.found)
-
-    def clear(self) -> None:
-        """Leave the terminal as it was, for what comes next."""
-        if self._on_terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+def _set_other_keys(app: web.Application, services: Services, proxies: Proxies) -> None:
+    """Set the keys of packages that do not use ``SERVICES`` yet."""
+    app[keys.SETTINGS] = services.settings
+    app[keys.WALL_CLOCK] = services.wall_clock
+    app[keys.LIBRARY] = services.library
+    app[keys.LIBRARY_WATCH] = services.library_watch
+    app[keys.TOKENS] = services.tokens
+    app[keys.SESSION_COOKIE] = services.session_cookie
+    app[keys.REGISTRY] = services.registry
+    app[keys.FILES] = services.file_executor
+    app[keys.RESCAN] = services.rescan
+    app[keys.STREAMS] = services.open_streams
+    app[keys.WAITING] = services.unauthenticated
+    app[PROXIES] = proxies
+    app[streaming.DESCRIPTORS] = Descriptors(partial(streaming.close_in, services.file_executor))
+    app[streaming.LISTENERS] = Listeners(
+        services.open_streams, services.settings.limits.stall_timeout
+    )
+    app[gateway.CONNECTIONS] = set()
+    app[gateway.ARRIVALS] = Arrivals()
+    app[gateway.TURN] = Turn()

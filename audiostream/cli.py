@@ -17,16 +17,11 @@ from . import __version__
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .server import configure_logging, run
-from .settings import Settings, state_file
+from .settings import Settings, settings_table, state_file
 from .storage.revocations import revoke
 
-_OPTIONS = {
-    "host": "address to listen at, :: for all, or unix:PATH; may be given again "
-    "(AUDIOSTREAM_HOST, comma-separated, 0.0.0.0)",
-    "port": "port to listen at (AUDIOSTREAM_PORT, 3000)",
-    "media": "media folder (AUDIOSTREAM_MEDIA)",
-    "state": "file that keeps playback across restarts (AUDIOSTREAM_STATE)",
-}
+_OPTIONS = ("host", "port", "media", "state")
+"""Fields of ``Settings`` that arguments set."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -87,10 +82,15 @@ def _add_option(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         f"--{name}",
         metavar=name.upper(),
-        help=_OPTIONS[name],
+        help=_help(name),
         default=argparse.SUPPRESS,
         action="append" if name == "host" else "store",
     )
+
+
+def _help(name: str) -> str:
+    setting = settings_table(Settings)[name]
+    return f"{setting.help} ({setting.variable}, {setting.default})".replace("`", "")
 
 
 def _settings(options: argparse.Namespace) -> Settings:

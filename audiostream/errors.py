@@ -1,23 +1,36 @@
 """The exceptions of audiostream: one tree, each class with a stable ``code``.
 
-Here: every error that a user, a client or an operator can meet. Not here: how an error is
-shown. The HTTP status is chosen in ``rest``, the close code in ``gateway``, the exit code in
-``__main__``.
-
-The ``code`` travels in error events and in REST error bodies, and other programs compare it;
-the message is for people and may change.
+The ``code`` is sent in error events and REST error bodies, and other programs compare it; the
+message is for people and may change. Each class also says the HTTP status that REST responds with
+and, where a WebSocket may be closed for it, the close code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any, ClassVar
 
 
+class CloseCode(IntEnum):
+    """The WebSocket close codes that the server sends (RFC 6455 §7.4; from 4000 on its own)."""
+
+    GOING_AWAY = 1001
+    UNSUPPORTED_DATA = 1003
+    MESSAGE_TOO_BIG = 1009
+    TRY_AGAIN_LATER = 1013
+    UNAUTHORIZED = 4401
+    OTHER_USER = 4403
+    AUTHENTICATION_TIMEOUT = 4408
+    TOO_MANY_DEVICES = 4429
+
+
 class AudiostreamError(Exception):
-    """Base of the tree. Its text is safe to show to a client: no paths, no secrets."""
+    """Base of the tree. Its text is safe to send to a client: no paths, no secrets."""
 
     code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    close_code: ClassVar[CloseCode | None] = None
 
 
 class SettingsError(AudiostreamError):
@@ -33,18 +46,21 @@ class LibraryError(AudiostreamError):
 
 
 class StoreError(AudiostreamError):
-    """Raised when the state file cannot be used: damaged, newer, in use, out of reach."""
+    """Raised when the state file cannot be used: damaged, newer, in use, unreadable."""
 
     code = "state_unavailable"
+    http_status = 503
+    close_code = CloseCode.TRY_AGAIN_LATER
 
 
 class InvalidMessage(AudiostreamError):
-    """Raised when a frame, a body or a parameter is not what the protocol asks for.
+    """Raised when a frame, a body or a parameter violates the protocol.
 
-    ``frame_id`` is the id of the frame it is about, if that much of it could be read.
+    ``frame_id`` is the id of the frame, None if it has none or could not be parsed so far.
     """
 
     code = "invalid_message"
+    http_status = 400
     frame_id: str | int | float | None = None
 
 
@@ -58,33 +74,40 @@ class Unauthorized(AudiostreamError):
     """Raised when a token, ticket or cookie is missing, malformed, forged or expired."""
 
     code = "unauthorized"
+    http_status = 401
+    close_code = CloseCode.UNAUTHORIZED
 
 
 class Forbidden(AudiostreamError):
-    """Raised when the caller is known or irrelevant, and still may not: a foreign origin."""
+    """Raised when a request is refused whoever sends it: it comes from a foreign origin."""
 
     code = "forbidden"
+    http_status = 403
 
 
 class RateLimited(AudiostreamError):
-    """Raised when a client asks more often, or for more at once, than it may."""
+    """Raised when a client exceeds a rate or a number of streams, sockets or requests."""
 
     code = "rate_limited"
+    http_status = 429
+    close_code = CloseCode.TOO_MANY_DEVICES
 
 
 class TrackNotFound(AudiostreamError):
-    """Raised when a track does not exist or is another user's; the two look the same."""
+    """Raised when a track does not exist or is another user's, without telling which."""
 
     code = "track_not_found"
+    http_status = 404
 
 
 class Conflict(AudiostreamError):
-    """Raised when a command no longer fits the current state.
+    """Raised when a command does not fit the current state: another revision or track.
 
-    ``state`` is that state as the protocol writes it, so that the caller can decide again.
+    ``state`` is the current state in the form of the protocol, so that the caller can decide again.
     """
 
     code = "conflict"
+    http_status = 409
 
     def __init__(self, message: str, state: Mapping[str, Any]) -> None:
         super().__init__(message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,9 +19,10 @@ from aiohttp import web
 from aiohttp.log import access_logger
 
 from .ops import systemd
+from .ops.access_log import AccessLogger
 from .ops.listening_sockets import BACKLOG, ListeningSockets, listen
-from .ops.logging import AccessLogger, JsonFormatter, PlainFormatter, Tame
-from .services import RESCAN
+from .ops.logging import ClientErrorFilter, JsonFormatter, PlainFormatter
+from .services import SERVICES
 from .settings import Settings
 from .streaming.fastpath.protocol import Desk, Shortcut
 
@@ -35,7 +37,7 @@ def configure_logging(settings: Settings) -> None:
     """Log to stderr at INFO, as text or JSON, without credentials."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.json_log else PlainFormatter())
-    handler.addFilter(Tame())
+    handler.addFilter(ClientErrorFilter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -99,22 +101,19 @@ async def _accepting(
 
 
 def _stop_at_signals(stop: asyncio.Event) -> None:
-    with suppress(NotImplementedError):  # on Windows: Ctrl+C still cancels
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def raise_open_file_limit() -> None:
     """Raise the soft limit to the hard one: the usual 1,024 is for programs that use select()."""
-    with suppress(ImportError, OSError, ValueError):
-        import resource
-
+    with suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _announce(sockets: ListeningSockets) -> None:
-    _log.info("listening at %s; stop with Ctrl+C", sockets.shown())
+    _log.info("listening at %s; stop with Ctrl+C", sockets.describe())
     systemd.notify("READY=1")
 
 
@@ -123,11 +122,10 @@ async def _stopping(_: web.Application) -> None:
 
 
 async def _watched(_: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(systemd.keep_alive())
+    task = asyncio.create_task(systemd.send_keepalives())
     yield
     task.cancel()
 
 
 async def _rescan_on_hangup(app: web.Application) -> None:
-    if hasattr(signal, "SIGHUP"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app[RESCAN].set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app[SERVICES].rescan.set)

@@ -1,52 +1,102 @@
-"""What an operator can set, checked once at start.
+"""What an operator can set: one table of fields, variables, parsers, defaults and descriptions.
 
-Here: one frozen ``Settings`` built from a mapping (the environment) and from overrides (the
-command line). Not here: reading ``sys.argv`` or ``os.environ`` (``__main__`` does), and anything
-that touches the network or the disk, except to see that the media folder is there.
+``Settings.load`` reads the environment by it; ``--help`` and the tables in the documents are made
+from it. Nothing here touches the network, nor the disk except to see that the media folder exists.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from ipaddress import IPv6Address, IPv6Network, ip_network
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias
 
+from . import setting_parsers as parsers
 from .errors import SettingsError
 
-MIN_SECRET_BYTES = 32
-"""HS256 wants a key at least as long as its hash output (RFC 7518 §3.2)."""
+MIN_SECRET_BYTES: Final = 32
+"""HS256 needs a key at least as long as its hash output (RFC 7518 §3.2)."""
 
-UNIX = "unix:"
-"""What a host begins with that is a unix socket; its path is behind it."""
+Parser: TypeAlias = Callable[[str, str], Any]
+"""Takes a variable's name and its text. Raises ``SettingsError``."""
 
 _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable. ``default`` and ``help`` are in Markdown."""
+
+    variable: str
+    parse: Parser
+    help: str
+    default: str
+
+
+def _setting(
+    default: Any, variable: str, parse: Parser, help: str, *, shown: str | None = None
+) -> Any:
+    """Define a field. ``shown`` is its default in documents, where that is not the value."""
+    if shown is None:
+        text = str(int(default)) if isinstance(default, bool) else str(default or "")
+        shown = f"`{text}`" if text else "not set"
+    metadata = {"setting": Setting(variable, parse, help, shown)}
+    return field(default=default, repr=variable != "JWT_SECRET", metadata=metadata)
+
+
+def _limit(default: int, variable: str, unit: str, refusal: str) -> Any:
+    """Define a limit; its description is how the server refuses what exceeds it."""
+    shown = f"{default}{unit}"
+    return _setting(default, variable, parsers.parse_limit, refusal, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client may ask for. Sizes in bytes, times in seconds, each at least 1."""
 
-    max_frame: int = 16 * 1024
-    max_auth_frame: int = 4 * 1024
-    max_json_depth: int = 32
-    max_body: int = 16 * 1024
-    sockets_per_user: int = 10
-    waiting_per_address: int = 100
-    commands_per_second: int = 20
-    reports_per_second: int = 50
-    streams_per_user: int = 16
-    header_timeout: int = 20
-    body_timeout: int = 10
-    stall_timeout: int = 900
-
-    @classmethod
-    def load(cls, given: Mapping[str, str]) -> Limits:
-        """Each from its own variable: ``AUDIOSTREAM_MAX_FRAME`` and so on."""
-        return cls(**{item.name: _limit(given, item.name, item.default) for item in fields(cls)})
+    max_frame: int = _limit(16 * 1024, "AUDIOSTREAM_MAX_FRAME", " bytes", "close 1009")
+    max_auth_frame: int = _limit(
+        4 * 1024, "AUDIOSTREAM_MAX_AUTH_FRAME", " bytes, for the first frame", "close 1009"
+    )
+    max_json_depth: int = _limit(32, "AUDIOSTREAM_MAX_JSON_DEPTH", " levels", "`invalid_message`")
+    max_body: int = _limit(16 * 1024, "AUDIOSTREAM_MAX_BODY", " bytes", "413")
+    sockets_per_user: int = _limit(10, "AUDIOSTREAM_SOCKETS_PER_USER", "", "close 4429")
+    waiting_per_address: int = _limit(
+        100,
+        "AUDIOSTREAM_WAITING_PER_ADDRESS",
+        " sockets that have not authenticated",
+        "429",
+    )
+    commands_per_second: int = _limit(
+        20,
+        "AUDIOSTREAM_COMMANDS_PER_SECOND",
+        " per device, and per user over REST (`current-state` too), twice that at once",
+        "`rate_limited`, 429",
+    )
+    reports_per_second: int = _limit(
+        50, "AUDIOSTREAM_REPORTS_PER_SECOND", " per device, twice that at once", "`rate_limited`"
+    )
+    streams_per_user: int = _limit(
+        16,
+        "AUDIOSTREAM_STREAMS_PER_USER",
+        " at once",
+        "429, unless one of them has taken nothing for 5 s: that one is cut",
+    )
+    header_timeout: int = _limit(
+        20,
+        "AUDIOSTREAM_HEADER_TIMEOUT",
+        " s for a request's headers, and from one answer to the next request",
+        "the connection is closed",
+    )
+    body_timeout: int = _limit(10, "AUDIOSTREAM_BODY_TIMEOUT", " s", "408")
+    stall_timeout: int = _limit(
+        900,
+        "AUDIOSTREAM_STALL_TIMEOUT",
+        " s in which a stream's reader takes no byte (Linux); pages, lists and pictures wait for "
+        "60 s at most",
+        "the connection is cut",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +104,111 @@ class Settings:
     """Everything ``create_app`` needs to know. Raises ``SettingsError`` on a bad value.
 
     ``host`` names one or more addresses, or ``unix:`` and a path, comma-separated; ``hosts`` has
-    them apart. ``sync_tolerance`` is in seconds; 0 tells every report to the whole room.
+    them apart. ``sync_tolerance`` is in seconds; 0 broadcasts every report to the whole room.
     ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
-    addresses and networks, and ``"unix"`` for whoever comes by a unix socket. ``state`` is the file
-    that keeps playback across restarts; None keeps nothing.
+    addresses and networks, and ``"unix"`` for clients of a unix socket. ``state`` is the file that
+    keeps playback across restarts; None keeps nothing.
     """
 
-    jwt_secret: str = field(repr=False)
-    media: Path
-    jwt_user_claim: str = "sub"
-    jwt_audience: str | None = None
-    jwt_issuer: str | None = None
-    jwt_require_exp: bool = False
-    allow_weak_secret: bool = False
-    host: str = "0.0.0.0"  # noqa: S104 - other devices of the house are the point
-    port: int = 3000
-    public_streams: bool = False
-    cors_origins: tuple[str, ...] = ()
-    sync_tolerance: float = 1.0
-    state: Path | None = None
+    jwt_secret: str = _setting(
+        MISSING,
+        "JWT_SECRET",
+        parsers.parse_text,
+        "HS256 key of the access tokens, 32 bytes or more; "
+        "`python -m audiostream secret` makes one",
+        shown="required",
+    )
+    media: Path = _setting(  # noqa: RUF009
+        MISSING,
+        "AUDIOSTREAM_MEDIA",
+        parsers.parse_path,
+        "the media folder",
+        shown="`sample_media` of the checkout, else `./media`",
+    )
+    jwt_user_claim: str = _setting(
+        "sub",
+        "JWT_USER_CLAIM",
+        parsers.parse_text,
+        "the claim that holds the user id: a string or an integer, 1 to 128 characters",
+    )
+    jwt_audience: str | None = _setting(
+        None, "JWT_AUDIENCE", parsers.parse_text, "the `aud` that tokens must have, if set"
+    )
+    jwt_issuer: str | None = _setting(
+        None, "JWT_ISSUER", parsers.parse_text, "the `iss` that tokens must have, if set"
+    )
+    jwt_require_exp: bool = _setting(
+        False,
+        "JWT_REQUIRE_EXP",
+        parsers.parse_switch,
+        "`1` refuses tokens without an end; an `exp` is always enforced, with 30 s of leeway",
+    )
+    allow_weak_secret: bool = _setting(
+        False,
+        "AUDIOSTREAM_ALLOW_WEAK_SECRET",
+        parsers.parse_switch,
+        "`1` accepts a shorter `JWT_SECRET`, with a warning",
+    )
+    host: str = _setting(
+        "0.0.0.0",  # noqa: S104 - other devices of the house are the point
+        "AUDIOSTREAM_HOST",
+        parsers.parse_text,
+        "where to listen; several hosts comma-separated, or `--host` again; `::` is all of IPv6 "
+        "and IPv4, `unix:/path` a unix socket for the server's user and group",
+    )
+    port: int = _setting(3000, "AUDIOSTREAM_PORT", parsers.parse_port, "the TCP port")
+    public_streams: bool = _setting(
+        False,
+        "AUDIOSTREAM_STREAM_AUTH",
+        parsers.parse_stream_auth,
+        "`public`: shared tracks stream without a credential; owned ones never do",
+        shown="`required`",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (),
+        "CORS_ORIGINS",
+        parsers.parse_origins,
+        "comma-separated origins whose pages may use REST and the WebSocket; "
+        "`*` for all, without credentials",
+    )
+    sync_tolerance: float = _setting(
+        1.0,
+        "AUDIOSTREAM_SYNC_TOLERANCE",
+        parsers.parse_seconds,
+        "seconds that players may be apart and still be in sync; "
+        "`0` broadcasts every report to all",
+    )
+    state: Path | None = _setting(  # noqa: RUF009
+        None,
+        "AUDIOSTREAM_STATE",
+        parsers.parse_state_file,
+        "the SQLite file that keeps playback across restarts; `:memory:` keeps nothing",
+        shown="`~/.local/state/audiostream/state.sqlite3`",
+    )
     limits: Limits = Limits()
-    json_log: bool = False
-    access_log: bool = True
-    trusted_proxies: tuple[str, ...] = ()
+    json_log: bool = _setting(
+        False, "AUDIOSTREAM_LOG_JSON", parsers.parse_switch, "`1` logs one JSON object a line"
+    )
+    access_log: bool = _setting(
+        True,
+        "AUDIOSTREAM_ACCESS_LOG",
+        parsers.parse_switch,
+        "`0` logs no requests: a proxy in front has a log of its own",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (),
+        "AUDIOSTREAM_TRUSTED_PROXIES",
+        parsers.parse_proxies,
+        "comma-separated addresses, networks, or `unix`: who comes from there may say by "
+        "`X-Forwarded-For`, `-Proto` and `-Host`, or without these by `Forwarded`, for whom it "
+        "asks",
+    )
+    fast_path: bool = _setting(
+        True,
+        "AUDIOSTREAM_FAST_PATH",
+        parsers.parse_switch,
+        "`0` streams all audio by way of aiohttp's request cycle, which is slower",
+    )
 
     def __post_init__(self) -> None:
         if not self.jwt_secret:
@@ -95,10 +227,7 @@ class Settings:
                 f"the media folder {str(self.media)!r} is not a directory. "
                 "Name one with --media DIR or AUDIOSTREAM_MEDIA."
             )
-        if not self.hosts:
-            raise SettingsError("there is no --host to listen at. Name an address, like 127.0.0.1.")
-        for host in self.hosts:
-            _check_host(host)
+        parsers.parse_hosts(self.host)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):
@@ -107,7 +236,7 @@ class Settings:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Where to listen; addresses of version 6 without brackets."""
-        return tuple(_without_brackets(part) for part in self.host.split(",") if part.strip())
+        return parsers.parse_hosts(self.host)
 
     @property
     def has_weak_secret(self) -> bool:
@@ -117,154 +246,52 @@ class Settings:
     def load(
         cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
     ) -> Settings:
-        """Build settings from environment-style ``environ``; ``overrides`` win where not None.
+        """Build settings from ``environ``; ``overrides`` win where they are not None.
 
-        Both use the environment's names. An empty value counts as not set.
+        Both use the names of the environment. An empty value counts as not set.
         """
         wins = {name: text for name, text in (overrides or {}).items() if text is not None}
         given = {name: text.strip() for name, text in {**environ, **wins}.items() if text.strip()}
-        return cls(
-            jwt_secret=given.get("JWT_SECRET", ""),
-            media=_media(given.get("AUDIOSTREAM_MEDIA")),
-            jwt_user_claim=given.get("JWT_USER_CLAIM", "sub"),
-            jwt_audience=given.get("JWT_AUDIENCE"),
-            jwt_issuer=given.get("JWT_ISSUER"),
-            jwt_require_exp=_switch(given, "JWT_REQUIRE_EXP"),
-            allow_weak_secret=_switch(given, "AUDIOSTREAM_ALLOW_WEAK_SECRET"),
-            host=given.get("AUDIOSTREAM_HOST", "0.0.0.0"),  # noqa: S104
-            port=_port(given.get("AUDIOSTREAM_PORT", "3000")),
-            public_streams=_public_streams(given.get("AUDIOSTREAM_STREAM_AUTH", "required")),
-            cors_origins=_origins(given.get("CORS_ORIGINS", "")),
-            sync_tolerance=_seconds(given, "AUDIOSTREAM_SYNC_TOLERANCE", 1.0),
-            state=state_file(given),
-            limits=Limits.load(given),
-            json_log=_switch(given, "AUDIOSTREAM_LOG_JSON"),
-            access_log=_switch(given, "AUDIOSTREAM_ACCESS_LOG", "1"),
-            trusted_proxies=_proxies(given.get("AUDIOSTREAM_TRUSTED_PROXIES", "")),
-        )
+        values: dict[str, Any] = {
+            "jwt_secret": "",
+            "media": _CHECKOUT_MEDIA if _CHECKOUT_MEDIA.is_dir() else Path("media"),
+            "state": parsers.default_state_file(given),
+        }
+        return cls(**values | _parse(cls, given), limits=Limits(**_parse(Limits, given)))
 
 
-def _without_brackets(host: str) -> str:
-    host = host.strip()
-    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
-
-
-def _check_host(host: str) -> None:
-    """Raises ``SettingsError`` for what cannot be a host."""
-    if host.startswith(UNIX):
-        if host == UNIX:
-            raise SettingsError("--host unix: needs a path, like unix:/run/audiostream.sock.")
-        return
-    if "/" in host or " " in host:
-        raise SettingsError(f"--host {host!r} is no address; a unix socket is unix:/its/path.")
-    try:
-        is_address = ":" not in host or bool(IPv6Address(host))
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise SettingsError(f"--host {host!r} is no address; the port is named by --port.")
-
-
-def _media(text: str | None) -> Path:
-    if text is not None:
-        return Path(text).expanduser()
-    return _CHECKOUT_MEDIA if _CHECKOUT_MEDIA.is_dir() else Path("media")
-
-
-def state_file(given: Mapping[str, str]) -> Path | None:
-    """The state file: named, or in the user's state directory (XDG Base Directory, systemd).
-
-    None where nothing is to be kept.
-    """
-    named = given.get("AUDIOSTREAM_STATE")
+def state_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the state file: ``AUDIOSTREAM_STATE`` or the default, None for ``:memory:``."""
+    named = environ.get("AUDIOSTREAM_STATE")
     if named is not None:
-        return None if named == ":memory:" else Path(named).expanduser()
-    if "STATE_DIRECTORY" in given:
-        return Path(given["STATE_DIRECTORY"].partition(":")[0]) / "state.sqlite3"
-    home = given.get("XDG_STATE_HOME") or Path(given.get("HOME", "~")).expanduser() / ".local/state"
-    return Path(home) / "audiostream" / "state.sqlite3"
+        return parsers.parse_state_file("AUDIOSTREAM_STATE", named)
+    return parsers.default_state_file(environ)
 
 
-def _limit(given: Mapping[str, str], name: str, default: Any) -> int:
-    variable = f"AUDIOSTREAM_{name.upper()}"
-    text = given.get(variable, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
-        raise SettingsError(f"{variable} must be a whole number above 0, not {text!r}.")
-    return int(text)
+def settings_table(kind: type[Settings] | type[Limits]) -> dict[str, Setting]:
+    """Return the settings by field."""
+    return {
+        item.name: item.metadata["setting"] for item in fields(kind) if "setting" in item.metadata
+    }
 
 
-def _switch(given: Mapping[str, str], name: str, default: str = "0") -> bool:
-    text = given.get(name, default).lower()
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"0", "false", "no", "off"}:
-        return False
-    raise SettingsError(f"{name} must be 1 or 0, not {text!r}.")
+def markdown_tables() -> tuple[str, str]:
+    """Return the tables of settings and of limits for the documents."""
+    tables = []
+    for kind, meaning in ((Settings, "meaning"), (Limits, "one more is answered with")):
+        rows = [f"| environment | default | {meaning} |", "|---|---|---|"]
+        rows += [
+            f"| `{row.variable}` | {row.default} | {row.help} |"
+            for row in settings_table(kind).values()
+        ]
+        tables.append("\n".join(rows))
+    return tables[0], tables[1]
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
-        raise SettingsError(f"the port must be a number between 0 and 65535, not {text!r}.")
-    return int(text)
-
-
-def _seconds(given: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        return float(given.get(name, default))
-    except ValueError:
-        raise SettingsError(f"{name} must be a number of seconds, not {given[name]!r}.") from None
-
-
-def _public_streams(text: str) -> bool:
-    if text not in {"required", "public"}:
-        raise SettingsError(
-            f"AUDIOSTREAM_STREAM_AUTH must be 'required' or 'public', not {text!r}."
-        )
-    return text == "public"
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
-    for origin in origins:
-        if origin != "*" and not _is_origin(origin):
-            raise SettingsError(
-                f"CORS_ORIGINS: {origin!r} is not an origin. "
-                "Write scheme://host or scheme://host:port, comma-separated, or *."
-            )
-    return origins
-
-
-def _proxies(text: str) -> tuple[str, ...]:
-    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _network(text: str) -> str:
-    """A network as it is compared with; of one address, that network of it alone."""
-    if text.lower() == "unix":
-        return "unix"
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        raise SettingsError(
-            f"AUDIOSTREAM_TRUSTED_PROXIES: {error}. "
-            "Write addresses like 127.0.0.1 or networks like 10.0.0.0/8, comma-separated, or unix."
-        ) from None
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is not None and network.prefixlen >= 96:
-        return f"{mapped}/{network.prefixlen - 96}"
-    return str(network)
-
-
-def _is_origin(text: str) -> bool:
-    """An origin is a scheme, a host and perhaps a port, nothing behind (RFC 6454 §6.2)."""
-    try:
-        parts = urlsplit(text)
-        has_port_number = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return (
-        has_port_number
-        and bool(parts.scheme and parts.hostname)
-        and text == f"{parts.scheme}://{parts.netloc}"
-        and "@" not in parts.netloc
-    )
+def _parse(kind: type[Settings] | type[Limits], given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of those fields whose variables are given."""
+    return {
+        name: setting.parse(setting.variable, given[setting.variable])
+        for name, setting in settings_table(kind).items()
+        if setting.variable in given
+    }

@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestClient
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 from tests.support.proxy import Mode, Proxy
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
 
     async def start(wall_clock: Callable[[], float] = time.time, **changes: Any) -> Client:
         app = create_app(replace(settings, **changes), wall_clock=wall_clock)
-        app[LIBRARY].scan()
+        app[SERVICES].library.scan()
         client: Client = await aiohttp_client(app)
         return client
 

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from ..library.library import Track
-from ..services import FILES, LIBRARY
+from ..services import SERVICES
 from ..streaming.response import listener_of, open_regular
-from .responses import ANSWERS, Body, answer, count_for
+from .delivery import attribute_to_user
+from .responses import Body, respond
 
 if TYPE_CHECKING:
     from tinytag import Images
@@ -70,14 +71,15 @@ async def cover(request: web.Request) -> web.Response:
     """
     track_id = request.match_info["id"]
     user_id = listener_of(request, track_id, takes_cookie=False)
-    track = request.app[LIBRARY].find(track_id, user_id)
-    count_for(request, user_id)
+    services = request.app[SERVICES]
+    track = services.library.find(track_id, user_id)
+    attribute_to_user(request, user_id)
     loop = asyncio.get_running_loop()
-    version = await loop.run_in_executor(request.app[FILES], _version_of, track)
+    version = await loop.run_in_executor(services.file_executor, _version_of, track)
     key = (track.id, track.album, track.artist, track.title, version)
-    found = await request.app[ANSWERS].shared(request, "cover", key, partial(picture_of, track))
+    found = await services.shared_bodies.get(request, "cover", key, partial(picture_of, track))
     listener_of(request, track_id, takes_cookie=False)  # it may be revoked by now
-    return answer(request, found, _HEADERS)
+    return respond(request, found, _HEADERS)
 
 
 def _version_of(track: Track) -> Hashable:

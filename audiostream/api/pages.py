@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from .responses import Body, answer
+from .responses import Body, respond
 
 WEB: Final = Path(__file__).parent.parent / "web"
 CSP: Final = (
@@ -48,4 +48,4 @@ PATHS: Final = tuple(f"/{name}" for name in _PAGES)
 async def page(request: web.Request) -> web.Response:
     """``GET``, ``HEAD`` of one of ``PATHS`` or of ``/``: the file; ETag."""
     name = request.path.rpartition("/")[2] or "index.html"
-    return answer(request, _PAGES[name], _HEADERS)
+    return respond(request, _PAGES[name], _HEADERS)

@@ -1,11 +1,8 @@
-"""The sockets that the server listens at: TCP on one port, and unix sockets.
+"""The listening sockets: TCP sockets on one port, and unix sockets.
 
-Here: making all of them or none, what is said where one cannot be had, and how they are shown. Not
-here: which ones (``settings``), and what comes over them.
-
-``::`` means all addresses of IPv6 and of IPv4. It is two sockets, as clients of one that is for
-both would have IPv4 addresses written in another way. What the system does not have is left out,
-as long as something is left of a host.
+``::`` stands for all addresses of IPv6 and IPv4 and opens two sockets: a dual-stack socket would
+report the addresses of IPv4 clients as ``::ffff:…``. An address family that the system lacks is
+skipped as long as the host has another one.
 """
 
 from __future__ import annotations
@@ -20,43 +17,43 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import SettingsError
-from ..settings import UNIX
+from ..setting_parsers import UNIX
 
 BACKLOG: Final = 128
 """Connections that may wait to be accepted."""
-SOCKET_MODE: Final = 0o660
-"""Of a unix socket: for the server's user and group. A proxy has to be in that group."""
-ATTEMPTS: Final = 20
-"""How many free ports are tried, where one is needed that is free at several addresses."""
-KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""Seconds of silence before the first question, seconds between two, unanswered ones at the end.
+UNIX_SOCKET_MODE: Final = 0o660
+"""For the server's user and group: a proxy has to be in that group."""
+MAX_PORT_ATTEMPTS: Final = 20
+"""Free ports that are tried for port 0, where one has to be free at several addresses."""
+TCP_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds before the first probe, seconds between two, and unanswered probes before the end.
 
-A peer that vanished is found in two minutes; by the kernel's own values it would take over two
-hours. A minute is less than what home routers remember a silent connection for, so that a paused
-player keeps its own, and more than enough for a phone to sleep.
+A peer that vanished is detected in two minutes; with the kernel's defaults it would take over two
+hours. Home routers drop an idle connection after more than a minute, so the probes keep that of a
+paused player open.
 """
-LOOK_TIMEOUT: Final = 1.0
-"""Seconds that a server at a unix socket has to take a connection, before it counts as alive."""
+PROBE_TIMEOUT: Final = 1.0
+"""Seconds that a unix socket has to accept a connection before it counts as in use."""
 
-_ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - to be recognized
-_IS_MISSING = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+_WILDCARD = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - compared with
+_MISSING_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a TCP socket listens."""
+    """An address for a TCP socket; ``scope`` is the interface of a link-local one."""
 
     family: socket.AddressFamily
     host: str
     scope: int = 0
 
     @property
-    def is_any(self) -> bool:
-        """Whether it is all addresses of its family."""
-        return self.host == _ANY[self.family]
+    def is_wildcard(self) -> bool:
+        """Whether it stands for all addresses of its family."""
+        return self.host == _WILDCARD[self.family]
 
     def with_port(self, port: int) -> tuple[Any, ...]:
-        """As ``bind`` wants it."""
+        """Return the form that ``bind`` takes."""
         is_v6 = self.family is socket.AF_INET6
         return (self.host, port, 0, self.scope) if is_v6 else (self.host, port)
 
@@ -68,96 +65,94 @@ class ListeningSockets:
     tcp: tuple[socket.socket, ...] = ()
     unix: tuple[socket.socket, ...] = ()
 
-    def shown(self) -> str:
-        """Where, as a person can open it."""
-        named = [(each.family, *each.getsockname()[:2]) for each in self.tcp]
-        everywhere = [(family, port) for family, host, port in named if host == _ANY[family]]
-        places = []
-        if everywhere:
+    def describe(self) -> str:
+        """Return the URLs and paths, for the log."""
+        bound = [(each.family, *each.getsockname()[:2]) for each in self.tcp]
+        wildcards = [(family, port) for family, host, port in bound if host == _WILDCARD[family]]
+        urls = []
+        if wildcards:
             names = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
-            versions = " and ".join(sorted(names[family] for family, _ in everywhere))
-            places.append(f"http://localhost:{everywhere[0][1]} (all {versions} addresses)")
-        places += [
-            f"http://{_in_url(host)}:{port}" for family, host, port in named if host != _ANY[family]
+            versions = " and ".join(sorted(names[family] for family, _ in wildcards))
+            urls.append(f"http://localhost:{wildcards[0][1]} (all {versions} addresses)")
+        urls += [
+            f"http://{_url_host(host)}:{port}"
+            for family, host, port in bound
+            if host != _WILDCARD[family]
         ]
-        return ", ".join([*places, *(f"{UNIX}{each.getsockname()}" for each in self.unix)])
+        return ", ".join([*urls, *(f"{UNIX}{each.getsockname()}" for each in self.unix)])
 
 
 @contextmanager
 def listen(hosts: Sequence[str], port: int) -> Iterator[ListeningSockets]:
-    """Sockets that listen at all ``hosts``, closed and their files removed at the end. Blocks.
+    """Open sockets at all ``hosts``; close them and remove their files at exit. Blocks.
 
-    A host is a name or an address, for which ``port`` counts, or ``unix:`` with a path. Raises
-    ``SettingsError`` with what to do, and leaves nothing behind.
+    A host is a name or an address, to which ``port`` applies, or ``unix:`` and a path. Raises
+    ``SettingsError``, which says what to do, and then leaves no socket open.
     """
     with ExitStack() as stack:
-        unix = [
+        paths = [
             os.path.expanduser(host.removeprefix(UNIX)) for host in hosts if host.startswith(UNIX)
         ]
-        groups = [_resolved(host, port) for host in hosts if not host.startswith(UNIX)]
-        tcp = _listen_tcp(_without_covered(groups), port)
+        groups = [_resolve(host, port) for host in hosts if not host.startswith(UNIX)]
+        tcp = _open_tcp_sockets(_drop_covered(groups), port)
         for each in tcp:
             stack.callback(each.close)
         yield ListeningSockets(
             tuple(tcp),
-            tuple(stack.enter_context(_unix_socket(path)) for path in dict.fromkeys(unix)),
+            tuple(stack.enter_context(_unix_socket(path)) for path in dict.fromkeys(paths)),
         )
 
 
-def _resolved(host: str, port: int) -> list[Address]:
-    """The addresses of a host; of all of IPv6, those of IPv4 too."""
+def _resolve(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host; for ``::`` the wildcard of IPv4 too."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:  # a name that the encoding of names rules out
-        raise SettingsError(_why_not(_shown(host, port), error)) from None
+    except (OSError, UnicodeError) as error:  # IDNA refuses some names with UnicodeError
+        raise SettingsError(_advice(_host_and_port(host, port), error)) from None
     addresses = [
         Address(family, str(address[0]), int(address[3]) if len(address) == 4 else 0)
         for family, *_, address in found
-        if family in _ANY
+        if family in _WILDCARD
     ]
-    if any(each.is_any for each in addresses):
-        addresses += [
-            Address(socket.AF_INET, _ANY[socket.AF_INET])
-            for each in addresses
-            if each.family is socket.AF_INET6
-        ]
+    if any(each.is_wildcard and each.family is socket.AF_INET6 for each in addresses):
+        addresses.append(Address(socket.AF_INET, _WILDCARD[socket.AF_INET]))
     return list(dict.fromkeys(addresses))
 
 
-def _without_covered(groups: Iterable[list[Address]]) -> list[list[Address]]:
-    """Each address once, and none that all addresses of its family include."""
+def _drop_covered(groups: Iterable[list[Address]]) -> list[list[Address]]:
+    """Drop duplicates, and addresses that a wildcard of their family covers."""
     groups = list(groups)
-    everywhere = {address.family for group in groups for address in group if address.is_any}
+    covered = {address.family for group in groups for address in group if address.is_wildcard}
     seen: set[Address] = set()
     kept = []
     for group in groups:
-        left = [a for a in group if a not in seen and (a.is_any or a.family not in everywhere)]
+        left = [a for a in group if a not in seen and (a.is_wildcard or a.family not in covered)]
         seen.update(left)
         if left:
             kept.append(left)
     return kept
 
 
-def _listen_tcp(
-    groups: list[list[Address]], port: int, attempts: int = ATTEMPTS
+def _open_tcp_sockets(
+    groups: list[list[Address]], port: int, attempts: int = MAX_PORT_ATTEMPTS
 ) -> list[socket.socket]:
-    """Sockets at all addresses, on one port: where ``port`` is 0, on one that is free at all."""
+    """Listen at all addresses on one port; for port 0 on one that is free at all of them."""
     opened: list[socket.socket] = []
     try:
         for group in groups:
             _open_group(group, opened, port)
-    except _Failed as failed:
+    except _BindError as failed:
         for each in opened:
             each.close()
         is_taken = failed.error.errno == errno.EADDRINUSE
         if not port and opened and is_taken and attempts > 1:
-            return _listen_tcp(groups, port, attempts - 1)
-        shown = _shown(failed.address.host, port)
-        raise SettingsError(_why_not(shown, failed.error)) from None
+            return _open_tcp_sockets(groups, port, attempts - 1)
+        shown = _host_and_port(failed.address.host, port)
+        raise SettingsError(_advice(shown, failed.error)) from None
     return opened
 
 
-class _Failed(Exception):
+class _BindError(Exception):
     def __init__(self, address: Address, error: OSError) -> None:
         super().__init__()
         self.address = address
@@ -165,7 +160,7 @@ class _Failed(Exception):
 
 
 def _open_group(group: list[Address], opened: list[socket.socket], port: int) -> None:
-    """Listen at the addresses of one host, some of which the system may not have."""
+    """Listen at the addresses of one host; raise ``_BindError`` if none of them exists here."""
     failed = None
     before = len(opened)
     for address in group:
@@ -173,8 +168,8 @@ def _open_group(group: list[Address], opened: list[socket.socket], port: int) ->
         try:
             opened.append(_tcp_socket(address, chosen))
         except OSError as error:
-            failed = _Failed(address, error)
-            if error.errno not in _IS_MISSING:
+            failed = _BindError(address, error)
+            if error.errno not in _MISSING_FAMILY:
                 raise failed from None
     if failed is not None and len(opened) == before:
         raise failed
@@ -183,12 +178,11 @@ def _open_group(group: list[Address], opened: list[socket.socket], port: int) ->
 def _tcp_socket(address: Address, port: int) -> socket.socket:
     opened = socket.socket(address.family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # elsewhere it lets two servers listen at one port
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address.family is socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address.with_port(port))
-        _look_for_dead_peers(opened)
+        _enable_keepalive(opened)
         opened.listen(BACKLOG)
     except OSError:
         opened.close()
@@ -196,40 +190,37 @@ def _tcp_socket(address: Address, port: int) -> socket.socket:
     return opened
 
 
-def _look_for_dead_peers(listener: socket.socket) -> None:
-    """Have the kernel ask those who say nothing whether they live; connections inherit it."""
+def _enable_keepalive(listener: socket.socket) -> None:
+    """Turn TCP keep-alive on; accepted connections inherit it."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in KEEP_ALIVE.items():
-        with suppress(AttributeError, OSError):  # not every system has all of them
+    for name, value in TCP_KEEPALIVE.items():
+        with suppress(AttributeError, OSError):  # macOS lacks TCP_KEEPIDLE
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 @contextmanager
 def _unix_socket(path: str) -> Iterator[socket.socket]:
-    if not hasattr(socket, "AF_UNIX"):
-        raise SettingsError(f"cannot listen at {UNIX}{path}: this system has no unix sockets.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as opened:
         try:
-            _make_way(path)
+            _remove_stale_socket(path)
             opened.bind(path)
-            os.chmod(path, SOCKET_MODE)  # nobody can connect before ``listen``
+            os.chmod(path, UNIX_SOCKET_MODE)  # nobody can connect before ``listen``
             opened.listen(BACKLOG)
             ours = os.lstat(path)
         except OSError as error:
-            raise SettingsError(_why_not(f"{UNIX}{path}", error)) from None
+            raise SettingsError(_advice(f"{UNIX}{path}", error)) from None
         try:
             yield opened
         finally:
             with suppress(OSError):
-                if os.path.samestat(os.lstat(path), ours):  # and not another server's by now
+                if os.path.samestat(os.lstat(path), ours):  # not the socket of a newer server
                     os.unlink(path)
 
 
-def _make_way(path: str) -> None:
-    """Remove the socket that a server has left behind which was killed.
+def _remove_stale_socket(path: str) -> None:
+    """Remove the socket file of a server that was killed.
 
-    Raises ``SettingsError`` where one listens there, or something else has that name, and
-    ``OSError``.
+    Raises ``SettingsError`` where a server listens there or the file is no socket, and ``OSError``.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -237,35 +228,36 @@ def _make_way(path: str) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise SettingsError(f"{path} is there, and is no socket. Name another path, or remove it.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.settimeout(LOOK_TIMEOUT)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(PROBE_TIMEOUT)
         try:
-            visitor.connect(path)
+            probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             with suppress(FileNotFoundError):
                 os.unlink(path)
             return
         except PermissionError:
             raise
-        except OSError:  # its queue is full, or it wants other connections: it is alive
+        except OSError:  # a full backlog, or a socket of another type: in use
             pass
     raise SettingsError(f"{UNIX}{path} is in use. Stop what listens there, or name another path.")
 
 
-def _why_not(address: str, error: Exception) -> str:
+def _advice(address: str, error: Exception) -> str:
+    """Return what failed and what to do about it."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRINUSE:
         return f"{address} is in use. Stop what listens there, or name another --port."
     if number == errno.EACCES and not address.startswith(UNIX):
         return f"{address} may not be used by this user. Name a --port above 1023."
-    why = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return f"cannot listen at {address}: {why}."
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return f"cannot listen at {address}: {reason}."
 
 
-def _shown(host: str, port: int) -> str:
+def _host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _in_url(host: str) -> str:
-    """A host as a URL has it: version 6 in brackets, and its zone escaped (RFC 6874)."""
+def _url_host(host: str) -> str:
+    """Return a host as a URL spells it: IPv6 in brackets, its zone percent-encoded (RFC 6874)."""
     return f"[{host.replace('%', '%25')}]" if ":" in host else host

@@ -1,19 +1,19 @@
-"""Who asks, where a proxy asks for others: the client's address, its scheme, the host it named.
+"""The client behind reverse proxies: its address, scheme and host.
 
-Here: which proxies are believed, and what their fields say: ``X-Forwarded-For``, ``-Proto`` and
-``-Host``, or where none of these came ``Forwarded`` (RFC 7239). Not here: which proxies are
-trusted (``settings``), what the answers are used for.
+Read from ``X-Forwarded-For``, ``-Proto`` and ``-Host``, or where none of these came from
+``Forwarded`` (RFC 7239), and only from proxies that the settings trust.
 
-Each proxy adds at the right of ``X-Forwarded-For`` whom it was asked by. So it is read from there::
+Each proxy appends to ``X-Forwarded-For`` the address that it was asked by, so the field is read
+from the right::
 
     X-Forwarded-For: 203.0.113.9, 198.51.100.7, 10.0.0.2     from 10.0.0.1
-                         anybody   ▲ the client  ▲ trusted       ▲ trusted
-                      wrote that
+                     written by   ▲ the client  ▲ trusted       ▲ trusted
+                     the client
 
-The first address that no trusted proxy has is the client's; what is on its left it wrote itself.
-``-Proto`` and ``-Host`` are read at the same place, counted from the right, and where they have
-fewer values at their first. ``Forwarded`` counts only without the others: most proxies set those
-alone, and pass on what a client says in it. What cannot be understood is not believed.
+The first untrusted address is the client's; what is on its left the client wrote itself.
+``-Proto`` and ``-Host`` are read at the same position from the right, and at their first value
+where they have fewer. ``Forwarded`` counts only without the others: most proxies set the others
+alone and pass on what a client writes in ``Forwarded``. Malformed values are ignored.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from aiohttp.typedefs import Handler
 UNIX: Final = "unix"
 """The address of all clients of a unix socket."""
 UNKNOWN: Final = "unknown"
-"""The address of a client that left before the system was asked for it."""
+"""The address of a client that disconnected before the peer's address was read."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
-Field: TypeAlias = Callable[[str], str]
-"""Answers a request's field by its name in lower case, repeated ones joined by commas."""
+HeaderGetter: TypeAlias = Callable[[str], str]
+"""Returns a header by its lower-case name, repeated ones joined by commas."""
 
 _IS_TLS = {"http": False, "ws": False, "https": True, "wss": True}
 # An address in brackets, or one of version 4, each perhaps with a port (RFC 7239 §6).
@@ -49,7 +49,7 @@ _PAIR = re.compile(r"[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:\"([^\"\\]*)\"|([^\"\s;,]*))
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks: ``address`` without a port, and the ``host`` as its Host field had it."""
+    """Who sent a request: ``address`` without a port, ``host`` as in its Host header."""
 
     address: str
     is_tls: bool
@@ -58,7 +58,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """What one proxy says of whom it was asked by; None where it says nothing that is valid."""
+    """What one proxy says of whoever asked it; None where it says nothing valid."""
 
     address: Address | None = None
     is_tls: bool | None = None
@@ -66,22 +66,22 @@ class _Hop:
 
 
 class Proxies:
-    """The proxies that are believed: addresses and networks, and ``"unix"``."""
+    """The trusted proxies: addresses and networks, and ``"unix"``."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
         self._networks = tuple(ip_network(text) for text in trusted if text != UNIX)
         self._trusts_unix = UNIX in trusted
 
-    def client(self, peer: str | None, is_tls: bool, host: str, field: Field) -> Client:
-        """Who asks over a connection with ``peer``: an IP address, or what a unix socket has.
+    def client(self, peer: str | None, is_tls: bool, host: str, header: HeaderGetter) -> Client:
+        """Return the client of a connection with ``peer``: an IP address, or a unix socket's name.
 
-        ``is_tls`` and ``host`` are of the request as it came. Never raises.
+        ``is_tls`` and ``host`` are those of the request itself. Never raises.
         """
-        address = None if peer is None else _address(peer)
+        address = None if peer is None else _parse_address(peer)
         found = Client(_name(peer, address), is_tls, host)
         if not (self._trusts(address) if address else self._trusts_unix and peer is not None):
             return found
-        for hop in _hops(field):
+        for hop in _hops(header):
             found = Client(
                 found.address if hop.address is None else str(hop.address),
                 found.is_tls if hop.is_tls is None else hop.is_tls,
@@ -91,6 +91,14 @@ class Proxies:
                 break
         return found
 
+    @web.middleware
+    async def identify_client(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Store the client of each request for ``client_of``."""
+        request[_CLIENT] = self.client(
+            request.remote, request.secure, request.host, partial(_joined_header, request)
+        )
+        return await handler(request)
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)
 
@@ -99,24 +107,15 @@ PROXIES = web.AppKey("audiostream_proxies", Proxies)
 _CLIENT = web.RequestKey("audiostream_client", Client)
 
 
-@web.middleware
-async def note_client(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find out who asks, for all that ask ``client_of``."""
-    request[_CLIENT] = request.app[PROXIES].client(
-        request.remote, request.secure, request.host, partial(_joined, request)
-    )
-    return await handler(request)
-
-
 def client_of(request: web.BaseRequest) -> Client:
-    """Who asks. What no application has seen, as it is no request, is its connection's."""
-    noted: Client | None = request.get(_CLIENT)
-    if noted is not None:
-        return noted
+    """Return the client of a request; of one that no middleware has seen, the connection's peer."""
+    identified: Client | None = request.get(_CLIENT)
+    if identified is not None:
+        return identified
     return Proxies(()).client(request.remote, request.secure, request.host, lambda _: "")
 
 
-def _joined(request: web.BaseRequest, name: str) -> str:
+def _joined_header(request: web.BaseRequest, name: str) -> str:
     return ",".join(request.headers.getall(name, ()))
 
 
@@ -126,47 +125,45 @@ def _name(peer: str | None, address: Address | None) -> str:
     return UNIX if address is None else str(address)
 
 
-def _hops(field: Field) -> Iterator[_Hop]:
-    """What the proxies say, the nearest first. Few are looked at, and anybody can write many."""
+def _hops(header: HeaderGetter) -> Iterator[_Hop]:
+    """Yield what the proxies say, the nearest first; lazily, as a client can write many hops."""
     addresses, schemes, hosts = (
-        [value.strip(" \t") for value in reversed(field(f"x-forwarded-{name}").split(","))]
+        [value.strip(" \t") for value in reversed(header(f"x-forwarded-{name}").split(","))]
         for name in ("for", "proto", "host")
     )
     if any(chain(addresses, schemes, hosts)):
-        for place, address in enumerate(addresses):
-            yield _Hop(_address(address), _scheme(_at(schemes, place)), _host(_at(hosts, place)))
+        for index, address in enumerate(addresses):
+            scheme = schemes[min(index, len(schemes) - 1)]
+            host = hosts[min(index, len(hosts) - 1)]
+            yield _Hop(_parse_address(address), _is_tls(scheme), _parse_host(host))
         return
-    for text in reversed(field("forwarded").split(",")):
-        yield _element(text)
+    for text in reversed(header("forwarded").split(",")):
+        yield _parse_forwarded(text)
 
 
-def _at(values: list[str], place: int) -> str:
-    return values[min(place, len(values) - 1)]
-
-
-def _element(text: str) -> _Hop:
-    """One element of ``Forwarded``. No value that is looked at may have a comma in it."""
+def _parse_forwarded(text: str) -> _Hop:
+    """Parse one element of ``Forwarded``; no value that is read may contain a comma."""
     values: dict[str, str] = {}
     for pair in text.split(";"):
         found = _PAIR.fullmatch(pair)
         if found is None or found[1].lower() in values:
             return _Hop()
         values[found[1].lower()] = found[2] if found[3] is None else found[3]
-    address = _address(values.get("for", ""))
-    return _Hop(address, _scheme(values.get("proto", "")), _host(values.get("host", "")))
+    address = _parse_address(values.get("for", ""))
+    return _Hop(address, _is_tls(values.get("proto", "")), _parse_host(values.get("host", "")))
 
 
-def _scheme(text: str) -> bool | None:
-    return _IS_TLS.get(text.lower())
+def _is_tls(scheme: str) -> bool | None:
+    return _IS_TLS.get(scheme.lower())
 
 
-def _host(text: str) -> str | None:
+def _parse_host(text: str) -> str | None:
     return text if _HOST.fullmatch(text) else None
 
 
 @lru_cache(maxsize=1024)
-def _address(text: str) -> Address | None:
-    """An IP address, None where it is none. One of version 4 is that in version 6's clothes too."""
+def _parse_address(text: str) -> Address | None:
+    """Return an IP address, None where it is none; an IPv4-mapped one of IPv6 as IPv4."""
     found = _WITH_PORT.fullmatch(text)
     try:
         address = ip_address((found[1] or found[2]) if found else text)

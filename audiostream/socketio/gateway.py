@@ -26,7 +26,8 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as EnginePacket
 from socketio.packet import CONNECT, EVENT, Packet
 
-from ..auth.access_tokens import Identity, bearer_token
+from ..auth.credentials import bearer_token
+from ..auth.tickets import Identity
 from ..errors import (
     AudiostreamError,
     InvalidMessage,

@@ -36,7 +36,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 from aiohttp.typedefs import LooseHeaders
 
-from ..auth.access_tokens import Identity, bearer_token
+from ..auth.credentials import bearer_token
+from ..auth.tickets import Identity
 from ..errors import AudiostreamError, RateLimited, TrackNotFound, Unauthorized
 from ..library.formats import media_type
 from ..ops.proxies import client_of

@@ -33,7 +33,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, web
 
-from ..auth.access_tokens import Identity, Tokens, bearer_token
+from ..auth.access_tokens import Tokens
+from ..auth.credentials import bearer_token
+from ..auth.tickets import Identity
 from ..errors import (
     AudiostreamError,
     Forbidden,

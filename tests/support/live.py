@@ -25,7 +25,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from audiostream import Settings, create_app
 from audiostream.server import serving
-from audiostream.services import LIBRARY, STREAMS, WAITING
+from audiostream.services import SERVICES
 from tests.conftest import PATIENCE, until
 from tests.support.raw_http import Answer, bearer, request, upgrade
 
@@ -48,7 +48,8 @@ class Ledger:
 
     @classmethod
     def of(cls, app: web.Application) -> Ledger:
-        counted = sum(app[STREAMS].values()) + sum(app[WAITING].values())
+        services = app[SERVICES]
+        counted = services.open_streams.total() + services.unauthenticated.total()
         return cls(open_descriptors(), len(asyncio.all_tasks()), counted)
 
     def __le__(self, other: Ledger) -> bool:
@@ -121,7 +122,7 @@ class Live:
     @property
     def streams(self) -> int:
         """How many are counted, of all listeners together."""
-        return sum(self.app[STREAMS].values())
+        return sum(self.app[SERVICES].open_streams.values())
 
     @asynccontextmanager
     async def line(self, room: int | None = None) -> AsyncIterator[Line]:
@@ -207,12 +208,12 @@ async def run_live(settings: Settings) -> AsyncIterator[Live]:
     with no_complaints():
         app = create_app(settings)
         async with serving(app, replace(settings, host="127.0.0.1", port=0)) as sockets:
-            await asyncio.to_thread(app[LIBRARY].scan)
+            await asyncio.to_thread(app[SERVICES].library.scan)
             live = Live(app, sockets.tcp[0].getsockname()[1])
             async with live.line() as line:  # what is made for the first WebSocket stays
                 line.send(upgrade())
                 assert Answer.of(await line.read_head()).status == 101
-            await until(lambda: not app[WAITING])
+            await until(lambda: not app[SERVICES].unauthenticated)
             started = Ledger.of(app)
             yield live
             await returns_to(started, app)

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 
 ATTEMPTS = 5
 GOOD_ENOUGH = 50.0
@@ -80,7 +80,7 @@ async def main(media: Path) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port, library = runner.addresses[0][1], app[LIBRARY]
+    port, library = runner.addresses[0][1], app[SERVICES].library
     token = tokens_of(settings).mint("ada", time.time(), 3600.0)
     while not library.ready:
         await asyncio.sleep(0.05)

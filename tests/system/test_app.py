@@ -14,11 +14,11 @@ import pytest
 from aiohttp import ClientSession, web
 
 from audiostream import Settings, create_app
-from audiostream.app import ProgressLine
+from audiostream.background import ProgressReporter
 from audiostream.errors import LibraryError
 from audiostream.library.library import ScanProgress, ScanReport
-from audiostream.ops.logging import AccessLogger
-from audiostream.services import LIBRARY, REGISTRY, RESCAN
+from audiostream.ops.access_log import AccessLogger
+from audiostream.services import SERVICES
 from tests.conftest import Client, Serve, write_wav
 from tests.support.ws_client import connect
 
@@ -103,14 +103,14 @@ class TestScanning:
         self, serve: Serve, media: Path, token: Token
     ) -> None:
         client = await serve()
-        library = client.app[LIBRARY]
+        library = client.app[SERVICES].library
         await eventually(lambda: library.ready)
         url = str(client.make_url("/ws"))
         async with connect(client.session, url, token()) as phone:
             await phone.send("playTrack", trackId="song")
             await phone.hears("trackPlaying")
             write_wav(media / "new.wav", 1.0)
-            client.app[RESCAN].set()
+            client.app[SERVICES].rescan.set()
             await eventually(lambda: len(library.tracks_for("ada")) == 4)
             await phone.heard_nothing()
 
@@ -118,8 +118,8 @@ class TestScanning:
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         client = await serve()
-        library, scanned = client.app[LIBRARY], threading.Event()
-        await eventually(lambda: not client.app[RESCAN].is_set() and library.ready)
+        library, scanned = client.app[SERVICES].library, threading.Event()
+        await eventually(lambda: not client.app[SERVICES].rescan.is_set() and library.ready)
 
         def broken(*_: object) -> None:
             raise RuntimeError("the disk is on fire")
@@ -131,21 +131,21 @@ class TestScanning:
             return scan()
 
         monkeypatch.setattr(library, "scan", broken)
-        client.app[RESCAN].set()
+        client.app[SERVICES].rescan.set()
         await eventually(lambda: "the scan failed" in caplog.text)
         monkeypatch.setattr(library, "scan", good)
-        client.app[RESCAN].set()
+        client.app[SERVICES].rescan.set()
         await eventually(scanned.is_set)
 
     async def test_progress_is_logged_about_once_a_second(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO)
-        monkeypatch.setattr("audiostream.app.PROGRESS_EVERY", 0.0)
+        monkeypatch.setattr("audiostream.background.PROGRESS_INTERVAL", 0.0)
         client = await serve()
         await eventually(lambda: "the library has 4 tracks" in caplog.text)
         assert "scanning: 1 tracks so far" in caplog.text
-        assert client.app[LIBRARY].ready
+        assert client.app[SERVICES].library.ready
 
     def test_a_folder_that_cannot_be_read_is_refused_at_once(self, settings: Settings) -> None:
         for path in sorted(settings.media.rglob("*"), reverse=True):
@@ -161,7 +161,7 @@ class TestEmbedding:
     ) -> None:
         outer = web.Application()
         inner = create_app(settings)
-        inner[LIBRARY].scan()
+        inner[SERVICES].library.scan()
         outer.add_subapp("/audio/", inner)
         client: Client = await aiohttp_client(outer)
         bearer = {"Authorization": f"Bearer {token()}"}
@@ -186,7 +186,7 @@ class TestEmbedding:
         bearer = {"Authorization": f"Bearer {token()}"}
         async with one.post("/tracks/play/song", headers=bearer) as answer:
             assert answer.status == 200
-        assert two.app[REGISTRY].room("ada").state.rev == 0
+        assert two.app[SERVICES].registry.room("ada").state.rev == 0
 
 
 class TestHousekeeping:
@@ -199,7 +199,7 @@ class TestHousekeeping:
         async with connect(client.session, url, token()) as phone:
             await phone.send("playTrack", trackId="song", currentTime=5)
             await phone.hears("trackPlaying")
-        room = client.app[REGISTRY].room("ada")
+        room = client.app[SERVICES].registry.room("ada")
         await eventually(lambda: not room.state.is_playing)
         assert 5.0 <= room.state.position < 6.0
 
@@ -213,7 +213,7 @@ class TestLog:
     ) -> None:
         caplog.set_level(logging.DEBUG)
         app = create_app(settings)
-        app[LIBRARY].scan()
+        app[SERVICES].library.scan()
         runner = web.AppRunner(app, access_log_class=AccessLogger)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -238,7 +238,7 @@ class TestLog:
         assert "short enough to be guessed" in caplog.text
 
 
-class TestProgressLine:
+class TestProgressReporter:
     def test_on_a_terminal_one_line_is_redrawn(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -248,8 +248,8 @@ class TestProgressLine:
 
         terminal = Terminal()
         monkeypatch.setattr("sys.stderr", terminal)
-        monkeypatch.setattr("audiostream.app.PROGRESS_EVERY", 0.0)
-        line = ProgressLine()
+        monkeypatch.setattr("audiostream.background.PROGRESS_INTERVAL", 0.0)
+        line = ProgressReporter()
         line(ScanProgress(5, 1.0))
         line(ScanProgress(9, 2.0))
         line.clear()

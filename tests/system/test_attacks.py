@@ -31,7 +31,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
-from audiostream.auth.access_tokens import Identity
+from audiostream.auth.tickets import Identity
 from audiostream.streaming.open_files import TRUSTED_FOR
 from audiostream.websocket import gateway
 from tests.conftest import Launch, Serve, write_wav

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiostream.services import TOKENS
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.support.live import Line, Live, RunLive, stream_request
 from tests.support.raw_http import Answer, bearer, request, upgrade
@@ -29,7 +29,7 @@ LATE = 1.5
 
 def ticketed(server: Live, *fields: str, connection: str = "keep-alive") -> bytes:
     """A request that is answered past aiohttp once the file is open."""
-    ticket = server.app[TOKENS].ticket("ada", "song", 60.0, time.time())
+    ticket = server.app[SERVICES].tokens.ticket("ada", "song", 60.0, time.time())
     lines = [
         f"GET /api/tracks/stream/song?ticket={ticket} HTTP/1.1",
         "Host: here",

@@ -14,7 +14,7 @@ from aiohttp import ClientSession
 
 from audiostream.auth.access_tokens import Tokens
 from audiostream.clocks import StepDetector, wall_clock
-from audiostream.services import TOKENS
+from audiostream.services import SERVICES
 from audiostream.storage.revocations import revoke
 from tests.conftest import SECRET, Client, Launch, Serve, until
 from tests.support.fakes import FakeClock
@@ -115,7 +115,7 @@ class TestAStepOfTheClock:
     ) -> None:
         clock = SettableClock(error)
         client = await serve(wall_clock=clock)
-        token = client.app[TOKENS].mint("ada", time.time() - 6 * HOUR, None)
+        token = client.app[SERVICES].tokens.mint("ada", time.time() - 6 * HOUR, None)
         playing = Playing(client, "", token)
         started = await playing.start()
         for now_wrong_by in (error, 0.0, -error, 0.0):
@@ -130,8 +130,8 @@ class TestAStepOfTheClock:
     ) -> None:
         clock = SettableClock(-3 * HOUR)
         client = await serve(wall_clock=clock)
-        fresh = client.app[TOKENS].mint("ada", time.time(), None)
-        ended = client.app[TOKENS].mint("ada", time.time() - 4 * HOUR, 3 * HOUR)
+        fresh = client.app[SERVICES].tokens.mint("ada", time.time(), None)
+        ended = client.app[SERVICES].tokens.mint("ada", time.time() - 4 * HOUR, 3 * HOUR)
         assert await status(client, "/tracks", fresh) == 401
         assert await status(client, "/tracks", ended) == 200
         clock.error = 0.0
@@ -228,8 +228,8 @@ class TestAStepOfTheClock:
         client = await serve(state=path)
         first = time.time() - 60.0
         await revoked(client, path, "ada", first)
-        before = client.app[TOKENS].mint("ada", first - 1.0, None)
-        after = client.app[TOKENS].mint("ada", time.time(), None)
+        before = client.app[SERVICES].tokens.mint("ada", first - 1.0, None)
+        after = client.app[SERVICES].tokens.mint("ada", time.time(), None)
         async with client.get("/tracks/song", headers=bearer(after)) as answer:
             ticketed = (await answer.json())["streamUrl"]
         async with connect(client.session, str(client.make_url("/ws")), after) as phone:
@@ -247,7 +247,7 @@ class TestAStepOfTheClock:
         client = await serve(wall_clock=clock, state=path)
         for error, position in ((5 * 365 * 24 * HOUR, 10), (0.0, 20)):
             clock.error = error
-            device = bearer(client.app[TOKENS].mint("ada", clock() - 1.0, None))
+            device = bearer(client.app[SERVICES].tokens.mint("ada", clock() - 1.0, None))
             for track, at in (("song", position), ("other", 0)):
                 body = {"currentTime": at}
                 async with client.post(
@@ -266,7 +266,7 @@ class TestAStepOfTheClock:
     ) -> None:
         path, clock = tmp_path / "state.sqlite3", FakeClock(saved_at)
         client = await serve(wall_clock=clock, state=path)
-        given = bearer(client.app[TOKENS].mint("ada", saved_at, None))
+        given = bearer(client.app[SERVICES].tokens.mint("ada", saved_at, None))
         async with client.post(
             "/tracks/pause/song", json={"currentTime": 30}, headers=given
         ) as answer:
@@ -282,7 +282,7 @@ class TestAStepOfTheClock:
 async def revoked(client: Client, path: Path, user: str, at: float) -> None:
     """Revoke what a user was given, and wait until the server knows of it."""
     await asyncio.to_thread(revoke, path, user, at)
-    await until(lambda: user in client.app[TOKENS].revoked)
+    await until(lambda: user in client.app[SERVICES].tokens.revoked)
 
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed")

@@ -12,7 +12,7 @@ from aiohttp import ClientSession, CookieJar, web
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
-from audiostream.services import LIBRARY, SESSION_COOKIE
+from audiostream.services import SERVICES
 from tests.conftest import SECRET, Launch
 
 OTHER_SECRET = "another secret of more than 32 bytes"
@@ -68,7 +68,7 @@ async def listening(settings: Settings) -> AsyncIterator[Callable[..., Any]]:
 
 def application(settings: Settings, secret: str) -> web.Application:
     app = create_app(replace(settings, jwt_secret=secret))
-    app[LIBRARY].scan()
+    app[SERVICES].library.scan()
     return app
 
 
@@ -161,7 +161,7 @@ async def test_behind_a_proxy_the_port_is_the_one_that_the_browser_names(
 async def test_default_ports_of_http_and_https_have_cookies_of_their_own(
     settings: Settings,
 ) -> None:
-    cookie = application(settings, SECRET)[SESSION_COOKIE]
+    cookie = application(settings, SECRET)[SERVICES].session_cookie
     names = {cookie.name("music.example", is_tls=is_tls) for is_tls in (False, True)}
     assert len(names) == 2
     assert cookie.name("music.example:443", is_tls=True) in names
@@ -170,7 +170,7 @@ async def test_default_ports_of_http_and_https_have_cookies_of_their_own(
 
 @pytest.mark.parametrize("host", ["", ":", "x:", "x:port", "x:123456", "[::1]", "x: 1", "x:1\n"])
 async def test_a_host_that_names_no_port_has_the_default_one(settings: Settings, host: str) -> None:
-    cookie = application(settings, SECRET)[SESSION_COOKIE]
+    cookie = application(settings, SECRET)[SERVICES].session_cookie
     assert cookie.name(host, is_tls=False) == cookie.name("x:80", is_tls=False)
 
 

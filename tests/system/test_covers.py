@@ -13,7 +13,7 @@ import pytest
 
 from audiostream.api import artwork as covers
 from audiostream.api.artwork import default_picture, embedded_picture, media_type_of
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 from tests.conftest import Client, Serve
 
 Token = Callable[..., str]
@@ -80,7 +80,7 @@ async def client_with(serve: Serve, media: Path, name: str, content: bytes) -> t
     """An application with one more file, and the path of its cover."""
     (media / name).write_bytes(content)
     client = await serve()
-    found = client.app[LIBRARY].tracks_for("ada")
+    found = client.app[SERVICES].library.tracks_for("ada")
     return client, next(f"/tracks/cover/{track.id}" for track in found if track.path.name == name)
 
 
@@ -314,5 +314,5 @@ async def test_no_picture_is_read_by_a_scan(
     asked: list[str] = []
     monkeypatch.setattr(covers, "embedded_picture", asked.append)
     client = await serve()
-    client.app[LIBRARY].scan()
+    client.app[SERVICES].library.scan()
     assert asked == []

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from audiostream import Settings
 from audiostream.app import tokens_of
-from audiostream.auth.access_tokens import Identity
+from audiostream.auth.tickets import Identity
 from tests.conftest import SECRET, ServerProcess
 from tests.support.raw_http import UNLIMITED
 from tests.support.standing import AUDIOSTREAM, Line, standing

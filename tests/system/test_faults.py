@@ -36,7 +36,7 @@ from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from audiostream.app import FILE_THREADS
 from audiostream.playback import rules as playback
-from audiostream.services import REGISTRY
+from audiostream.services import SERVICES
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
 from audiostream.websocket import sockets
@@ -503,7 +503,7 @@ class TestADeviceThatVanishes:
         monkeypatch.setattr(playback, "RESUME_GRACE", 1.0)
         client = await serve()
         assert client.port is not None
-        room = client.app[REGISTRY].room("ada")
+        room = client.app[SERVICES].registry.room("ada")
         url = str(client.make_url("/ws"))
         async with (
             connect(client.session, url, token()) as kiosk,
@@ -516,7 +516,9 @@ class TestADeviceThatVanishes:
             assert len(room.devices) == 2
             await until(lambda: room.state.frozen_at is not None)
             assert [device.name for device in room.devices.values()] == [None]
-            frozen = [room.state.position_at(client.app[REGISTRY]._clock() + n) for n in (0, 20)]
+            frozen = [
+                room.state.position_at(client.app[SERVICES].registry._clock() + n) for n in (0, 20)
+            ]
             assert frozen == [10.5, 10.5]
             assert room.state.is_playing
             paused = await pausing

@@ -19,7 +19,7 @@ import pytest
 
 from audiostream import Settings
 from audiostream.app import tokens_of
-from audiostream.auth.access_tokens import Identity
+from audiostream.auth.tickets import Identity
 from tests.conftest import write_wav
 from tests.support.raw_http import UNLIMITED, Target, bearer, forgeries, frame, request, signed
 from tests.support.standing import standing

@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiostream import Settings, create_app
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.conftest import SECRET, write_wav
 from tests.fuzz.targets import FIELDS, SIZES, check_decision, check_message
@@ -233,7 +233,7 @@ def house(tmp_path: Path, token: Token) -> Iterator[House]:
 
         async def start() -> House:
             app = create_app(given_settings)
-            app[LIBRARY].scan()
+            app[SERVICES].library.scan()
             server = TestServer(app)
             await server.start_server()
             return House(runner, token, server, ClientSession(), complaints)

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from audiostream.errors import StoreError
-from audiostream.services import REGISTRY, ROOM_LOADER
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.websocket import gateway
 from tests.conftest import Client, Serve
@@ -376,7 +376,7 @@ async def test_a_state_file_that_cannot_be_read_is_1013_or_503_before_the_upgrad
     async def fails(user_id: str) -> None:
         raise StoreError("the state cannot be read now; try again")
 
-    monkeypatch.setattr(client.app[ROOM_LOADER], "room", fails)
+    monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", fails)
     async with device(client) as phone:
         await phone.send("auth", token=token())
         assert await phone.closed() == 1013
@@ -393,7 +393,7 @@ class TestDevicesThatBehaveBadly:
         client = await serve(limits=MANY)
         async with device(client, token()) as phone:
             sleeper = await stopped_reader(client, token())
-            room = client.app[REGISTRY].room("ada")
+            room = client.app[SERVICES].registry.room("ada")
             while len(room.devices) < 2:
                 await asyncio.sleep(0)
             for number in range(12_000):
@@ -424,7 +424,7 @@ class TestDevicesThatBehaveBadly:
     async def test_one_that_vanishes_leaves_its_room(self, serve: Serve, token: Token) -> None:
         client = await serve(limits=MANY)
         sleeper = await stopped_reader(client, token())
-        room = client.app[REGISTRY].room("ada")
+        room = client.app[SERVICES].registry.room("ada")
         while not room.devices:
             await asyncio.sleep(0)
         sleeper.transport.abort()
@@ -438,7 +438,7 @@ class TestDevicesThatBehaveBadly:
         client = await serve(limits=MANY)
         async with device(client, token()) as phone:
             sleeper = await stopped_reader(client, token())
-            room = client.app[REGISTRY].room("ada")
+            room = client.app[SERVICES].registry.room("ada")
             for number in range(3000):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
                 await phone.hears("trackPlaying")

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from audiostream import Settings, create_app
-from audiostream import app as application
+from audiostream import Settings, background, create_app
 from audiostream.library import library as libraries
 from audiostream.library.library import Library, ScanProgress
 from audiostream.rooms.library_watch import TOLD_AT_ONCE, LibraryWatch
-from audiostream.services import RESCAN
+from audiostream.services import SERVICES
 from tests.conftest import Client, Serve, until, write_wav
 from tests.support.fakes import Ear
 from tests.support.ws_client import Peer, connect
@@ -66,7 +65,7 @@ async def test_who_asked_is_told_of_a_new_file_and_nobody_else(
             assert frame["event"] == "libraryUpdated"
             assert frame["data"] == {"version": version, "isScanning": False}
         write_wav(media / "new.wav", 1.0)
-        client.app[RESCAN].set()
+        client.app[SERVICES].rescan.set()
         told = await watching.hears("libraryUpdated")
         while told["isScanning"]:
             told = await watching.hears("libraryUpdated")
@@ -83,8 +82,8 @@ async def test_a_rescan_that_finds_nothing_new_is_no_news(serve: Serve, token: T
     version = await scanned(client, token())
     async with page(client, token()) as watching:
         await watching.ask("watchLibrary")
-        client.app[RESCAN].set()
-        await until(lambda: not client.app[RESCAN].is_set())
+        client.app[SERVICES].rescan.set()
+        await until(lambda: not client.app[SERVICES].rescan.is_set())
         assert await scanned(client, token()) == version
         await watching.heard_nothing()
 
@@ -96,7 +95,7 @@ async def test_who_asks_twice_is_told_once(serve: Serve, token: Token, media: Pa
         for _ in range(2):
             await watching.ask("watchLibrary")
         (media / "song.wav").unlink()
-        client.app[RESCAN].set()
+        client.app[SERVICES].rescan.set()
         told = await watching.hears("libraryUpdated")
         while told["isScanning"]:
             told = await watching.hears("libraryUpdated")
@@ -116,7 +115,7 @@ async def test_socketio_clients_are_told_the_same(serve: Serve, token: Token, me
         assert await browser.call("watchLibrary") == state
         assert await heard.get() == ("libraryUpdated", state)
         write_wav(media / "new.wav", 1.0)
-        client.app[RESCAN].set()
+        client.app[SERVICES].rescan.set()
         async with asyncio.timeout(10):
             event, told = await heard.get()
         assert event == "libraryUpdated"
@@ -151,7 +150,7 @@ class SlowScan:
                 arrived.set()
                 may_go_on.wait(30.0)
 
-        monkeypatch.setattr(application.ProgressLine, "__call__", wait)
+        monkeypatch.setattr(background.ProgressReporter, "__call__", wait)
         monkeypatch.setattr(libraries, "PUBLISH_EVERY", 0.0)
 
     async def arrives(self, number: int) -> None:

@@ -35,7 +35,6 @@ def has_ipv6() -> bool:
 
 
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this system has no IPv6")
-needs_unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no unix sockets")
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ class TestTcp:
             [port] = {each.getsockname()[1] for each in sockets.tcp}
             for address in ("127.0.0.1", "::1"):
                 knock(address, port)
-            assert sockets.shown() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
+            assert sockets.describe() == f"http://localhost:{port} (all IPv4 and IPv6 addresses)"
 
     @needs_ipv6
     def test_an_ipv4_client_is_one_there_as_well(self) -> None:
@@ -104,7 +103,7 @@ class TestTcp:
         monkeypatch.setattr(socket, "socket", without)
         with listen(["::"], 0) as sockets:
             [only] = sockets.tcp
-            assert sockets.shown().endswith("(all IPv4 addresses)")
+            assert sockets.describe().endswith("(all IPv4 addresses)")
             assert only.family is socket.AF_INET
         with pytest.raises(SettingsError, match=r"cannot listen at \[::1\]:0: Address family not"):
             listen(["::1"], 0).__enter__()
@@ -113,13 +112,13 @@ class TestTcp:
     def test_several_addresses_have_one_port_and_are_shown_as_urls(self) -> None:
         with listen(["127.0.0.1", "::1", "127.0.0.1"], 0) as sockets:
             [port] = {each.getsockname()[1] for each in sockets.tcp}
-            assert sockets.shown() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
+            assert sockets.describe() == f"http://127.0.0.1:{port}, http://[::1]:{port}"
 
     def test_what_all_addresses_include_is_not_listened_at_again(self) -> None:
         with listen(["127.0.0.1", "0.0.0.0", "localhost"], 0) as sockets:
             everywhere = [e for e in sockets.tcp if e.family is socket.AF_INET]
             assert [each.getsockname()[0] for each in everywhere] == ["0.0.0.0"]
-            assert sockets.shown().startswith("http://localhost:")
+            assert sockets.describe().startswith("http://localhost:")
 
     def test_one_that_is_taken_leaves_none_open(self) -> None:
         with socket.socket() as taken:
@@ -140,14 +139,13 @@ class TestTcp:
         assert f"audiostream: cannot listen at {host}:0: " in capsys.readouterr().err
 
 
-@needs_unix
 class TestUnix:
     def test_the_socket_is_for_the_user_and_the_group_and_gone_at_the_end(self, place: str) -> None:
         with listen([f"unix:{place}"], 3000) as sockets:
             status = os.stat(place)
             assert stat.S_ISSOCK(status.st_mode)
             assert stat.S_IMODE(status.st_mode) == 0o660
-            assert sockets.shown() == f"unix:{place}"
+            assert sockets.describe() == f"unix:{place}"
         assert not os.path.lexists(place)
 
     def test_one_that_was_left_behind_is_replaced(self, place: str) -> None:
@@ -200,7 +198,6 @@ class TestUnix:
         assert not os.path.lexists(place)
 
 
-@needs_unix
 class TestServer:
     async def test_it_serves_at_all_places_that_it_was_given(
         self, launch: Launch, token: Token, place: str

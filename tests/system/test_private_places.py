@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiostream.library.library import Library
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 from tests.conftest import Client, Launch, Serve, ServerProcess, write_wav
 from tests.support.ws_client import connect
 
@@ -424,7 +424,7 @@ class TestPlaces:
 
 def diary_of(client: Client) -> str:
     """The id of the diary while everybody may hear it."""
-    tracks = client.app[LIBRARY].tracks_for(None)
+    tracks = client.app[SERVICES].library.tracks_for(None)
     return next(track.id for track in tracks if track.path.name == Path(DIARY).name)
 
 
@@ -455,7 +455,7 @@ class TestTheServer:
                 assert answer.status == 206
         entries = json.loads((media / "tracks.json").read_text())
         give(media, *entries, slip(audio_url))
-        await asyncio.to_thread(client.app[LIBRARY].scan)
+        await asyncio.to_thread(client.app[SERVICES].library.scan)
         for headers in (bob, {}, {"Authorization": f"Bearer {token('alice')}"}):
             for path in (ticketed, f"/tracks/stream/{track_id}", f"/tracks/cover/{track_id}"):
                 async with client.get(path, headers=headers) as answer:
@@ -482,7 +482,7 @@ class TestTheServer:
         async with client.get(path) as answer:
             assert answer.status == 200
         give(media, slip("/private/my diary.wav"))
-        await asyncio.to_thread(client.app[LIBRARY].scan)
+        await asyncio.to_thread(client.app[SERVICES].library.scan)
         async with client.get(path) as answer:
             assert answer.status in {401, 404}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.services import TOKENS
+from audiostream.services import SERVICES
 from audiostream.streaming.readahead import READ_AT_ONCE, is_in_memory, read_ahead
 from audiostream.streaming.response import open_regular
 from tests.support.live import Live, RunLive, stream_request
@@ -106,7 +106,7 @@ def by_header(server: Live, token: Callable[..., str], asked: str) -> bytes:
 
 
 def by_ticket(server: Live, token: Callable[..., str], asked: str) -> bytes:
-    ticket = server.app[TOKENS].ticket("ada", "song", 60.0, time.time())
+    ticket = server.app[SERVICES].tokens.ticket("ada", "song", 60.0, time.time())
     target = f"/api/tracks/stream/song?ticket={ticket}"
     return request("GET", target, {"Connection": "keep-alive", "Range": asked})
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 
-from audiostream.services import TOKENS
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.conftest import Client, Serve, until
 from tests.support.ws_client import connect
@@ -48,7 +48,7 @@ async def test_so_is_an_expired_and_a_revoked_one(serve: Serve, token: Token) ->
     expired = await close_frame(client.session, url_with(client, token(life=-60)))
     assert expired == (4401, "the token has expired")
     url = url_with(client, token())
-    client.app[TOKENS].revoked = {"ada": 4_000_000_000.0}
+    client.app[SERVICES].tokens.revoked = {"ada": 4_000_000_000.0}
     assert await close_frame(client.session, url) == (4401, "the token has been revoked")
 
 

@@ -14,19 +14,10 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from audiostream import Settings, create_app
-from audiostream.api import routes as rest
-from audiostream.api.routes import CATALOGUE
-from audiostream.auth.access_tokens import TICKET_LIFE
+from audiostream.api import tracks
+from audiostream.auth.tickets import TICKET_LIFETIME
 from audiostream.errors import StoreError, TrackNotFound
-from audiostream.services import (
-    LIBRARY,
-    REGISTRY,
-    ROOM_LOADER,
-    SESSION_COOKIE,
-    STATE_SAVER,
-    STREAMS,
-    TOKENS,
-)
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.conftest import Client, Serve, write_wav
 from tests.support.fakes import FakeClock
@@ -109,14 +100,14 @@ class TestTracks:
             assert (again.status, await again.read()) == (304, b"")
             assert again.headers["ETag"] == etag
         write_wav(media / "new.wav", 1.0)
-        client.app[LIBRARY].scan()
+        client.app[SERVICES].library.scan()
         async with client.get("/tracks", headers=ada | {"If-None-Match": etag}) as changed:
             assert changed.status == 200
 
     async def test_a_long_list_is_written_beside_the_event_loop(
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(rest, "LONG_LIST", 2)
+        monkeypatch.setattr(tracks, "LONG_LIST", 2)
         _, body = await get(await serve(), "/tracks", ada)
         assert len(body["tracks"]) == 3
 
@@ -131,60 +122,63 @@ class TestDescriptions:
     @pytest.fixture
     def app(self, settings: Settings, clock: FakeClock) -> web.Application:
         app = create_app(settings, wall_clock=clock)
-        app[LIBRARY].scan()
+        app[SERVICES].library.scan()
         return app
 
     def test_within_an_hour_it_is_the_same_one(
         self, app: web.Application, clock: FakeClock
     ) -> None:
-        first = app[CATALOGUE].describe("ada", "song")
+        first = app[SERVICES].catalogue.describe("ada", "song")
         clock.advance(60.0)
-        assert app[CATALOGUE].describe("ada", "song") is first
+        assert app[SERVICES].catalogue.describe("ada", "song") is first
 
     def test_the_next_hour_gets_a_ticket_of_its_own(
         self, app: web.Application, clock: FakeClock
     ) -> None:
-        first = app[CATALOGUE].describe("ada", "song")
+        first = app[SERVICES].catalogue.describe("ada", "song")
         clock.advance(3600.0)
-        second = app[CATALOGUE].describe("ada", "song")
+        second = app[SERVICES].catalogue.describe("ada", "song")
         assert second["streamUrl"] != first["streamUrl"]
-        app[TOKENS].verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFE)
+        app[SERVICES].tokens.verify_ticket(ticket_of(second), "song", clock.now + TICKET_LIFETIME)
 
     def test_after_a_revocation_the_ticket_is_one_that_opens(
         self, app: web.Application, clock: FakeClock
     ) -> None:
-        before = {user: app[CATALOGUE].describe(user, "song") for user in ("ada", "bob")}
-        app[TOKENS].revoked = {"ada": clock.now}
-        renewed = app[CATALOGUE].describe("ada", "song")
+        before = {user: app[SERVICES].catalogue.describe(user, "song") for user in ("ada", "bob")}
+        app[SERVICES].tokens.revoked = {"ada": clock.now}
+        renewed = app[SERVICES].catalogue.describe("ada", "song")
         assert renewed["streamUrl"] != before["ada"]["streamUrl"]
-        assert app[TOKENS].verify_ticket(ticket_of(renewed), "song", clock.now).user_id == "ada"
-        assert app[CATALOGUE].describe("bob", "song") is before["bob"]
+        assert (
+            app[SERVICES].tokens.verify_ticket(ticket_of(renewed), "song", clock.now).user_id
+            == "ada"
+        )
+        assert app[SERVICES].catalogue.describe("bob", "song") is before["bob"]
 
     def test_a_rescan_that_finds_another_title_is_heard_of(
         self, app: web.Application, media: Path
     ) -> None:
-        assert app[CATALOGUE].describe("ada", "song")["title"] == "Song"
+        assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Song"
         manifest = media / "tracks.json"
         manifest.write_text(manifest.read_text().replace('"Song"', '"Hymn"'))
-        app[LIBRARY].scan()
-        assert app[CATALOGUE].describe("ada", "song")["title"] == "Hymn"
+        app[SERVICES].library.scan()
+        assert app[SERVICES].catalogue.describe("ada", "song")["title"] == "Hymn"
 
     def test_what_was_taken_off_the_shelf_is_not_described(
         self, app: web.Application, media: Path
     ) -> None:
-        app[CATALOGUE].describe("ada", "song")
+        app[SERVICES].catalogue.describe("ada", "song")
         (media / "tracks.json").write_text("[]")
-        app[LIBRARY].scan()
+        app[SERVICES].library.scan()
         with pytest.raises(TrackNotFound):
-            app[CATALOGUE].describe("ada", "song")
+            app[SERVICES].catalogue.describe("ada", "song")
 
     def test_each_user_gets_his_own(self, app: web.Application, clock: FakeClock) -> None:
-        app[CATALOGUE].describe("ada", "hers")
+        app[SERVICES].catalogue.describe("ada", "hers")
         with pytest.raises(TrackNotFound):
-            app[CATALOGUE].describe("bob", "hers")
+            app[SERVICES].catalogue.describe("bob", "hers")
         for user in ("ada", "bob"):
-            ticket = ticket_of(app[CATALOGUE].describe(user, "song"))
-            assert app[TOKENS].verify_ticket(ticket, "song", clock.now).user_id == user
+            ticket = ticket_of(app[SERVICES].catalogue.describe(user, "song"))
+            assert app[SERVICES].tokens.verify_ticket(ticket, "song", clock.now).user_id == user
 
 
 def ticket_of(track: Mapping[str, Any]) -> str:
@@ -216,7 +210,7 @@ class TestCommands:
         client = await serve()
         _, state = await post(client, "/tracks/play/song", ada, trackId="other", userId="bob")
         assert state["trackId"] == "song"
-        assert client.app[REGISTRY].room("bob").state.rev == 0
+        assert client.app[SERVICES].registry.room("bob").state.rev == 0
 
     async def test_nothing_played_yet(self, serve: Serve, ada: dict[str, str]) -> None:
         _, state = await get(await serve(), "/tracks/current-state", ada)
@@ -296,7 +290,7 @@ class TestRefusals:
         self, serve: Serve, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = await serve()
-        monkeypatch.setattr(client.app[ROOM_LOADER], "room", lambda user: 1 / 0)
+        monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", lambda user: 1 / 0)
         status, body = await get(client, "/tracks/current-state", ada)
         assert (status, body["error"]["code"]) == (500, "internal")
         assert "division" not in json.dumps(body)
@@ -357,7 +351,9 @@ class TestStreams:
     ) -> None:
         client = await serve()
         _, track = await get(client, "/tracks/hers", ada)
-        name = client.app[SESSION_COOKIE].name(f"{client.host}:{client.port}", is_tls=False)
+        name = client.app[SERVICES].session_cookie.name(
+            f"{client.host}:{client.port}", is_tls=False
+        )
         cookie = {"Cookie": f"{name}=outdated"}
         async with client.get(track["streamUrl"], headers=cookie) as answer:
             assert answer.status == 200
@@ -391,7 +387,7 @@ class TestLimits:
     ) -> None:
         write_wav(media / "long.wav", 3000.0)
         client = await serve(limits=Limits(streams_per_user=2))
-        [track] = client.app[LIBRARY].tracks_for("ada", "long")
+        [track] = client.app[SERVICES].library.tracks_for("ada", "long")
         path = f"/tracks/stream/{track.id}"
         async with client.get(path, headers=ada), client.get(path, headers=ada):
             async with client.get(path, headers=ada) as third:
@@ -401,23 +397,23 @@ class TestLimits:
             async with client.get(path, headers=bob) as other:
                 assert other.status == 206
         async with asyncio.timeout(10):
-            while client.app[STREAMS]:
+            while client.app[SERVICES].open_streams:
                 await asyncio.sleep(0.01)
         for _ in range(5):
             async with client.get(path, headers=ada | {"Range": "bytes=0-9"}) as answer:
                 assert (answer.status, len(await answer.read())) == (206, 10)
-        assert client.app[STREAMS]["bob"] == 0
+        assert client.app[SERVICES].open_streams["bob"] == 0
 
     async def test_a_reader_that_takes_nothing_is_cut(
         self, serve: Serve, ada: dict[str, str], media: Path
     ) -> None:
         write_wav(media / "long.wav", 3000.0)
         client = await serve(limits=Limits(stall_timeout=1))
-        [track] = client.app[LIBRARY].tracks_for("ada", "long")
+        [track] = client.app[SERVICES].library.tracks_for("ada", "long")
         async with client.get(f"/tracks/stream/{track.id}", headers=ada) as answer:
             assert answer.status == 200
             async with asyncio.timeout(10):
-                while client.app[STREAMS]:
+                while client.app[SERVICES].open_streams:
                     await asyncio.sleep(0.05)
             with pytest.raises(ClientPayloadError):
                 await answer.read()
@@ -445,14 +441,14 @@ async def test_a_state_file_that_cannot_be_read_is_503(
     async def fails(user_id: str) -> None:
         raise StoreError("the state cannot be read now; try again")
 
-    monkeypatch.setattr(client.app[ROOM_LOADER], "room", fails)
+    monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", fails)
     status, body = await get(client, "/tracks/current-state", ada)
     assert (status, body["error"]["code"]) == (503, "state_unavailable")
 
 
 async def test_degraded_health_is_said(serve: Serve) -> None:
     client = await serve()
-    client.app[STATE_SAVER].is_degraded = True
+    client.app[SERVICES].storage.saver.is_degraded = True
     assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from audiostream.api import routes as rest
-from audiostream.services import REGISTRY, ROOM_LOADER, TOKENS
+from audiostream.api import tracks
+from audiostream.services import SERVICES
 from audiostream.storage.revocations import revoke
 from tests.conftest import Client, Serve, until
 from tests.support.ws_client import connect
@@ -30,18 +30,18 @@ class Server:
         self.loading = asyncio.Event()
         self._may_load = asyncio.Event()
         self._path = path
-        load = client.app[ROOM_LOADER].room
+        load = client.app[SERVICES].storage.loader.room
 
         async def room(user_id: str) -> Any:
             self.loading.set()
             await self._may_load.wait()
             return await load(user_id)
 
-        monkeypatch.setattr(client.app[ROOM_LOADER], "room", room)
+        monkeypatch.setattr(client.app[SERVICES].storage.loader, "room", room)
 
     async def revoke(self, user: str = "ada") -> None:
         await asyncio.to_thread(revoke, self._path, user, time.time())
-        await until(lambda: user in self.client.app[TOKENS].revoked)
+        await until(lambda: user in self.client.app[SERVICES].tokens.revoked)
 
     async def revoke_while_loading(self) -> None:
         async with asyncio.timeout(10):
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def devices(self) -> int:
-        return len(self.client.app[REGISTRY].room("ada").devices)
+        return len(self.client.app[SERVICES].registry.room("ada").devices)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ class TestWhileTheRoomIsLoaded:
         asking = asyncio.create_task(ask())
         await server.revoke_while_loading()
         assert await asking == 401
-        assert server.client.app[REGISTRY].room("ada").state.rev == 0
+        assert server.client.app[SERVICES].registry.room("ada").state.rev == 0
 
 
 @pytest.mark.parametrize("path", ["play/song", "pause/song", "update-state/song"])
@@ -160,14 +160,14 @@ async def test_a_post_whose_body_ends_after_the_revocation_is_401_and_changes_no
     await server.revoke()
     revoked.set()
     assert await posting == 401
-    assert server.client.app[REGISTRY].room("ada").state.rev == 0
+    assert server.client.app[SERVICES].registry.room("ada").state.rev == 0
 
 
 async def test_a_long_list_that_is_written_meanwhile_gives_no_tickets(
     server: Server, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest, "LONG_LIST", 1)
-    catalogue = server.client.app[rest.CATALOGUE]
+    monkeypatch.setattr(tracks, "LONG_LIST", 1)
+    catalogue = server.client.app[SERVICES].catalogue
     describe, writing, revoked = catalogue.describe_for_list, threading.Event(), threading.Event()
 
     def slowly(user_id: str, track_id: str, now: float) -> Any:
@@ -209,12 +209,12 @@ async def test_nothing_of_a_revoked_devices_events_is_done_or_answered(
         closing = asyncio.create_task(device.closed())
         flooding = asyncio.create_task(flood(socket))
         await server.revoke()
-        rev = server.client.app[REGISTRY].room("ada").state.rev
+        rev = server.client.app[SERVICES].registry.room("ada").state.rev
         assert server.devices == 0
         assert await closing == 4401
         await ended(socket)
         await flooding
-        assert server.client.app[REGISTRY].room("ada").state.rev == rev
+        assert server.client.app[SERVICES].registry.room("ada").state.rev == rev
 
 
 async def flood(socket: ClientWebSocketResponse) -> None:
@@ -237,7 +237,7 @@ async def test_a_token_renewed_after_the_revocation_is_refused(
     old = token()
     await server.revoke()
     url = str(server.client.make_url("/ws"))
-    fresh = server.client.app[TOKENS].mint("ada", time.time() + 5, None)
+    fresh = server.client.app[SERVICES].tokens.mint("ada", time.time() + 5, None)
     async with connect(server.client.session, url, fresh) as device:
         await device.heard_nothing()
         await device.send("auth", token=old, deviceName="Phone")

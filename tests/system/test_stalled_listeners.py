@@ -22,7 +22,7 @@ from aiohttp.test_utils import make_mocked_request
 from audiostream import Settings, create_app
 from audiostream.cli import main
 from audiostream.server import serving
-from audiostream.services import LIBRARY, TOKENS
+from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.streaming.response import AudioFileResponse
 from tests.conftest import SECRET, Launch, until, write_wav
@@ -56,8 +56,8 @@ def by_header(server: Live, token: str) -> bytes:
 
 def by_ticket(server: Live, token: str) -> bytes:
     """The way past it, once the file is open."""
-    user = server.app[TOKENS].verify(token, time.time()).user_id
-    ticket = server.app[TOKENS].ticket(user, "song", 60.0, time.time())
+    user = server.app[SERVICES].tokens.verify(token, time.time()).user_id
+    ticket = server.app[SERVICES].tokens.ticket(user, "song", 60.0, time.time())
     target = f"/api/tracks/stream/song?ticket={ticket}"
     return request("GET", target, {"Connection": "keep-alive"})
 
@@ -145,7 +145,7 @@ class TestWhatACutLeavesBehind:
         with no_complaints():
             app = create_app(settings)
             async with serving(app, replace(settings, port=0)) as listener:
-                await asyncio.to_thread(app[LIBRARY].scan)
+                await asyncio.to_thread(app[SERVICES].library.scan)
                 server = Live(app, listener.tcp[0].getsockname()[1])
                 await warm(server, token())
                 lines = AsyncExitStack()

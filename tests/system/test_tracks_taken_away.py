@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audiostream.client import connect as player
-from audiostream.services import LIBRARY
+from audiostream.services import SERVICES
 from tests.conftest import Client, Launch, Serve
 from tests.support.scenario import Scene
 from tests.support.ws_client import Peer, connect
@@ -38,7 +38,7 @@ def take_away(request: pytest.FixtureRequest, media: Path) -> TakeAway:
 
     async def take(client: Client) -> None:
         await request.param(media)
-        await asyncio.to_thread(client.app[LIBRARY].scan)
+        await asyncio.to_thread(client.app[SERVICES].library.scan)
 
     return take
 

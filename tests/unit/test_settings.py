@@ -1,4 +1,4 @@
-"""Settings: what is accepted, what is refused, and whether the refusal says what to do."""
+"""Settings are read by the table, and a wrong value is refused with what to do about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import SettingsError
-from audiostream.settings import Limits, Settings
+from audiostream.settings import Limits, Settings, settings_table
 
 SECRET = "s" * 32
 
@@ -18,7 +18,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(tmp_path), "HOME": "/home/ada"}
 
 
-def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
+def test_without_variables_the_defaults_apply(environ: dict[str, str], tmp_path: Path) -> None:
     assert Settings.load(environ) == Settings(
         jwt_secret=SECRET,
         media=tmp_path,
@@ -36,10 +36,12 @@ def test_the_defaults(environ: dict[str, str], tmp_path: Path) -> None:
         limits=Limits(),
         json_log=False,
         access_log=True,
+        trusted_proxies=(),
+        fast_path=True,
     )
 
 
-def test_every_variable(environ: dict[str, str]) -> None:
+def test_values_are_parsed_from_their_variables(environ: dict[str, str]) -> None:
     settings = Settings.load(
         environ
         | {
@@ -62,7 +64,7 @@ def test_every_variable(environ: dict[str, str]) -> None:
     assert settings.cors_origins == ("https://music.example", "http://localhost:5173")
 
 
-def test_hosts_are_comma_separated(environ: dict[str, str]) -> None:
+def test_the_host_variable_names_several_hosts_separated_by_commas(environ: dict[str, str]) -> None:
     text = "127.0.0.1, [::1],, fe80::1%eth0 ,music.local, unix:/run/a b/audio.sock"
     assert Settings.load(environ | {"AUDIOSTREAM_HOST": text}).hosts == (
         "127.0.0.1",
@@ -110,7 +112,7 @@ def test_the_media_folder_is_that_of_the_checkout_where_there_is_one() -> None:
         ),
     ],
 )
-def test_the_state_file(
+def test_the_state_file_is_named_or_in_the_user_s_state_directory(
     environ: dict[str, str], changes: dict[str, str], state: Path | None
 ) -> None:
     assert Settings.load(environ | changes).state == state
@@ -123,7 +125,21 @@ def test_every_limit_has_a_variable(environ: dict[str, str]) -> None:
     assert [getattr(limits, name) for name in names] == list(range(1, len(names) + 1))
 
 
-def test_a_weak_secret_needs_a_word(environ: dict[str, str]) -> None:
+def test_every_field_but_the_limits_has_a_variable_of_its_own() -> None:
+    variables = [
+        row.variable for row in (settings_table(Settings) | settings_table(Limits)).values()
+    ]
+    assert settings_table(Settings).keys() | {"limits"} == {item.name for item in fields(Settings)}
+    assert len(variables) == len(set(variables)) == len(fields(Settings)) - 1 + len(fields(Limits))
+
+
+def test_the_table_of_limits_shows_their_defaults() -> None:
+    for name, row in settings_table(Limits).items():
+        assert row.variable == f"AUDIOSTREAM_{name.upper()}"
+        assert row.default.startswith(str(getattr(Limits(), name)))
+
+
+def test_a_short_secret_is_accepted_where_the_switch_allows_it(environ: dict[str, str]) -> None:
     weak = environ | {"JWT_SECRET": "short", "AUDIOSTREAM_ALLOW_WEAK_SECRET": "1"}
     assert Settings.load(weak).has_weak_secret
 

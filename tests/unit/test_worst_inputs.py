@@ -15,12 +15,13 @@ from contextlib import suppress
 import pytest
 from aiohttp import web
 
-from audiostream.api.content_coding import Wish
-from audiostream.auth.access_tokens import Tokens, bearer_token
+from audiostream.api.content_coding import GzipPreference
+from audiostream.auth.access_tokens import Tokens
 from audiostream.auth.cookies import SessionCookie
+from audiostream.auth.credentials import bearer_token
 from audiostream.errors import AudiostreamError
-from audiostream.ops.logging import redact
 from audiostream.ops.proxies import Client, Proxies
+from audiostream.ops.redaction import redact
 from audiostream.protocol.messages import Familiar, command, parse
 from audiostream.settings import Limits
 from audiostream.streaming.fastpath.protocol import Question, plain_request
@@ -149,7 +150,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a plain request": in_a_request,
     "a proof": in_a_proof,
     "a proxy's fields": of_a_proxy,
-    "codings": Wish.of,
+    "codings": GzipPreference.of,
     "a frame's text": in_a_frame,
     "a command": in_a_command,
     "frames": in_frames,

@@ -44,7 +44,7 @@ from aiohttp.http import SERVER_SOFTWARE
 
 from ...auth.cookies import SessionCookie
 from ...errors import AudiostreamError
-from ...ops.logging import AccessLogger
+from ...ops.access_log import AccessLogger
 from ...ops.proxies import PROXIES, Client
 from ...services import FILES, LIBRARY, SESSION_COOKIE, SETTINGS, STREAMS, TOKENS, WALL_CLOCK
 from ..open_files import TRUSTED_FOR, OpenFile
@@ -547,7 +547,7 @@ class Shortcut(asyncio.BufferedProtocol):
         if isinstance(logger, AccessLogger) and logger.enabled:
             remote = None if self._question is None else self._question.client.address
             path, taken = target.partition(b"?")[0].decode(), time.monotonic() - began
-            logger.note(remote, "GET", path, status, length, taken)
+            logger.log_response(remote, "GET", path, status, length, taken)
 
     def _ship(self, answer: Answer, sent: int, target: bytes, began: float) -> None:
         """Send a file's bytes but for those ``sent``, at once if the system takes them all."""

@@ -23,7 +23,7 @@ from audiostream import Settings, create_app
 from audiostream.auth.access_tokens import Tokens
 from audiostream.auth.cookies import SessionCookie
 from audiostream.library.library import Catalogue
-from audiostream.ops.logging import AccessLogger
+from audiostream.ops.access_log import AccessLogger
 from audiostream.ops.proxies import Client
 from audiostream.services import LIBRARY, SESSION_COOKIE, STREAMS, TOKENS
 from audiostream.settings import Limits

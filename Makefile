@@ -4,7 +4,7 @@
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
-# make bench  beside nginx, Node and others, under five minutes (ROUNDS; tests/bench/README.md)
+# make bench  beside nginx, Node and others, under ten minutes (ROUNDS, BESIDE; tests/bench/README.md)
 # make lint   ruff, mypy, import-linter, tsc and eslint   make format   let ruff rewrite   make clean
 
 PYTHON ?= python3

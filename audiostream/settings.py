@@ -81,7 +81,7 @@ class Limits:
         16,
         "AUDIOSTREAM_STREAMS_PER_USER",
         " at once",
-        "429, unless one of them has taken nothing for 5 s: that one is cut",
+        "429, unless one of them has taken nothing for 5 s: that one is disconnected",
     )
     header_timeout: int = _limit(
         20,
@@ -95,7 +95,7 @@ class Limits:
         "AUDIOSTREAM_STALL_TIMEOUT",
         " s in which a stream's reader takes no byte (Linux); pages, lists and pictures wait for "
         "60 s at most",
-        "the connection is cut",
+        "the client is disconnected",
     )
 
 

@@ -1,13 +1,10 @@
-"""A client for kiosks and scripts that stays connected. Needs aiohttp alone."""
+"""A client for kiosks and scripts that stays connected. Needs aiohttp alone.
 
-from .player import (
-    Address,
-    Event,
-    Player,
-    State,
-    Token,
-    Track,
-    connect,
-)
+``async with connect(url, token) as player`` is one device of a user.
+"""
 
-__all__ = ["Address", "Event", "Player", "State", "Token", "Track", "connect"]
+from .connection import Token
+from .model import Event, State, Track
+from .player import Player, connect
+
+__all__ = ["Event", "Player", "State", "Token", "Track", "connect"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, median
 
+from . import servers
 from .clients import Load
 from .measure import Row, Spread, Target, interleaved, ratios
 from .servers import Missing, Server
 
 OURS = "audiostream"
+BESIDE = "another commit"
 WORTH_SAYING = 0.05
 
 
@@ -34,6 +37,12 @@ class Contest:
         """Let one server take several turns in each round, under these names instead of its own."""
         server = self.servers.pop(name)
         self.servers = dict.fromkeys(names, server) | self.servers
+
+    def add_ours(self, folder: Path, media: Path) -> None:
+        """Start this checkout's server, and that of another commit where one is named."""
+        self.add(OURS, lambda: servers.audiostream(folder, media))
+        if (checkout := servers.BESIDE) is not None:
+            self.add(BESIDE, lambda: servers.audiostream(folder, media, checkout=checkout))
 
     def loads(self, turn: Callable[[str, Server], Load], rounds: int) -> dict[str, list[Load]]:
         """What each turn of each server brought."""

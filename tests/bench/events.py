@@ -16,7 +16,7 @@ from statistics import median
 
 from . import servers
 from .clients import Frames, Load, clocked, closing, converse, paced, text_frame
-from .contest import OURS, Contest
+from .contest import BESIDE, OURS, Contest
 from .measure import Row, Spread, Target, percentile
 from .media import first_track, one_track
 from .servers import Server
@@ -33,10 +33,10 @@ BARE = "bare parser"
 FLOORS = (ECHO, BARE)
 """They do nothing about what they are told, and answer nothing but questions."""
 REPORT_TARGETS = {
-    1: {ECHO: Target(0.8), NODE: Target(2.5)},
-    20: {ECHO: Target(0.8), NODE: Target(5.0)},
+    1: {ECHO: Target(0.8), NODE: Target(1.0), BESIDE: Target(0.8)},
+    20: {ECHO: Target(0.8), NODE: Target(1.0), BESIDE: Target(0.9)},
 }
-FAN_OUT_TARGETS = {8: {BROADCAST: Target(0.7)}}
+FAN_OUT_TARGETS = {8: {BROADCAST: Target(0.7), NODE: Target(1.0), BESIDE: Target(0.9)}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ def _socketio(event: str, data: object = None, frame_id: int | None = None) -> b
 NATIVE = Dialect(lambda user: "/ws", _native)
 DIALECTS = {
     OURS: NATIVE,
+    BESIDE: NATIVE,
     ECHO: NATIVE,
     BARE: NATIVE,
     BROADCAST: Dialect(lambda user: f"/ws?room={user}", _native),
@@ -97,7 +98,7 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
 
 def _contest(stack: ExitStack, folder: Path, floor: str) -> tuple[Contest, str]:
     contest = Contest(stack)
-    contest.add(OURS, lambda: servers.audiostream(folder, one_track(folder)))
+    contest.add_ours(folder, one_track(folder))
     contest.add(floor, lambda: servers.python(floor, folder))
     contest.add(PYTHON, lambda: servers.python("socketio_server", folder))
     contest.add(NODE, lambda: servers.node(folder))

@@ -43,6 +43,11 @@ UNLIMITED = {f"AUDIOSTREAM_{name}": "999999999" for name in _LIMITS}
 """One client stands for many here: what one client may do is no limit."""
 
 
+_BESIDE = os.environ.get("BESIDE")
+BESIDE: Path | None = Path(_BESIDE).resolve() if _BESIDE else None
+"""A checkout of another commit to measure beside this one, by ``make bench BESIDE=FOLDER``."""
+
+
 class Missing(Exception):
     """A yardstick is not installed on this machine."""
 
@@ -151,8 +156,12 @@ def audiostream(
     *,
     wait_for_scan: bool = True,
     environment: Mapping[str, str] | None = None,
+    checkout: Path = ROOT,
 ) -> Iterator[Server]:
-    """The server as a user runs it behind a proxy, with one client's limits raised."""
+    """The server as a user runs it behind a proxy, with one client's limits raised.
+
+    ``checkout`` is the folder whose ``audiostream`` package is run.
+    """
     given = {
         "AUDIOSTREAM_ACCESS_LOG": "0",  # as its yardsticks: none of them logs requests
         "JWT_SECRET": SECRET,
@@ -163,7 +172,7 @@ def audiostream(
     }
     port = _free_port()
     command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", str(port)]
-    with _running("audiostream", command, folder, port, given) as server:
+    with _running("audiostream", command, folder, port, given, checkout) as server:
         if wait_for_scan:
             until(lambda: "the library has" in server.log.read_text(), "the scan")
         yield server
@@ -212,12 +221,13 @@ def _running(
     folder: Path,
     port: int,
     environment: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
 ) -> Iterator[Server]:
     log = folder / f"{name}-{port}.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env={**_clean_environment(), **(environment or {})},
             stdout=sink,
             stderr=sink,

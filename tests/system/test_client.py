@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,8 +15,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from audiostream.client import player as client
-from audiostream.client.player import Address, Event, Player, connect
+from audiostream.client import Event, Player, connect, connection, wire
+from audiostream.client.player import MAX_EVENTS
 from audiostream.errors import (
     AudiostreamError,
     Conflict,
@@ -26,7 +25,6 @@ from audiostream.errors import (
     TrackNotFound,
     Unauthorized,
 )
-from tests.support.paths import ROOT
 from tests.support.server_process import SECRET, Launch, ServerProcess
 
 Token = Callable[..., str]
@@ -208,7 +206,7 @@ async def test_cancellation_leaves_the_player_usable(server: ServerProcess, toke
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        assert not player._answers
+        assert not player._connection._answers
         server.process.send_signal(signal.SIGCONT)
         assert (await player.state()).track_id is None
 
@@ -228,12 +226,12 @@ async def test_a_server_that_hangs_costs_no_more_than_the_timeout(
 async def test_a_line_that_went_dead_is_noticed(
     server: ServerProcess, token: Token, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(connection, "HEARTBEAT", 0.2)
     async with connect(server.url, token()) as player:
         await hears(player, "trackState")
         server.process.send_signal(signal.SIGSTOP)
         async with asyncio.timeout(PATIENCE):
-            while player._socket is not None:
+            while player.is_connected:
                 await asyncio.sleep(0.02)
         server.process.send_signal(signal.SIGCONT)
         await hears(player, "trackState")
@@ -337,10 +335,10 @@ async def test_an_answer_that_is_no_state_is_an_error() -> None:
 async def test_events_that_nobody_reads_do_not_pile_up(server: ServerProcess, token: Token) -> None:
     async with connect(server.url, token()) as player:
         await player.state()
-        for rev in range(client.MAX_EVENTS * 2):
+        for rev in range(MAX_EVENTS * 2):
             assert player.last is not None
-            player._tell(Event(str(rev), player.last))
-        assert (await anext(player)).name == str(client.MAX_EVENTS)
+            player._on_event(Event(str(rev), player.last), True)
+        assert (await anext(player)).name == str(MAX_EVENTS)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +350,7 @@ async def test_events_that_nobody_reads_do_not_pile_up(server: ServerProcess, to
     ],
 )
 def test_addresses(url: str, base: str) -> None:
-    assert Address.parse(url).base == base
+    assert wire.Address.parse(url).base == base
 
 
 @pytest.mark.parametrize(
@@ -374,7 +372,7 @@ async def test_a_bad_address_says_what_is_wrong(url: str, wrong: str) -> None:
 
 
 def test_an_unknown_code_is_still_an_error() -> None:
-    assert type(client.parse_error({"code": "odd", "message": "no"})) is AudiostreamError
+    assert type(wire.parse_error({"code": "odd", "message": "no"})) is AudiostreamError
 
 
 async def test_a_revoked_token_ends_the_player(
@@ -394,94 +392,3 @@ async def test_a_revoked_token_ends_the_player(
         assert await revoking.wait() == 0
         with pytest.raises(Unauthorized):
             await hears(player, "never")
-
-
-def example(number: int, url: str) -> str:
-    """The README's example of that number, for the server at ``url``."""
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## From Python\n")[2].partition("\n## ")[0]
-    code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[number]
-    assert isinstance(code, str)
-    return code.replace("http://localhost:3000", url)
-
-
-@asynccontextmanager
-async def running(code: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program until it is interrupted as by Ctrl+C; then it must have said nothing else."""
-    # Whoever runs the tests in the background may have them ignore SIGINT.
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", heed + code),
-        env=os.environ | environ,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        yield program
-        program.send_signal(signal.SIGINT)
-        async with asyncio.timeout(PATIENCE):
-            _, said = await program.communicate()
-        assert said.strip().endswith(b"KeyboardInterrupt"), said.decode()
-        assert b"Warning" not in said
-        assert b"never" not in said
-    finally:
-        if program.returncode is None:
-            os.killpg(program.pid, signal.SIGKILL)  # with what it has started
-            await program.communicate()
-
-
-async def test_the_wall_button_of_the_readme_pauses(server: ServerProcess, token: Token) -> None:
-    async with (
-        connect(server.url, token()) as player,
-        running(example(0, server.url), TOKEN=token()) as button,
-    ):
-        await player.play("song", 5)
-        assert button.stdin is not None
-        assert button.stdout is not None
-        button.stdin.write(b"\n")
-        assert (await hears(player, "trackPaused")).state.position >= 5
-        async with asyncio.timeout(PATIENCE):
-            assert (await button.stdout.readline()).startswith(b"paused at ")
-
-
-DUMMY_MPV = """#!/bin/sh
-trap 'echo stopped >> "$PLAYED"; exit 0' TERM INT
-echo $$ > "$PLAYED.pid"
-echo "$*" >> "$PLAYED"
-while :; do sleep 0.05; done
-"""
-
-
-async def test_the_kiosk_of_the_readme_plays_along(
-    server: ServerProcess, token: Token, tmp_path: Path
-) -> None:
-    folder, played = tmp_path / "bin", tmp_path / "played"
-    folder.mkdir()
-    played.touch()
-    (folder / "mpv").write_text(DUMMY_MPV)
-    (folder / "mpv").chmod(0o755)
-
-    async def has_played(count: int) -> list[str]:
-        async with asyncio.timeout(PATIENCE):
-            while len(lines := played.read_text().splitlines()) < count:
-                await asyncio.sleep(0.02)
-        return lines
-
-    path = f"{folder}:{os.environ['PATH']}"
-    kiosk = running(example(1, server.url), TOKEN=token(), PATH=path, PLAYED=str(played))
-    async with connect(server.url, token()) as player, kiosk:
-        await player.play("song", 5)
-        [arguments] = await has_played(1)
-        found = re.fullmatch(r"--no-video --really-quiet --start=\+([0-9.]+) (\S+)", arguments)
-        assert found
-        assert 5.0 <= float(found[1]) < 15.0
-        assert found[2].startswith(f"{server.url}/")
-        await player.pause()
-        assert (await has_played(2))[1] == "stopped"
-        await player.play("other")
-        assert "/other?ticket=" in (await has_played(3))[2]
-    last = int((tmp_path / "played.pid").read_text())
-    with pytest.raises(ProcessLookupError):
-        os.kill(last, 0)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiostream.client.player import Player, connect
+from audiostream.client import Player, connect
 from audiostream.errors import Conflict
 from tests.conftest import ProxyTo
 from tests.support.proxy import Mode

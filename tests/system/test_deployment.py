@@ -1,4 +1,4 @@
-"""The README's nginx configuration, in front of the real server."""
+"""DEPLOYMENT.md's nginx configuration, in front of the real server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from audiostream.client import player as client
+from audiostream import client
 from tests.support.paths import ROOT
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
-README = (ROOT / "README.md").read_text()
+DEPLOYMENT = (ROOT / "audiostream/DEPLOYMENT.md").read_text()
 PATIENCE = 10.0
 
 Token = Callable[..., str]
@@ -34,13 +34,13 @@ def server(launch: Launch) -> ServerProcess:
 
 @pytest.fixture
 def proxy(server: ServerProcess, tmp_path: Path) -> Iterator[str]:
-    """nginx with the README's ``location`` block; answers its address."""
+    """nginx with that ``location`` block; answers its address."""
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if nginx is None:
         assert "CI" not in os.environ, "CI has to install nginx"
         pytest.skip("nginx is not installed")
-    location = re.search(r"```nginx\n(.*?)```", README, re.DOTALL)
-    mapping = re.search(r"`(map \$http_upgrade .*?\})`", README)
+    location = re.search(r"```nginx\n(.*?)```", DEPLOYMENT, re.DOTALL)
+    mapping = re.search(r"`(map \$http_upgrade .*?\})`", DEPLOYMENT)
     assert location
     assert mapping
     with socket.socket() as free:

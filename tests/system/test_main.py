@@ -18,7 +18,7 @@ import pytest
 
 from audiostream.auth.access_tokens import Tokens
 from audiostream.cli import main
-from audiostream.client.player import connect
+from audiostream.client import connect
 from tests.support.audio_files import write_wav
 from tests.support.server_process import SECRET, Launch
 

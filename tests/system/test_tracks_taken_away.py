@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.client.player import connect as player
+from audiostream.client import connect as player
 from audiostream.services import SERVICES
 from tests.conftest import Client, Serve
 from tests.support.server_process import Launch

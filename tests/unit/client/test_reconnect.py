@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from audiostream.client.player import connect
+from audiostream.client import connect
 from audiostream.errors import Conflict
 
 KNOWN = {

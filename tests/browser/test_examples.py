@@ -7,8 +7,8 @@ from collections.abc import Callable
 from playwright.async_api import Page, Route
 
 from audiostream.client import connect
-from tests.conftest import ServerProcess
 from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
 
 EXAMPLE = (ROOT / "audiostream/examples/browser.html").read_text()
 

@@ -16,12 +16,12 @@ from tests.support.server_process import UNLIMITED, Launch, ServerProcess
 PATIENCE = 5.0
 """Seconds to wait for an answer or an end that must come."""
 
-_GIVEAWAYS = re.compile(rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py\b|/site-packages/')
+_DISCLOSURES = re.compile(rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py\b|/site-packages/')
 
 
 @dataclass
 class AttackTarget:
-    """The server under attack, everything that it answered, and what it must not write down."""
+    """The server under attack, all its answers, and the secrets that must not be logged."""
 
     server: ServerProcess
     media: Path
@@ -29,7 +29,7 @@ class AttackTarget:
     secrets: set[str] = field(default_factory=set)
 
     @asynccontextmanager
-    async def wire(self) -> AsyncIterator[RawConnection]:
+    async def connect(self) -> AsyncIterator[RawConnection]:
         async with self._connection() as (reader, writer):
             yield RawConnection(reader, writer)
 
@@ -47,7 +47,7 @@ class AttackTarget:
 
     async def exchange(self, data: bytes, patience: float = PATIENCE) -> tuple[bytes, bool]:
         """Send ``data`` on a connection of its own: all that came back, and whether it ended."""
-        async with self.wire() as wire:
+        async with self.connect() as wire:
             await wire.send(data)
             received, ended = await wire.rest(patience)
         self.answers.append(received)
@@ -60,14 +60,14 @@ class AttackTarget:
         headers: Mapping[str, str | bytes] | None = None,
         body: bytes = b"",
     ) -> Answer:
-        """The one answer to a well-formed request."""
+        """Return the one answer to a well-formed request."""
         received, ended = await self.exchange(request(method, path, headers, body))
         assert ended, f"{method} {path!r} was answered, but the connection left open"
         return Answer.of(received)
 
-    async def knock(self, path: str | bytes, headers: Mapping[str, str | bytes]) -> Answer:
-        """The answer to a WebSocket handshake that should not succeed."""
-        async with self.wire() as wire:
+    async def handshake(self, path: str | bytes, headers: Mapping[str, str | bytes]) -> Answer:
+        """Return the answer to a WebSocket handshake that should not succeed."""
+        async with self.connect() as wire:
             await wire.send(upgrade(path, headers))
             async with asyncio.timeout(PATIENCE):
                 head = await wire.reader.readuntil(b"\r\n\r\n")
@@ -78,21 +78,21 @@ class AttackTarget:
         return Answer.of(data)
 
     def stop(self) -> None:
-        """It must end as if nothing had been, and have given nothing away."""
+        """Stop the server; fail if it did not stop cleanly, or disclosed anything."""
         assert self.server.stop() == 0
         self.server.wait_for_end()
-        given_away = [answer for answer in self.answers if self._gives_away(answer)]
-        assert not given_away, given_away[:3]
+        disclosed = [answer for answer in self.answers if self._discloses(answer)]
+        assert not disclosed, disclosed[:3]
         pieces = [p for s in self.secrets for p in re.split(r"[.\s]", s) if len(p) >= 16]
         leaks = [line for line in self.server.log if any(piece in line for piece in pieces)]
         assert not leaks, leaks[:3]
 
-    def _gives_away(self, answer: bytes) -> bool:
+    def _discloses(self, answer: bytes) -> bool:
         places = {str(self.media), str(self.media.resolve()), str(self.media.parent)}
         if any(place.encode() in answer for place in places):
             return True
         is_content = re.match(rb"HTTP/1\.1 [23]", answer) is not None
-        return not is_content and _GIVEAWAYS.search(answer) is not None
+        return not is_content and _DISCLOSURES.search(answer) is not None
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

@@ -1,10 +1,8 @@
 """The server in this process, run as ``python -m audiostream`` runs it, and watched for leaks.
 
-Here: what the fixture ``live`` gives, a server that fails the test on whatever asyncio complains
-of, and whose descriptors, tasks and counters must be back where they began; and a client that takes
-only what it is told to. Not here: the real process (``conftest.launch``).
-
-aiohttp's own test server cancels the handler of a client that left; the real one does not.
+The fixture ``live`` fails the test on every error that asyncio logs, and when file descriptors,
+tasks or counters do not return to where they began. aiohttp's own test server cancels the handler
+of a client that disconnects; the real one does not.
 """
 
 from __future__ import annotations

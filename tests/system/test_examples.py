@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from audiostream.client import Event, Player, connect
 from audiostream.examples.embedded import kiosk
-from tests.conftest import SECRET, Launch, ServerProcess
+from tests.support.server_process import SECRET, Launch, ServerProcess
 
 TIMEOUT = 10.0
 

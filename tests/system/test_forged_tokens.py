@@ -1,8 +1,6 @@
-"""Forged proofs at every door: streams, covers, REST, both kinds of sockets.
+"""Forged credentials of every kind are refused on streams, covers, REST and both kinds of sockets.
 
-Here: the doors at which ``test_attacks`` does not try the forgeries of ``attacks.forgeries``
-(tickets, cookies, covers, Socket.IO), and more forgeries, tried at all of them. Not here: one
-proof's rules (``test_tokens``).
+Forged access tokens on REST and the native WebSocket are in ``attacks.test_tokens`` too.
 """
 
 from __future__ import annotations
@@ -166,7 +164,7 @@ def by_cookie(path: str) -> Door:
 
 
 async def native_by_header(target: AttackTarget, proof: str) -> Any:
-    return (await target.knock("/ws", bearer(proof))).essence
+    return (await target.handshake("/ws", bearer(proof))).essence
 
 
 async def native_by_query(target: AttackTarget, proof: str) -> Any:
@@ -209,7 +207,7 @@ async def enter_socketio(
             **headers,
         },
     )
-    async with target.wire() as wire:
+    async with target.connect() as wire:
         await wire.send(handshake)
         async with asyncio.timeout(10):
             head = await wire.reader.readuntil(b"\r\n\r\n")

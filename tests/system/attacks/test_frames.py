@@ -98,7 +98,7 @@ class TestFrames:
             "permessage-deflate; client_max_window_bits; server_no_context_takeover",
             "x-webkit-deflate-frame, permessage-deflate; server_max_window_bits=15",
         ):
-            async with target.wire() as wire:
+            async with target.connect() as wire:
                 headers = bearer(token()) | {"Sec-WebSocket-Extensions": offer}
                 await wire.send(upgrade("/ws", headers))
                 answer = Answer.of(await wire.reader.readuntil(b"\r\n\r\n"))

@@ -47,16 +47,16 @@ class TestHandshake:
         for origin in origins:
             headers = {"Origin": origin, "Host": host}
             answers = [
-                await target.knock(path, headers),
-                await target.knock(path, headers | bearer(token())),
-                await target.knock(f"{path}?token={token()}", headers),
+                await target.handshake(path, headers),
+                await target.handshake(path, headers | bearer(token())),
+                await target.handshake(f"{path}?token={token()}", headers),
             ]
             found[origin] = {answer.essence for answer in answers}
         assert all_but({(403, "forbidden")}, found) == {}
         own = {"Origin": f"http://{host}", "Host": host}
-        answer = await target.knock("/ws", own | bearer("x"))
+        answer = await target.handshake("/ws", own | bearer("x"))
         assert answer.essence == (401, "unauthorized")
-        assert (await target.knock("/ws?token=x", own)).status == 101
+        assert (await target.handshake("/ws?token=x", own)).status == 101
 
     async def test_a_malformed_handshake_is_refused(
         self, target: AttackTarget, token: Token
@@ -70,7 +70,7 @@ class TestHandshake:
             {"Connection": "close"},
             {"Upgrade": "h2c"},
         ):
-            answer = await target.knock("/ws", headers | bearer(token()))
+            answer = await target.handshake("/ws", headers | bearer(token()))
             assert 400 <= answer.status < 500, headers
             assert answer.error is not None, answer
 

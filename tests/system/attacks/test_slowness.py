@@ -80,14 +80,14 @@ class TestSlowness:
             upgrade("/ws", bearer(token())) + frame(TOLERATED_MESSAGES["20 levels"][0]) * 50,
         ):
             for wait in (0.0, 0.05):
-                async with target.wire() as wire:
+                async with target.connect() as wire:
                     await wire.send(said)
                     await asyncio.sleep(wait)
         assert (await target.ask("GET", "/healthz")).status == 200
 
     async def crawl(self, target: AttackTarget, head: bytes, data: bytes) -> tuple[bytes, bool]:
         """Send ``head`` at once and ``data`` as slowly as might pass for being alive."""
-        async with target.wire() as wire:
+        async with target.connect() as wire:
             await wire.send(head)
             dripping = asyncio.create_task(wire.drip(data, 0.2))
             received, ended = await wire.rest()

@@ -71,7 +71,7 @@ class TestTokens:
         for name, token in forged.items():
             asked = "".join(f"%{byte:02x}" for byte in token.encode())
             ways = [("/ws", bearer(token)), ("/", bearer(token))]
-            found[name] = {(await target.knock(*way)).essence for way in ways}
+            found[name] = {(await target.handshake(*way)).essence for way in ways}
             if len(asked) < 8000:
                 async with target.socket(path=f"/ws?token={asked}") as device:
                     in_query[name] = await device.ending()
@@ -120,7 +120,7 @@ class TestTokens:
             for path in ("/tracks", "/tracks/stream/hers", "/api/tracks/hers"):
                 answer = await target.ask("GET", path, bearer(raw))
                 assert answer.essence == (401, "unauthorized"), (path, raw[:40])
-            assert (await target.knock("/ws", bearer(raw))).essence == (401, "unauthorized")
+            assert (await target.handshake("/ws", bearer(raw))).essence == (401, "unauthorized")
 
     async def test_a_malformed_authorization_header_is_401(
         self, target: AttackTarget, token: Token

@@ -30,8 +30,8 @@ from ..errors import (
     Unauthorized,
 )
 from ..ops.proxies import client_of
+from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import event_data
-from ..protocol.labels import DeviceLabels
 from ..protocol.strict_json import JsonObject
 from ..services import SERVICES
 from ..websocket import authentication, device_websocket, heartbeat

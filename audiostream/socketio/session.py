@@ -15,8 +15,8 @@ from socketio.packet import EVENT
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, Unauthorized
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
+from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
-from ..protocol.labels import DeviceLabels
 from ..protocol.strict_json import encode_json
 from ..rooms.device import Device
 from ..rooms.room import Room

@@ -11,8 +11,8 @@ from typing import Any
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, InvalidMessage, Unauthorized
 from ..protocol.decode import decode_auth_token
+from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, parse_frame
-from ..protocol.labels import DeviceLabels
 from ..rooms.device import Device
 from ..rooms.room import Room
 from ..settings import Limits

@@ -20,7 +20,7 @@ from aiohttp import HttpVersion11, web
 from ..auth.credentials import bearer_token
 from ..errors import InvalidMessage, RateLimited, Unauthorized
 from ..ops.proxies import client_of
-from ..protocol.labels import DeviceLabels
+from ..protocol.device_labels import DeviceLabels
 from ..services import SERVICES
 from .close_reasons import CloseReason
 from .device_websocket import DeviceWebSocket

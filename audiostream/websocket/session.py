@@ -21,8 +21,8 @@ from aiohttp import WSMsgType, web
 from ..auth.tickets import Identity
 from ..errors import StoreError, Unauthorized
 from ..protocol.decode import decode_auth_token
+from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_frame
-from ..protocol.labels import DeviceLabels
 from ..rooms.device import Device
 from ..rooms.room import Room
 from ..services import SERVICES

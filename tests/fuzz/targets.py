@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from audiostream.errors import AudiostreamError
 from audiostream.playback.commands import MAX_RATE, MIN_RATE, PlayTrack, Report, SetState
 from audiostream.protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
+from audiostream.protocol.device_labels import DeviceLabels
 from audiostream.protocol.envelope import encode_error, encode_frame, parse_frame
-from audiostream.protocol.labels import DeviceLabels
 from audiostream.streaming.ranges import (
     ByteRange,
     Decision,

@@ -12,7 +12,7 @@ from aiohttp import WSServerHandshakeError
 
 from tests.conftest import Client, Serve
 from tests.support.ws_client import Peer, connect
-from tests.unit.protocol.test_labels import ENGLAND, FAMILY, SWISS, WAVE
+from tests.unit.protocol.test_device_labels import ENGLAND, FAMILY, SWISS, WAVE
 
 Token = Callable[..., str]
 EVERYDAY = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostream.errors import InvalidMessage
-from audiostream.protocol.labels import MAX_LABEL_LENGTH, DeviceLabels
+from audiostream.protocol.device_labels import MAX_LABEL_LENGTH, DeviceLabels
 
 FAMILY = "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL}"
 ENGLAND = (

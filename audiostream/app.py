@@ -21,10 +21,10 @@ from aiohttp import web
 from . import background
 from .api import pages
 from .api.cors import add_cors
-from .api.delivery import STALL_TIMEOUT, ResponseSender
 from .api.errors import errors_as_json
+from .api.response_bodies import SharedBodies
+from .api.response_delivery import STALL_TIMEOUT, ResponseSender
 from .api.routes import routes
-from .api.shared_bodies import SharedBodies
 from .api.track_descriptions import TrackDescriptions
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie

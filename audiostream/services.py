@@ -26,7 +26,7 @@ from .storage.loader import RoomLoader
 from .storage.saver import StateSaver
 
 if TYPE_CHECKING:
-    from .api.shared_bodies import SharedBodies
+    from .api.response_bodies import SharedBodies
     from .api.track_descriptions import TrackDescriptions
     from .streaming.stream_slots import StreamSlots
     from .websocket.gateway import Session

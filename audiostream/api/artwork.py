@@ -15,7 +15,7 @@ from ..library.artwork import picture_of
 from ..library.tracks import Track
 from ..services import SERVICES
 from ..streaming.route import authenticate_stream_request
-from .delivery import attribute_to_user
+from .response_delivery import attribute_to_user
 from .responses import Body, respond
 
 MAX_AGE: Final = 3600

@@ -12,7 +12,7 @@ from ..auth.tickets import Identity
 from ..errors import InvalidMessage, RateLimited, Unauthorized
 from ..protocol.strict_json import parse_json_object
 from ..services import SERVICES
-from .delivery import attribute_to_user
+from .response_delivery import attribute_to_user
 
 
 def authenticate(request: web.Request) -> Identity:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from audiostream.api import delivery
-from audiostream.api.delivery import CHUNK_SIZE, ResponseSender
+from audiostream.api import response_delivery
+from audiostream.api.response_delivery import CHUNK_SIZE, ResponseSender
 from audiostream.api.responses import Body, respond
 from tests.conftest import Client
 from tests.support.waiting import until
@@ -76,7 +76,7 @@ async def test_a_client_that_reads_nothing_is_disconnected_after_the_stall_timeo
 async def test_one_response_too_many_disconnects_the_requester_s_slowest(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "MAX_PENDING", 1)
+    monkeypatch.setattr(response_delivery, "MAX_PENDING", 1)
 
     async def handler(request: web.Request) -> web.Response:
         name = request.match_info["name"]

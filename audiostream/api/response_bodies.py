@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 
 from ..errors import RateLimited
-from .delivery import Requester, ResponseSender, requester_of
+from .response_delivery import Requester, ResponseSender, requester_of
 from .responses import Body
 
 MAX_IN_MEMORY: Final = 16 * 1024 * 1024

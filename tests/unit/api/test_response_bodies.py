@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from audiostream.api import shared_bodies
-from audiostream.api.delivery import ResponseSender, attribute_to_user
+from audiostream.api import response_bodies
+from audiostream.api.response_bodies import SharedBodies
+from audiostream.api.response_delivery import ResponseSender, attribute_to_user
 from audiostream.api.responses import Body, respond
-from audiostream.api.shared_bodies import SharedBodies
 from audiostream.errors import RateLimited
 from tests.conftest import Client
 
@@ -67,7 +67,7 @@ async def test_simultaneous_requests_for_one_key_make_one_body(start: Start) -> 
 async def test_a_requester_over_the_queue_limit_is_refused_and_others_are_served(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_bodies, "MAX_QUEUED", 2)
+    monkeypatch.setattr(response_bodies, "MAX_QUEUED", 2)
     go_on = Event()
 
     def make() -> Body:
@@ -97,8 +97,8 @@ async def test_a_requester_over_the_queue_limit_is_refused_and_others_are_served
 async def test_without_memory_for_a_body_a_client_that_reads_nothing_is_disconnected(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_bodies, "MAX_IN_MEMORY", 12_000_000)
-    monkeypatch.setattr(shared_bodies, "MAX_WAIT", 3.0)
+    monkeypatch.setattr(response_bodies, "MAX_IN_MEMORY", 12_000_000)
+    monkeypatch.setattr(response_bodies, "MAX_WAIT", 3.0)
 
     async def handler(request: web.Request, bodies: SharedBodies) -> web.Response:
         name = request.match_info["name"]

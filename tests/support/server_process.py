@@ -49,7 +49,7 @@ class ServerProcess:
         *arguments: str,
         environ: Mapping[str, str],
         command: Sequence[str] = COMMAND,
-        python: str = sys.executable,
+        python: str | None = None,
         cwd: Path | None = None,
     ) -> ServerProcess:
         """Start a server whose warnings are errors, without a state file unless one is named."""
@@ -62,7 +62,7 @@ class ServerProcess:
         if "--state" in arguments:
             del given["AUDIOSTREAM_STATE"]
         process = subprocess.Popen(
-            [python, *command, *arguments],
+            [python or sys.executable, *command, *arguments],
             env={**os.environ, **given, **environ},
             stderr=subprocess.PIPE,
             text=True,

@@ -77,7 +77,7 @@ class Playing:
         return state
 
 
-class TestAStepOfTheClock:
+class TestClockStep:
     @pytest.mark.parametrize("error", [-3 * HOUR, 3 * HOUR])
     async def test_after_a_clock_step_server_time_follows_and_positions_stay(
         self, serve: Serve, settings: Any, error: float

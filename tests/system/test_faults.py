@@ -244,8 +244,8 @@ def few_descriptors(server: ServerProcess, spare: int) -> Iterator[int]:
 
 
 @on_linux
-class TestDescriptors:
-    async def test_without_one_for_its_file_a_stream_is_503_and_all_else_goes_on(
+class TestOpenFileLimit:
+    async def test_a_stream_without_a_free_descriptor_is_503_and_other_routes_work(
         self, launch: Launch, token: Token, state: Path
     ) -> None:
         server = await ready(launch, "--state", str(state))
@@ -267,7 +267,7 @@ class TestDescriptors:
                 assert (served.status, len(await served.read())) == (200, served.content_length)
             await ada.health_becomes("ok")
 
-    async def test_without_one_for_a_connection_it_waits_and_recovers(
+    async def test_a_connection_without_a_free_descriptor_waits_until_one_is_free(
         self, launch: Launch, token: Token, state: Path
     ) -> None:
         server = await ready(launch, "--state", str(state))
@@ -318,8 +318,8 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowDisk]:
     disk.mended.set()
 
 
-class TestASlowDisk:
-    async def test_a_healthy_listener_is_served_while_others_hang(
+class TestSlowDisk:
+    async def test_a_stream_is_served_while_other_files_hang(
         self, serve: Serve, token: Token, slow_disk: SlowDisk
     ) -> None:
         client = await serve()
@@ -338,7 +338,7 @@ class TestASlowDisk:
         slow_disk.mended.set()
         assert await asyncio.gather(*hanging) == [whole] * len(hanging)
 
-    async def test_when_all_file_threads_hang_only_streams_wait(
+    async def test_only_streams_wait_while_all_file_threads_hang(
         self, serve: Serve, token: Token, slow_disk: SlowDisk
     ) -> None:
         client = await serve()
@@ -364,14 +364,14 @@ class TestASlowDisk:
         assert await asyncio.gather(*hanging, late) == [200] * (FILE_THREADS + 1)
 
 
-class TestAFileThatChangesUnderItsStream:
+class TestFileChangedDuringItsStream:
     """Each begins a stream longer than all buffers, changes the file, and reads on."""
 
     @pytest.fixture
     def audio(self) -> bytes:
         return random.Random(1).randbytes(LONG)  # noqa: S311 - repeatable on purpose
 
-    async def test_unlinked_it_plays_to_its_end(
+    async def test_an_unlinked_file_is_sent_to_its_end(
         self, launch: Launch, media: Path, token: Token, audio: bytes
     ) -> None:
         path = add_track(media, "long", audio)
@@ -383,7 +383,7 @@ class TestAFileThatChangesUnderItsStream:
         async with download(server.port, "long", token()) as stream:
             assert stream.answer.status == 404
 
-    async def test_replaced_it_plays_the_old_bytes_to_their_end(
+    async def test_a_replaced_file_is_sent_with_its_old_bytes(
         self, launch: Launch, media: Path, token: Token, audio: bytes
     ) -> None:
         path, other = add_track(media, "long", audio), audio[::-1]
@@ -398,7 +398,7 @@ class TestAFileThatChangesUnderItsStream:
             assert again.answer.headers["etag"] != stream.answer.headers["etag"]
             assert await again.rest() == other
 
-    async def test_truncated_the_connection_is_cut_and_nothing_else_is_sent(
+    async def test_a_truncated_file_aborts_the_connection_and_no_other_bytes_are_sent(
         self, launch: Launch, media: Path, token: Token, audio: bytes
     ) -> None:
         path = add_track(media, "long", audio)
@@ -454,8 +454,8 @@ async def person(
 
 
 @on_linux
-class TestADeviceThatStopsReading:
-    async def test_the_other_hears_everything_in_time_and_memory_returns(
+class TestDeviceThatStopsReading:
+    async def test_a_device_that_stops_reading_delays_no_other_and_its_memory_is_freed(
         self, launch: Launch, token: Token, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Ada's kiosk stops reading; Bob has none. They act in turns, so that both meet the same
@@ -500,8 +500,8 @@ class TestADeviceThatStopsReading:
         return sum("reason=slow_reader" in line for line in server.log)
 
 
-class TestADeviceThatVanishes:
-    async def test_it_leaves_its_room_and_playback_freezes_where_it_was(
+class TestVanishedDevice:
+    async def test_a_vanished_device_leaves_its_room_and_the_position_freezes(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(heartbeat, "HEARTBEAT", 1.0)
@@ -532,8 +532,8 @@ class TestADeviceThatVanishes:
 
 
 @on_linux
-class TestAStop:
-    async def test_all_who_live_get_1001_and_it_ends_within_5_s(
+class TestShutdown:
+    async def test_a_shutdown_closes_devices_with_1001_and_ends_within_5_s(
         self, launch: Launch, media: Path, token: Token, state: Path
     ) -> None:
         add_track(media, "long", bytes(LONG))
@@ -586,7 +586,7 @@ def notify(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[soc
 
 
 @on_linux
-def test_systemd_hears_that_it_is_ready_alive_and_stopping(
+def test_systemd_is_notified_of_ready_watchdog_and_stopping(
     launch: Launch, notify: tuple[socket.socket, str]
 ) -> None:
     line, name = notify
@@ -806,7 +806,7 @@ def folder_in_memory(tmp_path: Path) -> Iterator[Path]:
 
 
 class TestKills:
-    async def test_nothing_acknowledged_is_lost_and_nobody_plays_by_himself(
+    async def test_a_kill_loses_no_acknowledged_change_and_playback_is_paused_after(
         self,
         launch: Launch,
         media: Path,
@@ -867,11 +867,11 @@ def refusal(media: Path, state: Path) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-class TestAFileThatCannotBeUsed:
+class TestUnusableStateFile:
     @pytest.mark.parametrize(
         ("spoil", "says"), [(damaged, "is damaged"), (newer, "is of a newer audiostream")]
     )
-    def test_one_line_and_exit_code_2_and_not_a_byte_is_changed(
+    def test_an_unusable_state_file_is_one_line_and_exit_code_2_and_is_left_as_it_is(
         self, media: Path, state: Path, spoil: Callable[[Path], None], says: str
     ) -> None:
         spoil(state)
@@ -881,7 +881,7 @@ class TestAFileThatCannotBeUsed:
         assert says in lines[0]
         assert state.read_bytes() == before
 
-    async def test_nor_where_another_server_has_it(
+    async def test_a_state_file_in_use_is_one_line_and_exit_code_2(
         self, launch: Launch, media: Path, token: Token, state: Path
     ) -> None:
         server = await ready(launch, "--state", str(state))
@@ -934,8 +934,8 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-class TestAFullDisk:
-    async def test_playing_goes_on_from_memory_and_all_is_saved_when_there_is_room(
+class TestFullDisk:
+    async def test_playback_goes_on_from_memory_on_a_full_disk_and_is_saved_later(
         self, small_disk: Path, launch: Launch, token: Token
     ) -> None:
         state = small_disk / "state"
@@ -966,7 +966,7 @@ class TestAFullDisk:
             after = await ada.state()
             assert (after["currentTime"], after["rev"]) == (51.0, 51)
 
-    async def test_a_stop_or_a_kill_on_a_full_disk_leaves_the_file_whole(
+    async def test_a_stop_or_a_kill_on_a_full_disk_leaves_the_file_intact(
         self, small_disk: Path, launch: Launch, token: Token
     ) -> None:
         state = small_disk / "state"
@@ -1008,7 +1008,7 @@ def read_only(place: Path) -> Iterator[None]:
 
 
 @on_linux
-class TestAReadOnlyFile:
+class TestReadOnlyStateFile:
     @pytest.fixture
     async def before(self, launch: Launch, state: Path, token: Token) -> bytes:
         """A state file in which somebody is at 30 s; its bytes."""
@@ -1018,7 +1018,7 @@ class TestAReadOnlyFile:
         assert server.stop() == 0
         return bytes_of(state)
 
-    async def test_playing_goes_on_from_memory_and_the_file_stays_as_it_was(
+    async def test_playback_goes_on_from_memory_with_a_read_only_state_file(
         self, launch: Launch, token: Token, state: Path, before: bytes
     ) -> None:
         with read_only(state):
@@ -1032,7 +1032,7 @@ class TestAReadOnlyFile:
             assert bytes_of(state) == before
         whole(state)
 
-    async def test_in_a_folder_where_it_cannot_be_guarded_it_refuses_to_start(
+    async def test_a_state_file_that_cannot_be_locked_refuses_the_start(
         self, media: Path, state: Path, before: bytes
     ) -> None:
         with read_only(state.parent):
@@ -1061,8 +1061,8 @@ def many_descriptors() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_descriptors")
-class TestARestart:
-    async def test_a_thousand_devices_that_come_back_at_once_all_get_the_right_state(
+class TestRestart:
+    async def test_a_thousand_devices_that_reconnect_at_once_get_the_right_state(
         self, launch: Launch, token: Token, state: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         server = await ready(launch, "--state", str(state))
@@ -1160,7 +1160,7 @@ class Proofs:
 
 
 class TestRevocation:
-    async def test_within_a_second_sockets_are_closed_and_all_proofs_refused(
+    async def test_a_revocation_closes_sockets_and_voids_all_credentials_within_a_second(
         self, launch: Launch, media: Path, token: Token, state: Path
     ) -> None:
         add_track(media, "long", bytes(LONG))

@@ -127,7 +127,7 @@ FRAMES = TEXTS | st.binary(max_size=20) | st.just("x" * (16 * 1024 + 1))
 
 @settings(max_examples=1500, deadline=None)
 @given(TEXTS)
-def test_whatever_is_written_is_understood_or_refused(text: str) -> None:
+def test_every_frame_is_decoded_or_refused(text: str) -> None:
     check_message(text)
 
 
@@ -170,7 +170,7 @@ VALUES = {
     st.fixed_dictionaries({}, optional={name: VALUES[name] for name in FIELDS}),
     st.sampled_from(SIZES) | st.integers(0, 2000),
 )
-def test_whatever_the_headers_say_there_is_a_sound_decision(
+def test_every_combination_of_range_headers_has_a_valid_decision(
     method: str, fields: dict[str, str], size: int
 ) -> None:
     check_decision(method, fields, size)
@@ -178,7 +178,7 @@ def test_whatever_the_headers_say_there_is_a_sound_decision(
 
 @settings(max_examples=500, deadline=None)
 @given(st.integers(0, 1200), st.integers(0, 1200), st.integers(0, 1000))
-def test_a_plain_range_gets_the_bytes_that_it_names(first: int, last: int, size: int) -> None:
+def test_a_single_range_gets_the_bytes_that_it_names(first: int, last: int, size: int) -> None:
     got = [*range(size)][first : last + 1]
     decision = check_decision("GET", {"Range": f"bytes={first}-{last}"}, size)
     expected = 200 if first > last else 206 if got else 416
@@ -342,7 +342,7 @@ class Sender:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(frames=st.lists(st.tuples(st.integers(0, 2), FRAMES), max_size=20))
-def test_whatever_devices_send_each_is_answered_and_the_house_stands(
+def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
     house: House, frames: list[tuple[int, str | bytes]]
 ) -> None:
     number = next(house.households)
@@ -376,9 +376,7 @@ def test_whatever_devices_send_each_is_answered_and_the_house_stands(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(first=FRAMES | st.just(HELLO))
-def test_whatever_comes_first_it_lets_in_with_a_token_alone(
-    house: House, first: str | bytes
-) -> None:
+def test_no_first_frame_but_a_valid_auth_authenticates(house: House, first: str | bytes) -> None:
     tokens = {OWN: house.token("ada"), OTHERS: house.token("bob")}
 
     async def knock() -> None:

@@ -127,7 +127,7 @@ def test_the_server_responds_as_the_openapi_document_says(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-class TestRareAnswers:
+class TestRareResponses:
     """Status, content type, headers and body are validated by ``ask``."""
 
     @pytest.fixture

@@ -48,7 +48,7 @@ async def hears_nothing(ends: Ends) -> None:
             await ends[0].read(1)
 
 
-async def test_bytes_pass_in_both_directions_and_so_does_the_end(line: Proxy) -> None:
+async def test_the_proxy_passes_bytes_and_the_end_in_both_directions(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
     await hears(ends, b"one")
@@ -58,7 +58,7 @@ async def test_bytes_pass_in_both_directions_and_so_does_the_end(line: Proxy) ->
     ends[1].close()
 
 
-async def test_a_held_line_passes_nothing_closes_nothing_and_delivers_late(line: Proxy) -> None:
+async def test_a_holding_proxy_delays_bytes_and_closes_nothing(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
     await hears(ends, b"one")
@@ -75,7 +75,7 @@ async def test_a_held_line_passes_nothing_closes_nothing_and_delivers_late(line:
         writer.close()
 
 
-async def test_a_refusing_line_holds_what_exists_and_refuses_what_is_new(line: Proxy) -> None:
+async def test_a_refusing_proxy_holds_open_connections_and_refuses_new_ones(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
     await hears(ends, b"one")
@@ -89,7 +89,9 @@ async def test_a_refusing_line_holds_what_exists_and_refuses_what_is_new(line: P
     ends[1].close()
 
 
-async def test_a_cut_line_aborts_what_exists_and_comes_back_on_the_same_port(line: Proxy) -> None:
+async def test_a_cutting_proxy_aborts_connections_and_listens_again_on_its_port(
+    line: Proxy,
+) -> None:
     ends, idle = await connected(line), await connected(line)
     ends[1].write(b"one")
     await hears(ends, b"one")

@@ -90,14 +90,18 @@ def url_of(client: Client) -> str:
     return str(client.make_url("/ws"))
 
 
-class TestByEveryWay:
-    async def test_rest(self, serve: Serve, token: Token, state: Path) -> None:
+class TestTransports:
+    async def test_a_rest_play_with_resume_starts_at_the_stop_point(
+        self, serve: Serve, token: Token, state: Path
+    ) -> None:
         client = await serve(state=state)
         status, body = await play(client, token(), resume=True)
         assert (status, body["trackId"], body["isPlaying"]) == (200, "song", True)
         assert 30.0 <= body["currentTime"] < 31.0
 
-    async def test_a_native_socket(self, serve: Serve, token: Token, state: Path) -> None:
+    async def test_a_websocket_play_with_resume_starts_at_the_stop_point(
+        self, serve: Serve, token: Token, state: Path
+    ) -> None:
         client = await serve(state=state)
         async with (
             ClientSession() as session,
@@ -108,14 +112,14 @@ class TestByEveryWay:
             assert (answer["event"], answer["data"]["currentTime"]) == ("trackPlaying", 30.0)
             assert (await tablet.hears("trackPlaying"))["currentTime"] == 30.0
 
-    async def test_a_track_that_was_never_left_starts_at_its_beginning(
+    async def test_a_track_without_a_stop_point_starts_at_zero(
         self, serve: Serve, token: Token, state: Path
     ) -> None:
         client = await serve(state=state)
         _, body = await play(client, token("bob"), resume=True)
         assert body["currentTime"] == 0.0
 
-    async def test_after_a_restart_of_the_process(
+    async def test_a_stop_point_survives_a_restart_of_the_process(
         self, launch: Launch, token: Token, state: Path
     ) -> None:
         for _ in range(2):
@@ -131,8 +135,8 @@ class TestByEveryWay:
             assert server.stop() == 0
 
 
-class TestWhileItIsLoaded:
-    async def test_the_frames_of_a_device_keep_their_order(
+class TestWhileTheStopPointIsLoaded:
+    async def test_frames_of_one_device_keep_their_order(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
@@ -155,7 +159,7 @@ class TestWhileItIsLoaded:
         assert 30.0 <= frames[2]["data"]["currentTime"] < 31.0
         assert not frames[2]["data"]["isPlaying"]
 
-    async def test_other_devices_and_requests_go_on(
+    async def test_other_devices_and_requests_do_not_wait(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
@@ -177,7 +181,7 @@ class TestWhileItIsLoaded:
             await phone.hears("trackPaused")
             assert (await phone.hears("trackPlaying"))["currentTime"] == 30.0
 
-    async def test_many_that_ask_for_one_track_cause_one_load(
+    async def test_many_requests_for_one_track_cause_one_load(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
@@ -187,7 +191,7 @@ class TestWhileItIsLoaded:
         assert {status for status, _ in await asking} == {200}
         assert gate.asked == [("ada", "song")]
 
-    async def test_a_device_that_says_it_and_leaves_has_said_it(
+    async def test_a_command_of_a_device_that_disconnects_takes_effect(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
@@ -201,7 +205,7 @@ class TestWhileItIsLoaded:
             async with client.get("/tracks/current-state", headers=bearer(token())) as answer:
                 assert (await answer.json())["trackId"] == "song"
 
-    async def test_a_device_whose_token_ends_meanwhile_does_nothing_any_more(
+    async def test_a_command_of_a_device_whose_token_expires_takes_no_effect(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
@@ -217,7 +221,7 @@ class TestWhileItIsLoaded:
             await tablet.heard_nothing()
             assert (await tablet.ask("getCurrentState"))["data"]["trackId"] == "other"
 
-    async def test_socketio_events_keep_their_order(
+    async def test_socketio_events_of_one_device_keep_their_order(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
@@ -241,7 +245,7 @@ class TestWhileItIsLoaded:
         assert events[0][1]["currentTime"] == 30.0
 
 
-class TestAFileThatCannotBeRead:
+class TestUnreadableStateFile:
     @pytest.fixture(autouse=True)
     def broken(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def position(store: PlaybackStore, user_id: str, track_id: str) -> None:
@@ -249,7 +253,7 @@ class TestAFileThatCannotBeRead:
 
         monkeypatch.setattr(PlaybackStore, "stop_point", position)
 
-    async def test_the_device_is_told_and_may_go_on(
+    async def test_a_failed_load_is_an_error_and_the_connection_stays(
         self, serve: Serve, token: Token, state: Path
     ) -> None:
         client = await serve(state=state)
@@ -267,7 +271,9 @@ class TestAFileThatCannotBeRead:
         answer = await phone.ask("playTrack", trackId="other", resume=True)
         assert (answer["event"], answer["data"]["currentTime"]) == ("trackPlaying", 9.0)
 
-    async def test_rest_answers_503(self, serve: Serve, token: Token, state: Path) -> None:
+    async def test_a_failed_load_over_rest_is_503(
+        self, serve: Serve, token: Token, state: Path
+    ) -> None:
         client = await serve(state=state)
         status, body = await play(client, token(), resume=True)
         assert (status, body["error"]["code"]) == (503, "state_unavailable")
@@ -290,7 +296,7 @@ def long_history(tmp_path: Path) -> Path:
     return path
 
 
-async def test_a_user_with_a_long_history_holds_up_nobody(
+async def test_a_user_with_a_long_history_delays_no_other(
     launch: Launch, token: Token, long_history: Path
 ) -> None:
     server = launch("--state", str(long_history))
@@ -316,7 +322,7 @@ async def test_a_user_with_a_long_history_holds_up_nobody(
     assert max(waits) < 1.0
 
 
-async def test_a_history_that_is_too_long_is_cut_to_the_tracks_left_last(
+async def test_a_history_over_the_limit_keeps_the_tracks_played_last(
     launch: Launch, token: Token, long_history: Path
 ) -> None:
     server = launch("--state", str(long_history))
@@ -359,7 +365,7 @@ def left_of(path: Path) -> dict[str, float | None]:
         return {track_id: store.stop_point("ada", track_id) for track_id in names}
 
 
-def test_a_track_that_scans_miss_for_months_is_forgotten(
+def test_the_stop_point_of_a_track_missing_for_months_is_dropped(
     launch: Launch, gone_for_long: Path
 ) -> None:
     server = launch("--state", str(gone_for_long))
@@ -369,7 +375,7 @@ def test_a_track_that_scans_miss_for_months_is_forgotten(
     assert left_of(gone_for_long) == {"song": 30.0, "hers": 30.0, "elsewhere": None}
 
 
-def test_an_empty_media_folder_is_taken_for_a_disk_that_is_not_mounted(
+def test_an_empty_media_folder_drops_no_stop_points(
     launch: Launch, media: Path, gone_for_long: Path
 ) -> None:
     shutil.rmtree(media)

@@ -59,7 +59,7 @@ async def cut(device: Peer) -> None:
 
 
 @pytest.mark.parametrize("is_paused", [False, True], ids=["plays on", "is paused"])
-async def test_a_laptop_that_comes_back_leaves_the_phone_and_the_state_alone(
+async def test_a_reconnected_device_with_an_old_state_changes_nothing(
     room: Room, is_paused: bool
 ) -> None:
     async with room.device() as phone:
@@ -86,7 +86,7 @@ async def test_a_laptop_that_comes_back_leaves_the_phone_and_the_state_alone(
 
 
 @pytest.mark.parametrize(("is_paused", "event"), [(False, "trackPlaying"), (True, "trackPaused")])
-async def test_a_laptop_that_comes_back_on_another_track_is_sent_what_sets_its_source(
+async def test_a_reconnected_device_on_another_track_is_sent_track_playing(
     room: Room, is_paused: bool, event: str
 ) -> None:
     async with room.device() as phone, room.device() as laptop:
@@ -104,7 +104,7 @@ async def test_a_laptop_that_comes_back_on_another_track_is_sent_what_sets_its_s
             await phone.heard_nothing()
 
 
-async def test_the_command_of_a_device_that_comes_back_counts_and_the_old_place_is_found_again(
+async def test_a_command_of_a_reconnected_device_takes_effect_and_leaves_a_stop_point(
     room: Room,
 ) -> None:
     async with room.device() as phone:
@@ -116,7 +116,7 @@ async def test_the_command_of_a_device_that_comes_back_counts_and_the_old_place_
     assert 50 <= state["currentTime"] < 55
 
 
-async def test_a_track_chosen_in_a_devices_own_controls_reaches_the_others_as_track_playing(
+async def test_a_reported_track_change_reaches_the_others_as_track_playing(
     room: Room,
 ) -> None:
     async with room.device() as phone, room.device() as laptop:
@@ -129,7 +129,7 @@ async def test_a_track_chosen_in_a_devices_own_controls_reaches_the_others_as_tr
         assert (await laptop.hears("trackUpdated"))["trackId"] == "other"
 
 
-async def test_a_seek_while_paused_is_where_the_track_resumes(room: Room) -> None:
+async def test_a_seek_while_paused_moves_the_stop_point(room: Room) -> None:
     await room.post("play/song", currentTime=10)
     await room.post("pause/song")
     await room.post("pause/song", currentTime=20)
@@ -163,7 +163,7 @@ async def test_a_position_beyond_the_listed_duration_is_kept_and_resumed(
     assert 300 <= state["currentTime"] < 302
 
 
-async def test_a_duration_that_a_player_reports_replaces_the_listed_one(room: Room) -> None:
+async def test_a_reported_duration_replaces_the_listed_one(room: Room) -> None:
     async with room.device() as phone:
         await phone.ask("playTrack", trackId="song", currentTime=0)
         await report(phone, "song", 0.1, duration=123.5)
@@ -171,7 +171,7 @@ async def test_a_duration_that_a_player_reports_replaces_the_listed_one(room: Ro
 
 
 @pytest.mark.parametrize("duration", [0, -3, "long", True, [1]])
-async def test_a_duration_that_is_none_is_refused_in_words(room: Room, duration: object) -> None:
+async def test_an_invalid_duration_is_refused_with_a_reason(room: Room, duration: object) -> None:
     async with room.device() as phone:
         answer = await phone.ask(
             "updateStreaming", trackId="song", currentTime=1, isPlaying=True, duration=duration
@@ -180,7 +180,7 @@ async def test_a_duration_that_is_none_is_refused_in_words(room: Room, duration:
         assert '"duration"' in answer["data"]["message"]
 
 
-async def test_a_media_clock_just_under_0_is_0(room: Room) -> None:
+async def test_a_position_just_under_zero_is_zero(room: Room) -> None:
     async with room.device() as phone:
         state = (await phone.ask("playTrack", trackId="song", currentTime=-0.02))["data"]
         assert 0 <= state["currentTime"] < 1

@@ -61,7 +61,7 @@ async def house(launch: Launch, token: Token) -> AsyncIterator[House]:
         yield house
 
 
-async def test_play_reaches_both_devices_of_its_user_and_nobody_else(house: House) -> None:
+async def test_play_reaches_both_devices_of_its_user_and_no_other_user(house: House) -> None:
     await house.phone.send("playTrack", trackId="song", currentTime=5)
     for device in (house.phone, house.kiosk):
         state = await device.hears("trackPlaying")
@@ -71,7 +71,7 @@ async def test_play_reaches_both_devices_of_its_user_and_nobody_else(house: Hous
     await house.radio.heard_nothing()
 
 
-async def test_pause_from_the_other_device(house: House) -> None:
+async def test_pause_from_another_device_reaches_both(house: House) -> None:
     await house.phone.send("playTrack", trackId="song")
     await house.phone.hears("trackPlaying")
     await house.kiosk.hears("trackPlaying")
@@ -81,7 +81,7 @@ async def test_pause_from_the_other_device(house: House) -> None:
         assert (state["currentTime"], state["isPlaying"], state["rev"]) == (7.5, False, 2)
 
 
-async def test_reports_in_step_are_heard_by_nobody_and_a_seek_by_all(house: House) -> None:
+async def test_matching_reports_are_absorbed_and_a_seek_reaches_all(house: House) -> None:
     await house.phone.send("playTrack", trackId="song", currentTime=0)
     await house.phone.hears("trackPlaying")
     await house.kiosk.hears("trackPlaying")
@@ -94,7 +94,9 @@ async def test_reports_in_step_are_heard_by_nobody_and_a_seek_by_all(house: Hous
         assert (await device.hears("trackUpdated"))["currentTime"] >= 42.0
 
 
-async def test_a_late_joiner_gets_the_extrapolated_position(house: House, token: Token) -> None:
+async def test_a_device_that_connects_later_gets_the_extrapolated_position(
+    house: House, token: Token
+) -> None:
     answer = await house.phone.ask("playTrack", trackId="song", currentTime=10)
     await asyncio.sleep(0.5)
     url = f"{house.server.url}/ws?token={token('ada')}"
@@ -131,7 +133,7 @@ async def test_a_user_id_in_the_payload_changes_nothing(house: House) -> None:
     await house.kiosk.heard_nothing()
 
 
-async def test_isolation_both_ways(house: House) -> None:
+async def test_two_users_receive_nothing_of_each_other(house: House) -> None:
     await house.phone.send("playTrack", trackId="song", currentTime=1)
     await house.radio.send("playTrack", trackId="other", currentTime=2)
     assert (await house.phone.hears("trackPlaying"))["trackId"] == "song"
@@ -141,7 +143,7 @@ async def test_isolation_both_ways(house: House) -> None:
     await house.radio.heard_nothing()
 
 
-async def test_anothers_track_answers_exactly_like_an_unknown_one(house: House) -> None:
+async def test_another_users_track_is_answered_like_an_unknown_one(house: House) -> None:
     for event, data in (
         ("playTrack", {}),
         ("pauseTrack", {}),
@@ -167,7 +169,7 @@ async def test_anothers_track_answers_exactly_like_an_unknown_one(house: House) 
     await house.radio.heard_nothing()
 
 
-async def test_the_stream_is_the_file_and_its_parts(house: House) -> None:
+async def test_the_stream_is_the_file_and_ranges_are_its_parts(house: House) -> None:
     _, track = await house.get("/hers", house.ada)
     url = house.server.url + track["streamUrl"]
     async with house.session.get(url) as whole:
@@ -179,7 +181,7 @@ async def test_the_stream_is_the_file_and_its_parts(house: House) -> None:
         assert foreign.status == 401
 
 
-async def test_a_stop_says_goodbye_to_everybody(house: House) -> None:
+async def test_a_shutdown_closes_every_device_with_1001(house: House) -> None:
     exit_code, *close_codes = await asyncio.gather(
         asyncio.to_thread(house.server.stop), house.phone.closed(), house.radio.closed()
     )

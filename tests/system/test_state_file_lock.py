@@ -161,7 +161,9 @@ def test_a_second_server_is_refused_through_a_bind_mount(
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_the_file_is_free_when_its_server_has_ended(launch: Launch, state: Path, end: str) -> None:
+def test_a_state_file_is_unlocked_when_its_server_ends(
+    launch: Launch, state: Path, end: str
+) -> None:
     server = launch("--state", str(state))
     if end == "stop":
         assert server.stop() == 0
@@ -171,14 +173,14 @@ def test_the_file_is_free_when_its_server_has_ended(launch: Launch, state: Path,
     launch("--state", str(link_to_file(state)))
 
 
-def test_no_file_but_sqlites_lies_beside_it(launch: Launch, state: Path) -> None:
+def test_no_lock_file_is_left_beside_the_state_file(launch: Launch, state: Path) -> None:
     server = launch("--state", str(state))
     server.wait_for_log("the library has")
     assert server.stop() == 0
     assert [each.name for each in state.parent.iterdir()] == [state.name]
 
 
-def test_within_one_process_by_another_name(state: Path) -> None:
+def test_a_second_store_of_one_process_is_refused_by_another_name(state: Path) -> None:
     with closing(PlaybackStore(state)) as store:
         store.save([PendingWrite(user_id="ada", state=PAUSED, now=0.0)])
         for name in (link_to_file(state), hard_link(state), state):
@@ -225,7 +227,7 @@ class TestRevokingByAnotherName:
     """SQLite keeps the newest changes in files that are named after the database."""
 
     @pytest.mark.parametrize("name", [link_to_file, link_to_folder, chain_of_links, roundabout])
-    def test_a_name_that_leads_to_the_same_folder_is_as_good(
+    def test_revoking_through_a_link_to_the_folder_reaches_the_server(
         self, state: Path, name: Callable[[Path], Path]
     ) -> None:
         with closing(PlaybackStore(state)) as store:
@@ -233,7 +235,7 @@ class TestRevokingByAnotherName:
             revoke(name(state), "ada", 5.0)
             assert store.revocations.changed() == {"ada": 5.0}
 
-    def test_a_hard_link_elsewhere_is_refused_while_a_server_runs(
+    def test_revoking_through_a_hard_link_is_refused_while_a_server_runs(
         self, launch: Launch, state: Path
     ) -> None:
         server = launch("--state", str(state))
@@ -247,7 +249,7 @@ class TestRevokingByAnotherName:
         with closing(PlaybackStore(state)) as store:
             assert store.revocations.changed() == {"ada": 5.0, "bob": 6.0}
 
-    def test_a_hard_link_elsewhere_is_refused_within_one_process(self, state: Path) -> None:
+    def test_revoking_through_a_hard_link_is_refused_within_one_process(self, state: Path) -> None:
         with closing(PlaybackStore(state)), pytest.raises(StoreError, match="by another name"):
             revoke(hard_link(state), "ada", 5.0)
 

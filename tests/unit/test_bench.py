@@ -29,7 +29,7 @@ def test_a_spread_is_the_median_and_what_lies_around_it() -> None:
     assert Spread.of([3.0, 1.0, 10.0]) == Spread(3.0, 1.0, 10.0)
 
 
-def test_contestants_take_turns() -> None:
+def test_measurements_are_interleaved() -> None:
     turns: list[str] = []
 
     def turn(name: str) -> measure.Turn:
@@ -56,11 +56,11 @@ def test_the_exponent_of_growth(power: float) -> None:
     assert measure.exponent(sizes, costs) == pytest.approx(power)
 
 
-def test_a_line_has_a_part_that_is_fixed_and_one_that_grows() -> None:
+def test_a_fitted_line_has_a_fixed_part_and_a_slope() -> None:
     assert measure.line([1, 4, 16], [12.0, 18.0, 42.0]) == pytest.approx((10.0, 2.0))
 
 
-def test_a_fixed_part_is_never_less_than_nothing() -> None:
+def test_the_fixed_part_of_a_line_is_never_negative() -> None:
     assert measure.line([1, 2], [1.0, 3.0]) == (0.0, 2.0)
 
 
@@ -78,13 +78,13 @@ def test_a_fixed_part_is_never_less_than_nothing() -> None:
     ],
     ids=["at least", "at most", "skipped", "ratio", "no target"],
 )
-def test_a_target_is_held_against_the_ratio_where_there_is_a_yardstick(
+def test_a_target_is_compared_with_the_ratio_where_there_is_a_yardstick(
     row: Row, is_met: bool | None
 ) -> None:
     assert row.is_met is is_met
 
 
-def test_what_a_listener_takes() -> None:
+def test_the_cost_of_a_listener() -> None:
     need = capacity.need(LISTENER, COSTS)
     asked = 40_000 / (256 << 10)
     assert need.cpu == pytest.approx((4 * 30 + asked * 100 + 40_000 * 0.0001) / 1e6)
@@ -93,12 +93,12 @@ def test_what_a_listener_takes() -> None:
     assert need.files == 3
 
 
-def test_a_command_is_told_to_every_device() -> None:
+def test_the_cost_of_a_command_grows_with_devices() -> None:
     commands = replace(LISTENER, devices=3, players=0, commands_per_hour=3600.0)
     assert capacity.need(commands, COSTS).cpu * 1e6 == pytest.approx(50 + 3 * 20)
 
 
-def test_the_scarcest_resource_is_the_limit() -> None:
+def test_capacity_is_limited_by_the_scarcest_resource() -> None:
     on_a_core = capacity.carried(LISTENER, COSTS, CORE)
     assert (on_a_core.limit, on_a_core.users) == ("network", 2063)
     slow = capacity.carried(LISTENER, replace(COSTS, report=1000.0), CORE)
@@ -107,19 +107,19 @@ def test_the_scarcest_resource_is_the_limit() -> None:
     assert capacity.carried(replace(LISTENER, listening=0.0), COSTS, CORE).limit == "open files"
 
 
-def test_boxes_add_up() -> None:
+def test_capacity_grows_with_machines() -> None:
     one = capacity.carried(LISTENER, COSTS, BOX)
     assert capacity.carried(LISTENER, COSTS, BOX, 4).users == 4 * one.users
 
 
-def test_a_day_is_quieter_than_its_busiest_hour() -> None:
+def test_capacity_counts_the_busiest_hour() -> None:
     assert len(capacity.DAY) == 24
     assert max(capacity.DAY) == 1.0
     assert 0.1 < capacity.mean_busy(0.7) < 0.7
     assert capacity.mean_busy(0.7, [1.0, 0.0]) == 0.35
 
 
-def test_the_reports_say_the_same() -> None:
+def test_table_json_and_plot_have_the_same_rows() -> None:
     rows = [
         Row("p", "a & b", "/s", Spread.of([1, 2, 3]), "nginx", Spread.of([1]), Spread.of([2.0])),
         Row("p", "nothing", "/s", yardstick="node", target=Target(2), note="skipped: no node"),

@@ -18,14 +18,9 @@ from aiohttp.test_utils import TestClient
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
-from tests.support.audio_files import write_wav as write_wav
+from tests.support.audio_files import write_wav
 from tests.support.proxy import Mode, Proxy
-from tests.support.server_process import SECRET as SECRET
-from tests.support.server_process import START_TIMEOUT as START_TIMEOUT
-from tests.support.server_process import Launch as Launch
-from tests.support.server_process import ServerProcess as ServerProcess
-from tests.support.waiting import PATIENCE as PATIENCE
-from tests.support.waiting import until as until
+from tests.support.server_process import SECRET, Launch, ServerProcess
 
 if TYPE_CHECKING:
     from tests.support.live import Live

@@ -1,8 +1,4 @@
-"""Rounds, medians and spreads: plain arithmetic on what was measured.
-
-Here: pure functions and values, and the order in which contestants take their turns. Not here:
-any server, any socket.
-"""
+"""Rounds, medians and spreads: plain arithmetic on what was measured, and the order of turns."""
 
 from __future__ import annotations
 

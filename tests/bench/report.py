@@ -1,6 +1,6 @@
 """What was measured, as a table, as JSON and as a plot.
 
-Here: text in three forms. Not here: any measuring. The plot is an SVG of one bar for each ratio,
+The plot is an SVG of one bar for each ratio,
 on a logarithmic axis: to the right of 1 the server is ahead of its yardstick.
 """
 

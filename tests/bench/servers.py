@@ -1,7 +1,6 @@
 """The servers that are measured, each a process on a core of its own.
 
-Here: starting and stopping them, and what the system knows of their time and memory. Not here:
-what is asked of them.
+Starts and stops them, and reads their CPU time and memory from ``/proc``.
 """
 
 from __future__ import annotations

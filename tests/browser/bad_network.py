@@ -32,8 +32,8 @@ from playwright.async_api import async_playwright
 
 from audiostream.auth.access_tokens import Tokens
 from tests.support.proxy import Mode, Proxy
+from tests.support.server_process import SECRET, ServerProcess
 
-from ..conftest import SECRET, ServerProcess
 from .bidi import firefox
 from .conftest import CHROMIUM, FLAGS
 from .engines import Chromium, Engine, Firefox, Tab, wait_for

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from ..conftest import Launch, ServerProcess
+from tests.support.server_process import Launch, ServerProcess
+
 from .bidi import firefox
 from .engines import Chromium, Engine, Firefox
 

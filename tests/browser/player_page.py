@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from playwright.async_api import Browser, Page, expect
 
-from ..conftest import ServerProcess
+from tests.support.server_process import ServerProcess
 
 PATIENCE = 15.0
 """Seconds for what must come."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser
 
-from ..conftest import Launch
+from tests.support.server_process import Launch
+
 from .bad_network import outages, suffer, write_album
 from .engines import Chromium
 

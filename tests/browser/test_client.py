@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute
 
-from ..conftest import Launch, ServerProcess
+from tests.support.server_process import Launch, ServerProcess
+
 from . import pages
 from .conftest import SAMPLES
 

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from tests.conftest import ProxyTo
+from tests.support.audio_files import write_wav
 from tests.support.proxy import Mode, Proxy
+from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import Peer, connect
 
-from ..conftest import Launch, ProxyTo, ServerProcess, write_wav
 from . import pages
 from .engines import Engine, Tab, wait_for
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..conftest import Launch
+from tests.support.server_process import Launch
+
 from .engines import Engine, wait_for
 
 PNG = b"\x89PNG"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ..conftest import ServerProcess
+from tests.support.server_process import ServerProcess
+
 from .engines import Engine, Tab, wait_for
 from .sound_device import sound_device as sound_device
 

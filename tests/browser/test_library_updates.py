@@ -7,7 +7,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from ..conftest import Launch, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch
+
 from .engines import Engine, Tab, wait_for
 
 Token = Callable[..., str]

@@ -10,7 +10,9 @@ from statistics import median
 
 import pytest
 
-from ..conftest import Launch, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch, ServerProcess
+
 from .engines import Engine, Tab, wait_for
 from .viewports import DESKTOP, KIOSK, PHONE, resize
 

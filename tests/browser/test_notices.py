@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import Launch, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch, ServerProcess
+
 from .engines import Engine, Tab, wait_for
 from .sound_device import sound_device as sound_device
 from .viewports import DESKTOP, KIOSK, LANDSCAPE_PHONES, LOW_WINDOWS, PHONE, resize

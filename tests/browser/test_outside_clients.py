@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ..conftest import ServerProcess
+from tests.support.server_process import ServerProcess
+
 from .conftest import SAMPLES, program
 
 Token = Callable[..., str]

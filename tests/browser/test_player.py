@@ -13,7 +13,8 @@ import pytest
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
-from ..conftest import Launch, ServerProcess
+from tests.support.server_process import Launch, ServerProcess
+
 from .conftest import SAMPLES, watch
 from .player_page import PAUSED, POSITION, becomes, choose, plays
 

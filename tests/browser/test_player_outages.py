@@ -15,9 +15,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.conftest import ProxyTo
+from tests.support.audio_files import write_wav
 from tests.support.proxy import Mode, Proxy
+from tests.support.server_process import Launch, ServerProcess
 
-from ..conftest import Launch, ProxyTo, ServerProcess, write_wav
 from .bad_network import write_loud
 from .engines import Engine, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute

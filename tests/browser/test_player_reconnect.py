@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
-from ..conftest import Launch, ServerProcess
+from tests.support.server_process import Launch, ServerProcess
+
 from .conftest import SAMPLES
 from .player_page import (
     PAUSED,

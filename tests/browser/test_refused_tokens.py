@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from ..conftest import ServerProcess
+from tests.support.server_process import ServerProcess
 
 CLOSING = """() => new Promise((resolve) => {
   const socket = new WebSocket("/ws?token=nonsense");

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import Launch, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch, ServerProcess
+
 from .engines import Engine, Tab, wait_for
 from .listening import choose, mute
 from .player_page import RestClient

@@ -17,7 +17,9 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from ..conftest import Launch, ServerProcess, write_wav
+from tests.support.audio_files import write_wav
+from tests.support.server_process import Launch, ServerProcess
+
 from .conftest import SAMPLES
 from .player_page import RestClient, choose, new_page, open_player
 

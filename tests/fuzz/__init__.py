@@ -1,6 +1,4 @@
-"""Coverage-guided fuzzing of what reads the words of strangers: ``messages`` and the Range policy.
-
-Here: the targets, what has to hold for any input, and the command that runs them by atheris::
+"""Coverage-guided fuzzing of what parses clients' bytes: frames and the Range policy, by atheris::
 
     python -m tests.fuzz messages --seconds 30
     python -m tests.fuzz ranges --seconds 30

@@ -1,7 +1,4 @@
-"""``python -m tests.fuzz TARGET --seconds N [INPUT ...]``: run one target by atheris.
-
-Here: the command line and the corpus. Not here: what is checked (``targets``).
-"""
+"""``python -m tests.fuzz TARGET --seconds N [INPUT ...]``: run one target by atheris."""
 
 from __future__ import annotations
 

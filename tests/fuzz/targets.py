@@ -1,7 +1,4 @@
-"""What holds for any input, and how bytes become input.
-
-Here: the checks, shared by Hypothesis and atheris. Not here: where the inputs come from.
-"""
+"""What holds for any input, and how bytes become input. Shared by Hypothesis and atheris."""
 
 from __future__ import annotations
 

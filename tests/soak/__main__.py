@@ -1,10 +1,9 @@
 """Many users for many minutes: ``python -m tests.soak --minutes 10 --users 500``.
 
-Here: a real server on 127.0.0.1 and people at several devices each, who play, seek, change the
-track, are cut off, come back, and stream. Two pauses, after a warm-up and at the end, in which
-nobody acts: memory and open files must be the same in both, and every device must be where its
-user's state is. The exit code is 1 where one of this does not hold. Not here: faults
-(``test_faults``), exact scenes (``test_playback``).
+A real server on 127.0.0.1, and users with several devices each that play, seek, change the track,
+lose their connection, reconnect, and stream. In two pauses, after a warm-up and at the end,
+nothing is sent: memory and open files must be the same in both, and every device must be where its
+user's state is. The exit code is 1 where one of this does not hold.
 
 Times are in seconds, memory in bytes.
 """

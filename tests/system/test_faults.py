@@ -1,10 +1,7 @@
 """What goes wrong by itself, against the real server process: disks, networks, kills, restarts.
 
-Here: faults that nobody means. Not here: what is sent on purpose by somebody who means harm
-(``test_attacks``), and faults of one module alone (that module's tests).
-
-Two faults need a hand inside the server, a disk that hangs and a heartbeat that takes half a
-minute; these run in this process.
+Two faults have to be made inside the server, a disk that hangs and a heartbeat that takes half a
+minute: these run in the test's process.
 """
 
 from __future__ import annotations

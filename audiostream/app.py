@@ -21,7 +21,6 @@ from aiohttp import web
 from . import background
 from .api import pages
 from .api.cors import add_cors
-from .api.errors import errors_as_json
 from .api.response_bodies import SharedBodies
 from .api.response_delivery import STALL_TIMEOUT, ResponseSender
 from .api.routes import routes
@@ -64,7 +63,7 @@ def create_app(
     proxies = Proxies(settings.trusted_proxies)
     sender = ResponseSender(min(STALL_TIMEOUT, settings.limits.stall_timeout))
     app = web.Application(
-        middlewares=[proxies.identify_client, sender.middleware, errors_as_json],
+        middlewares=[proxies.identify_client, sender.middleware],
         client_max_size=settings.limits.max_body,
     )
     app[SERVICES] = _build_services(app, settings, proxies, sender, clock, wall_clock)

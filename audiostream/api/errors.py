@@ -1,4 +1,4 @@
-"""Errors as JSON: a middleware that turns every exception into one form of response."""
+"""Exceptions of handlers as JSON responses, all of one form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from ..errors import AudiostreamError, Conflict
 from .responses import error_response
@@ -29,29 +28,26 @@ _PRESERVED_HEADERS: Final = ("Allow", "Sec-WebSocket-Version", "Upgrade")
 _log = logging.getLogger(__name__)
 
 
-@web.middleware
-async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Respond to every exception with ``{"error": {"code", "message"}}``.
+def exception_response(request: web.Request, error: Exception) -> web.Response:
+    """Return ``{"error": {"code", "message"}}`` for an exception of a handler.
 
-    The text of an unexpected exception goes to the log alone: it may hold paths.
+    The text of an unexpected exception goes to the log alone: it may hold paths. Raises ``error``
+    again where it is a redirect of aiohttp.
     """
-    try:
-        return await handler(request)
-    except AudiostreamError as error:
+    if isinstance(error, AudiostreamError):
         headers = _HEADERS.get(error.http_status, {})
         extra = {"state": error.state} if isinstance(error, Conflict) else {}
         return error_response(error.http_status, error.code, str(error), headers=headers, **extra)
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPException):
         if error.status < 400:
-            raise
+            raise error
         code = _CODES.get(error.status, "invalid_message")
         headers = {
             name: error.headers[name] for name in _PRESERVED_HEADERS if name in error.headers
         }
         return error_response(error.status, code, error.reason, headers=headers)
-    except ConnectionError:  # the client disconnected, so this is for the access log alone
+    if isinstance(error, ConnectionError):  # the client left: for the access log alone
         message = "the request did not arrive whole"
         return error_response(400, "invalid_message", message, headers={})
-    except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
-        return error_response(500, "internal", "internal server error", headers={})
+    _log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return error_response(500, "internal", "internal server error", headers={})

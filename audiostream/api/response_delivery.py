@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler
 from ..ops.connections import disconnect
 from ..ops.proxies import client_of
 from ..streaming.stall_timeout import StallTimeout
+from .errors import exception_response
 from .responses import BODY
 
 CHUNK_SIZE: Final = 32 * 1024
@@ -96,8 +97,15 @@ class ResponseSender:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Send what the handler returned. Has to be outside all that may return a response."""
-        return await self.send(request, await handler(request))
+        """Send what the handler returned, or the error that it raised.
+
+        One middleware for both: a WebSocket waits in each, and takes 300 bytes more.
+        """
+        try:
+            response = await handler(request)
+        except Exception as error:
+            response = exception_response(request, error)
+        return await self.send(request, response)
 
     async def send(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """Send a ``web.Response``, and wait until the client has taken it.

@@ -19,7 +19,7 @@ alone and pass on what a client writes in ``Forwarded``. Malformed values are ig
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -92,12 +92,17 @@ class Proxies:
         return found
 
     @web.middleware
-    async def identify_client(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Store the client of each request for ``client_of``."""
+    def identify_client(
+        self, request: web.Request, handler: Handler
+    ) -> Awaitable[web.StreamResponse]:
+        """Store the client of each request for ``client_of``.
+
+        Not a coroutine, which would take 250 bytes more for as long as a WebSocket is open.
+        """
         request[_CLIENT] = self.client(
             request.remote, request.secure, request.host, partial(_joined_header, request)
         )
-        return await handler(request)
+        return handler(request)
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

@@ -18,7 +18,6 @@ from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
 from ..protocol.encode import StateView
 from ..protocol.envelope import Frame, FrameId
-from .applied_commands import AppliedCommands
 from .broadcast import Catalogue, StateBroadcaster, select_recipients
 from .device import Device
 from .device_list import DeviceList
@@ -26,6 +25,9 @@ from .stop_points import StopPoints
 
 NEVER_PLAYED = State()
 """Shared by all rooms in which nothing was played: most that are idle."""
+MAX_COMMAND_IDS = 64
+"""``commandId`` values of commands that took effect, so that one that is sent again is not applied
+twice: a client sends a command again within seconds, after it has reconnected."""
 LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
 
@@ -52,15 +54,24 @@ class RoomContext:
 class Room:
     """``user_{userId}``: one user's playback and connected devices."""
 
+    __slots__ = (
+        "_applied_ids",
+        "_broadcaster",
+        "_context",
+        "_device_list",
+        "devices",
+        "state",
+        "stop_points",
+        "user_id",
+    )
+
     def __init__(self, user_id: str, context: RoomContext) -> None:
         self.user_id = user_id
         self.state = NEVER_PLAYED
         self.devices: dict[int, Device] = {}
         self.stop_points = StopPoints()
         self._context = context
-        self._clock = context.clock
-        self._wall_clock = context.wall_clock
-        self._applied_commands = AppliedCommands()
+        self._applied_ids: tuple[str, ...] = ()
         self._broadcaster = StateBroadcaster(user_id, context.catalogue, context.wall_clock)
         self._device_list = DeviceList(self.devices)
 
@@ -76,10 +87,12 @@ class Room:
         That is in epoch seconds; None if it is unknown: after ``state.updated_at``.
         """
         if state.is_interrupted or state.is_abandoned:
-            elapsed = self._wall_clock() - (state.updated_at if reached_at is None else reached_at)
+            elapsed = self._context.wall_clock() - (
+                state.updated_at if reached_at is None else reached_at
+            )
             if elapsed < 0:  # the wall clock was set back
                 elapsed = LONGEST_INTERRUPTION
-            state = replace(state, anchored_at=self._clock() - elapsed)
+            state = replace(state, anchored_at=self._context.clock() - elapsed)
         self.state = state
         self.stop_points.is_complete = False
         for each in stop_points:
@@ -89,13 +102,13 @@ class Room:
     def add_device(self, device: Device) -> None:
         """Add a connected device. It is sent nothing (R12)."""
         self.devices[device.ref.key] = device
-        self._device_list.notify_watchers(self.state, self._clock())
+        self._device_list.notify_watchers(self.state, self._context.clock())
 
     def remove_device(self, device: Device) -> None:
         """Remove a disconnected device, if it is here."""
         if self.devices.pop(device.ref.key, None) is None:
             return
-        now = self._clock()
+        now = self._context.clock()
         self._context.maybe_idle.add(self)
         self._device_list.unwatch(device)
         self._advance(now)
@@ -124,13 +137,13 @@ class Room:
         any case, by ``trackState`` where it is no recipient. Raises ``TrackNotFound`` (R9),
         ``Conflict`` and ``StopPointNotLoaded``.
         """
-        now = self._clock()
+        now = self._context.clock()
         self._advance(now)
         if self.state.duration is None:
             self._complete_duration()
         if isinstance(command, GetCurrentState):  # R12
             self._answer(device, "trackState", now, frame_id)
-        elif not isinstance(command, Report) and _command_id(command) in self._applied_commands:
+        elif not isinstance(command, Report) and _command_id(command) in self._applied_ids:
             event = "trackPlaying" if self.state.is_playing else "trackPaused"
             self._answer(device, event, now, frame_id)  # it may have missed the outcome
         else:
@@ -139,11 +152,11 @@ class Room:
 
     def view(self, now: float) -> StateView:
         """Return the state as clients are sent it, at the time that ``apply`` returned."""
-        return StateView.of(self.state, now, self._wall_clock())
+        return StateView.of(self.state, now, self._context.wall_clock())
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
-        device.sync = record_delivered(device.sync, self._clock())
+        device.sync = record_delivered(device.sync, self._context.clock())
 
     def send_device_list(
         self, device: Device, watch: bool, frame_id: FrameId | None = None
@@ -152,11 +165,11 @@ class Room:
 
         Return the event's data.
         """
-        return self._device_list.send(device, watch, self.state, self._clock(), frame_id)
+        return self._device_list.send(device, watch, self.state, self._context.clock(), frame_id)
 
     def housekeep(self) -> None:
         """Apply what time alone does: R11 and R16. Call about once a second."""
-        now = self._clock()
+        now = self._context.clock()
         self._advance(now)
         for device in tuple(self.devices.values()):
             report = lifecycle.assumed_report(device.sync, now)
@@ -178,7 +191,9 @@ class Room:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
             self._change_state(outcome.state, now)
-            self._applied_commands.add(_command_id(command))
+            command_id = _command_id(command)
+            if command_id is not None:
+                self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
         if device is not None:
             device.sync = outcome.sync
             if outcome.sync.is_ignored:
@@ -246,7 +261,7 @@ class Room:
 
     def _change_state(self, state: State, now: float) -> None:
         """Replace the state; add the date of the change and the stop points that it leaves."""
-        before, wall_time = self.state, self._wall_clock()
+        before, wall_time = self.state, self._context.wall_clock()
         if state.rev != before.rev:
             state = replace(state, updated_at=wall_time)
         self.state = state
@@ -270,7 +285,7 @@ class Room:
         with suppress(TrackNotFound):
             self.apply(report, device)
         if device.sync.last_sent is before.last_sent:
-            self._answer(device, "trackUpdated", self._clock(), None)
+            self._answer(device, "trackUpdated", self._context.clock(), None)
         device.sync = record_resend(before, device.sync)
 
     def _complete_duration(self) -> None:

@@ -32,7 +32,7 @@ class StopPoints:
     """
 
     is_complete: bool = True
-    unsaved: list[StopPoint] = field(default_factory=list)
+    unsaved: tuple[StopPoint, ...] = ()
     _positions: dict[str, float | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -51,8 +51,7 @@ class StopPoints:
             return
         self._positions.pop(track_id, None)  # the order is that of age
         self._positions[track_id] = stop_point.position
-        self.unsaved.append(stop_point)
-        del self.unsaved[:-MAX_UNSAVED]
+        self.unsaved = (*self.unsaved, stop_point)[-MAX_UNSAVED:]
 
     def add_loaded(self, track_id: str, position: float | None) -> None:
         """Add what storage has of a track, unless a newer stop point is known."""
@@ -62,7 +61,7 @@ class StopPoints:
     def mark_saved(self, saved: Iterable[StopPoint]) -> None:
         """Note that these are in storage."""
         done = set(saved)
-        self.unsaved = [each for each in self.unsaved if each not in done]
+        self.unsaved = tuple(each for each in self.unsaved if each not in done)
         self._evict()
 
     def _evict(self) -> None:

@@ -139,7 +139,7 @@ class StateSaver:
             room: PendingWrite(
                 user_id=room.user_id,
                 state=room.state,
-                stop_points=tuple(room.stop_points.unsaved),
+                stop_points=room.stop_points.unsaved,
                 now=now,
                 wall_time=wall_time,
             )

@@ -1,8 +1,8 @@
 """How many users a core, a box and many boxes carry: computed, not measured.
 
 It adds what one user of some behaviour takes of each resource, over a day in which users come and
-go, and finds which resource is exhausted first. The costs are measured in the same run; the box is an
-assumption, written down below.
+go, and finds which resource is exhausted first. The costs are measured in the same run; the box is
+an assumption, written down below.
 
 Users share nothing with each other, so a box runs one process for each core, and a proxy keeps
 every user at one process; boxes add up in the same way.

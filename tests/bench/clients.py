@@ -1,8 +1,8 @@
 """The load generator: many connections, one thread, as little work as a byte allows.
 
 Requests are encoded before the clock starts; loops keep a number of them open and count the
-responses. Bodies are read into one buffer and discarded, frames are counted by their lengths: one core of this
-keeps a server's core busy.
+responses. Bodies are read into one buffer and discarded, frames are counted by their lengths: one
+core of this keeps a server's core busy.
 
 Times are in seconds of ``time.perf_counter``.
 """

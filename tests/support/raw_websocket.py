@@ -28,7 +28,7 @@ class RawWebSocket(RawConnection):
             content["id"] = frame_id
         await self.send(frame(json.dumps(content)))
 
-    async def hears(self) -> dict[str, Any]:
+    async def receives(self) -> dict[str, Any]:
         """The next text frame's content; pings and pongs are passed over."""
         while True:
             opcode, payload = await self.frame()

@@ -34,7 +34,7 @@ class Peer:
         frame: dict[str, Any] = json.loads(message.data)
         return frame
 
-    async def hears(self, event: str) -> dict[str, Any]:
+    async def receives(self, event: str) -> dict[str, Any]:
         """The data of the next frame, which must be ``event``."""
         frame = await self.frame()
         assert frame["event"] == event, frame
@@ -49,7 +49,7 @@ class Peer:
         assert frame.get("id") == f"ask-{self._asked}", frame
         return frame
 
-    async def heard_nothing(self) -> None:
+    async def receives_nothing(self) -> None:
         """Everything sent to this device before now has been read: the answer comes at once.
 
         One connection keeps its order, so no time needs to pass to know that nothing came.

@@ -112,11 +112,11 @@ class TestScanning:
         url = str(client.make_url("/ws"))
         async with connect(client.session, url, token()) as phone:
             await phone.send("playTrack", trackId="song")
-            await phone.hears("trackPlaying")
+            await phone.receives("trackPlaying")
             write_wav(media / "new.wav", 1.0)
             client.app[SERVICES].rescan.set()
             await eventually(lambda: len(library.tracks_for("ada")) == 4)
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_a_failed_scan_is_logged_and_the_next_one_succeeds(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -184,7 +184,7 @@ class TestEmbedding:
         async with client.get("/audio/tracks") as answer:
             assert (answer.status, answer.content_type) == (401, "application/json")
         async with connect(client.session, str(client.make_url("/audio/ws")), token()) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_two_applications_in_one_process_share_no_playback(
         self, serve: Serve, token: Token
@@ -205,7 +205,7 @@ class TestHousekeeping:
         url = str(client.make_url("/ws"))
         async with connect(client.session, url, token()) as phone:
             await phone.send("playTrack", trackId="song", currentTime=5)
-            await phone.hears("trackPlaying")
+            await phone.receives("trackPlaying")
         room = client.app[SERVICES].registry.room("ada")
         await eventually(lambda: not room.state.is_playing)
         assert 5.0 <= room.state.position < 6.0
@@ -230,7 +230,7 @@ class TestLog:
         async with ClientSession(f"http://127.0.0.1:{port}") as session:
             async with connect(session, f"/ws?token={secret}") as phone:
                 await phone.send("playTrack", trackId="song")
-                ticketed = (await phone.hears("trackPlaying"))["track"]["streamUrl"]
+                ticketed = (await phone.receives("trackPlaying"))["track"]["streamUrl"]
             async with session.get(ticketed) as answer:
                 assert answer.status == 200
         await runner.cleanup()

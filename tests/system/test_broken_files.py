@@ -102,19 +102,19 @@ class TestOneBrokenFile:
         put_others(media)
         put_broken(media, 64)
         (media / "0 text.mp3").write_bytes(b"All work and no play. " * (50 * MIB // 22))
-        proof = token()
+        credential = token()
         server = launch("--state", state)
-        took = soon(lambda: len(titles(server, proof)) == 32)
+        took = soon(lambda: len(titles(server, credential)) == 32)
         waits = []
         deadline = time.monotonic() + 2.0
         while time.monotonic() < deadline:
             began = time.monotonic()
-            ask(server, "/healthz", proof)
+            ask(server, "/healthz", credential)
             waits.append(time.monotonic() - began)
         server.wait_for_log("the library has 32 tracks")
         assert took < 2.0
         assert max(waits) < 0.25
-        assert {f"Song {number}" for number in range(30)} < set(titles(server, proof))
+        assert {f"Song {number}" for number in range(30)} < set(titles(server, credential))
         assert peak_memory(server) < 150
         assert workers(server) == 0
         assert server.stop() == 0
@@ -137,12 +137,12 @@ class TestOneBrokenFile:
         environment = {"PYTHONPATH": str(tmp_path / "parsers"), "ASKED": str(tmp_path / "asked")}
         (media / "0 loop.flac").write_bytes(b"fLaC" + bytes(100))
         put_others(media, 5)
-        proof = token()
+        credential = token()
         server = launch("--state", state, **environment)
-        soon(lambda: len(titles(server, proof)) == 6, 5.0)
+        soon(lambda: len(titles(server, credential)) == 6, 5.0)
         server.wait_for_log("'0 loop.flac': its tags cannot be read")
         server.wait_for_log("the library has 6 tracks")
-        assert sorted(titles(server, proof)) == ["0 loop", *(f"Song {n}" for n in range(5))]
+        assert sorted(titles(server, credential)) == ["0 loop", *(f"Song {n}" for n in range(5))]
         assert workers(server) == 0
         assert server.stop() == 0
         again = launch("--state", state, **environment)
@@ -178,25 +178,25 @@ def test_a_retagged_file_has_its_new_title_where_size_and_mtime_stay(
         assert (media / "a.mp3").stat().st_size == status.st_size
         assert (media / "a.mp3").stat().st_mtime_ns == status.st_mtime_ns
 
-    proof = token()
+    credential = token()
     tagged(media / "a.mp3", TIT2="One")
     server = launch("--state", state)
     server.wait_for_log("the library has")
-    assert titles(server, proof) == ["One"]
+    assert titles(server, credential) == ["One"]
     retag("Two")
     server.process.send_signal(signal.SIGHUP)
-    soon(lambda: titles(server, proof) == ["Two"])
+    soon(lambda: titles(server, credential) == ["Two"])
     assert server.stop() == 0
     retag("Six")
     again = launch("--state", state)
     again.wait_for_log("the library has")
-    assert titles(again, proof) == ["Six"]
+    assert titles(again, credential) == ["Six"]
 
 
 def test_a_file_that_replaces_another_of_its_size_and_date_is_read(
     launch: Launch, media: Path, token: Token, state: str
 ) -> None:
-    proof = token()
+    credential = token()
     for name, title in (("a.mp3", "One"), ("../new.mp3", "Two")):
         tagged(media / name, TIT2=title)
         os.utime(media / name, ns=(10**18, 10**18))
@@ -204,7 +204,7 @@ def test_a_file_that_replaces_another_of_its_size_and_date_is_read(
     server.wait_for_log("the library has")
     (media / "../new.mp3").rename(media / "a.mp3")
     server.process.send_signal(signal.SIGHUP)
-    soon(lambda: titles(server, proof) == ["Two"])
+    soon(lambda: titles(server, credential) == ["Two"])
 
 
 DATES = {
@@ -219,7 +219,7 @@ DATES = {
 def test_a_file_of_any_date_is_scanned_restored_and_streamed(
     launch: Launch, media: Path, token: Token, state: str, moment: int
 ) -> None:
-    proof = token()
+    credential = token()
     write_wav(media / "a.wav", 1.0)
     try:
         os.utime(media / "a.wav", (moment, moment))
@@ -231,7 +231,7 @@ def test_a_file_of_any_date_is_scanned_restored_and_streamed(
         server = launch("--state", state)
         server.wait_for_log("the library has 1 track")
         server.process.send_signal(signal.SIGHUP)
-        [track] = ask(server, "/tracks", proof)["tracks"]
+        [track] = ask(server, "/tracks", credential)["tracks"]
         assert track["duration"] == 1.0
         for _ in range(2):  # opened, and from the descriptor that waits
             fields = {"Range": "bytes=0-9"}
@@ -267,7 +267,7 @@ def without_privileges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_without_read_permission_is_not_listed_and_is_logged_once(
     launch: Launch, media: Path, token: Token
 ) -> None:
-    proof = token()
+    credential = token()
     for name in ("closed.mp3", "named.mp3", "open.mp3"):
         tagged(media / name, TIT2=name.removesuffix(".mp3"))
     (media / "closed.mp3").chmod(0)
@@ -276,11 +276,11 @@ def test_a_file_without_read_permission_is_not_listed_and_is_logged_once(
     (media / "tracks.json").write_text(json.dumps(entries))
     server = launch()
     server.wait_for_log("the library has 1 track")
-    assert titles(server, proof) == ["open"]
+    assert titles(server, credential) == ["open"]
     for name in ("closed.mp3", "named.mp3"):
         lines = [line for line in server.log if name in line]
         assert len(lines) == 1
         assert "cannot be read (Permission denied)" in lines[0]
     (media / "closed.mp3").chmod(0o600)
     server.process.send_signal(signal.SIGHUP)
-    soon(lambda: len(titles(server, proof)) == 2)
+    soon(lambda: len(titles(server, credential)) == 2)

@@ -44,7 +44,7 @@ async def nothing_is_left_running() -> AsyncIterator[None]:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def hears(player: Player, name: str) -> Event:
+async def receives(player: Player, name: str) -> Event:
     """The next event of that name; those before it are passed over."""
     async with asyncio.timeout(PATIENCE):
         async for event in player:
@@ -74,15 +74,15 @@ async def test_two_players_of_a_user_hear_each_other(server: ServerProcess, toke
         connect(server.url, token(), device_id="wall") as wall,
         connect(server.url, token(), device_id="kiosk", device_name="Kitchen") as kiosk,
     ):
-        assert (await hears(kiosk, "trackState")).state.track_id is None
-        await hears(wall, "trackState")
+        assert (await receives(kiosk, "trackState")).state.track_id is None
+        await receives(wall, "trackState")
         await wall.play("song", 3)
-        event = await hears(kiosk, "trackPlaying")
+        event = await receives(kiosk, "trackPlaying")
         assert event.track is not None
         assert (event.track.title, event.state.device_id) == ("Song", "wall")
-        assert (await hears(wall, "trackPlaying")).state.rev == event.state.rev
+        assert (await receives(wall, "trackPlaying")).state.rev == event.state.rev
         await kiosk.pause()
-        assert not (await hears(wall, "trackPaused")).state.is_playing
+        assert not (await receives(wall, "trackPaused")).state.is_playing
 
 
 async def test_tracks_come_with_an_address_that_streams(
@@ -119,7 +119,7 @@ async def test_it_comes_back_when_the_server_does(
     await first.logs("the library has")
     async with connect(first.url, token()) as player:
         await player.play("song", 5)
-        await hears(player, "trackPlaying")
+        await receives(player, "trackPlaying")
         await asyncio.to_thread(first.stop)
         async with asyncio.timeout(PATIENCE):
             while await player.report("song", 6, is_playing=True) is not None:
@@ -128,8 +128,8 @@ async def test_it_comes_back_when_the_server_does(
         second = launch(*state, "--port", str(first.port))
         assert second.port == first.port
         assert (await waiting).track_id == "other"
-        assert (await hears(player, "trackState")).state.track_id == "song"
-        assert (await hears(player, "trackPlaying")).state.track_id == "other"
+        assert (await receives(player, "trackState")).state.track_id == "song"
+        assert (await receives(player, "trackPlaying")).state.track_id == "other"
 
 
 async def test_a_command_without_a_server_raises_in_time(unused_tcp_port: int) -> None:
@@ -143,7 +143,7 @@ async def test_a_refused_token_ends_the_player(server: ServerProcess) -> None:
         with pytest.raises(Unauthorized):
             await player.state()
         with pytest.raises(Unauthorized):
-            await hears(player, "trackState")
+            await receives(player, "trackState")
         with pytest.raises(Unauthorized):
             await player.report("song", 0, is_playing=True)
         with pytest.raises(Unauthorized):
@@ -163,7 +163,7 @@ async def test_a_string_token_that_expires_ends_the_player(
     async with connect(server.url, token("ada", -28)) as player:
         await player.state()
         with pytest.raises(Unauthorized):
-            await hears(player, "never")
+            await receives(player, "never")
 
 
 async def test_a_token_is_renewed_on_the_open_socket(server: ServerProcess, token: Token) -> None:
@@ -185,7 +185,7 @@ async def test_a_renewal_for_another_user_ends_the_player(
     users = iter(["ada", "bob"])
     async with connect(server.url, lambda: token(next(users), -20)) as player:
         with pytest.raises(Unauthorized):
-            await hears(player, "never")
+            await receives(player, "never")
 
 
 async def test_a_token_that_cannot_be_had_ends_the_player(server: ServerProcess) -> None:
@@ -216,7 +216,7 @@ async def test_a_server_that_hangs_costs_no_more_than_the_timeout(
 ) -> None:
     async with connect(server.url, token(), timeout=0.5) as player:
         async with asyncio.timeout(PATIENCE):
-            await hears(player, "trackState")
+            await receives(player, "trackState")
         server.process.send_signal(signal.SIGSTOP)
         with pytest.raises(TimeoutError):
             await player.state()
@@ -228,18 +228,18 @@ async def test_a_line_that_went_dead_is_noticed(
 ) -> None:
     monkeypatch.setattr(connection, "HEARTBEAT", 0.2)
     async with connect(server.url, token()) as player:
-        await hears(player, "trackState")
+        await receives(player, "trackState")
         server.process.send_signal(signal.SIGSTOP)
         async with asyncio.timeout(PATIENCE):
             while player.is_connected:
                 await asyncio.sleep(0.02)
         server.process.send_signal(signal.SIGCONT)
-        await hears(player, "trackState")
+        await receives(player, "trackState")
 
 
 async def test_after_its_block_it_says_so(server: ServerProcess, token: Token) -> None:
     async with connect(server.url, token()) as player:
-        listening = asyncio.create_task(hears(player, "never"))
+        listening = asyncio.create_task(receives(player, "never"))
         await player.state()
     with pytest.raises(AssertionError, match="ended"):
         await listening
@@ -391,4 +391,4 @@ async def test_a_revoked_token_ends_the_player(
         )
         assert await revoking.wait() == 0
         with pytest.raises(Unauthorized):
-            await hears(player, "never")
+            await receives(player, "never")

@@ -132,12 +132,12 @@ class TestClockStep:
             connect(client.session, url, token(life=HOUR)) as phone,
             connect(client.session, url, token()) as kiosk,
         ):
-            await phone.heard_nothing()
+            await phone.receives_nothing()
             clock.error = 3 * HOUR
             async with asyncio.timeout(NOTICED_WITHIN + 1.0):
-                await phone.hears("tokenExpiring")
+                await phone.receives("tokenExpiring")
                 assert await phone.closed() == 4401
-            await kiosk.heard_nothing()
+            await kiosk.receives_nothing()
 
     async def test_a_clock_step_back_postpones_a_token_s_expiry(
         self, serve: Serve, token: Token
@@ -145,10 +145,10 @@ class TestClockStep:
         clock = SettableClock()
         client = await serve(wall_clock=clock)
         async with connect(client.session, str(client.make_url("/ws")), token(life=4)) as phone:
-            await phone.hears("tokenExpiring")
+            await phone.receives("tokenExpiring")
             clock.error = -3 * HOUR
             await asyncio.sleep(5.0)
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_a_clock_step_announces_the_expiry_of_a_token_again(
         self, serve: Serve, token: Token
@@ -159,8 +159,8 @@ class TestClockStep:
         async with connect(client.session, url, token(life=HOUR)) as phone:
             clock.error = HOUR - 50.0
             async with asyncio.timeout(NOTICED_WITHIN + 1.0):
-                await phone.hears("tokenExpiring")
-            await phone.heard_nothing()
+                await phone.receives("tokenExpiring")
+            await phone.receives_nothing()
 
     @pytest.mark.parametrize("transport", ["websocket", "polling"])
     async def test_a_clock_step_beyond_a_token_s_expiry_closes_its_socketio_device(
@@ -204,7 +204,7 @@ class TestClockStep:
         async with client.get("/tracks/song", headers=bearer(after)) as answer:
             ticketed = (await answer.json())["streamUrl"]
         async with connect(client.session, str(client.make_url("/ws")), after) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
             await asyncio.to_thread(revoke, path, "ada", first - 3 * HOUR)
             assert await phone.closed() == 4401
         assert await status(client, "/tracks", before) == 401

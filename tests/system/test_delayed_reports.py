@@ -87,7 +87,7 @@ class ServerFixture:
         """A device behind the line that has played and reported for a second."""
         async with self.device() as peer:
             await peer.send("playTrack", trackId="song", currentTime=10)
-            await peer.hears("trackPlaying")
+            await peer.receives("trackPlaying")
             player = Player(peer, 10.0)
             await asyncio.sleep(1.0)
             yield player
@@ -116,7 +116,7 @@ async def test_reports_delayed_by_an_outage_do_not_move_the_position_back(
     server: ServerFixture,
 ) -> None:
     async with server.other() as kitchen, server.playing() as phone:
-        rev = (await kitchen.hears("trackPlaying"))["rev"]
+        rev = (await kitchen.receives("trackPlaying"))["rev"]
         await server.proxy.switch(Mode.HOLD)
         await asyncio.sleep(OUTAGE)
         await server.proxy.switch(Mode.PASS)
@@ -125,7 +125,7 @@ async def test_reports_delayed_by_an_outage_do_not_move_the_position_back(
         assert state["currentTime"] == pytest.approx(phone.position, abs=0.9)
         assert (state["isPlaying"], state["rev"]) == (True, rev)
         assert phone.heard == []
-        await kitchen.heard_nothing()
+        await kitchen.receives_nothing()
 
 
 async def test_a_pause_during_an_outage_is_not_undone_by_delayed_reports(
@@ -173,12 +173,12 @@ async def test_a_player_that_reconnects_after_an_outage_is_followed_to_its_own_p
                     "updateStreaming", trackId="song", currentTime=here, isPlaying=True
                 )
                 await asyncio.sleep(FOUR_HERTZ)
-            await again.heard_nothing()
+            await again.receives_nothing()
             state = await server.state()
             assert state["isPlaying"]
             assert state["currentTime"] == pytest.approx(position + now() - at, abs=0.9)
-        assert (await kitchen.hears("trackPlaying"))["currentTime"] == 10
-        told = await kitchen.hears("trackUpdated")  # rule 11: the playback has its player again
+        assert (await kitchen.receives("trackPlaying"))["currentTime"] == 10
+        told = await kitchen.receives("trackUpdated")  # rule 11: the playback has its player again
         assert told["currentTime"] >= position
 
 
@@ -193,7 +193,7 @@ async def test_a_delayed_report_with_an_id_is_answered(server: ServerFixture) ->
         await asyncio.sleep(2.2)
         await peer.send("updateStreaming", 7, **at_song(14.4))
         await server.proxy.switch(Mode.PASS)
-        assert (await peer.hears("trackPaused"))["currentTime"] == 14
+        assert (await peer.receives("trackPaused"))["currentTime"] == 14
         frame = await peer.frame()
         assert (frame["id"], frame["data"]["isPlaying"]) == (7, False)
 
@@ -203,9 +203,11 @@ async def test_a_seek_after_a_gap_is_applied_for_a_device_that_answers_no_pings(
 ) -> None:
     async with server.other() as kitchen, server.device() as deaf:
         await deaf.ask("playTrack", trackId="song", currentTime=10)
-        await kitchen.hears("trackPlaying")
+        await kitchen.receives("trackPlaying")
         await deaf.send("updateStreaming", **at_song(10.1))
         await asyncio.sleep(2.2)
         await deaf.send("updateStreaming", **at_song(40))
         async with asyncio.timeout(PATIENCE):
-            assert (await kitchen.hears("trackUpdated"))["currentTime"] == pytest.approx(40, abs=1)
+            assert (await kitchen.receives("trackUpdated"))["currentTime"] == pytest.approx(
+                40, abs=1
+            )

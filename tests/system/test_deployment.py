@@ -72,7 +72,7 @@ async def test_rest_websockets_and_ranges_pass_through_nginx(proxy: str, token: 
         async with connect(session, f"{proxy}/ws", token(), headers=origin) as phone:
             async with session.post("/api/tracks/play/song", headers=bearer) as answer:
                 assert answer.status == 200
-            track = (await phone.hears("trackPlaying"))["track"]
+            track = (await phone.receives("trackPlaying"))["track"]
         part = {"Range": "bytes=10-19"}
         async with session.get(track["streamUrl"], headers=part) as answer:
             assert (answer.status, len(await answer.read())) == (206, 10)

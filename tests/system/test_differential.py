@@ -51,10 +51,10 @@ class Proofs:
 class Pair:
     """The server with the fast path, and the one without."""
 
-    def __init__(self, with_it: ServerProcess, without: ServerProcess, proofs: Proofs) -> None:
+    def __init__(self, with_it: ServerProcess, without: ServerProcess, credentials: Proofs) -> None:
         self.with_it = with_it
         self.without = without
-        self.proofs = proofs
+        self.credentials = credentials
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def pair(media: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
         module_server(media, **auth) as one,
         module_server(media, AUDIOSTREAM_FAST_PATH="0", **auth) as other,
     ):
-        yield Pair(one, other, proofs_of(media, one))
+        yield Pair(one, other, credentials_of(media, one))
 
 
-def proofs_of(media: Path, server: ServerProcess) -> Proofs:
+def credentials_of(media: Path, server: ServerProcess) -> Proofs:
     tokens, now = tokens_of(Settings(jwt_secret=SECRET, media=media)), time.time()
     tickets = {name: tokens.ticket("ada", name, 60.0, now) for name in (*SIZES, "his")}
     etags = {}
@@ -104,7 +104,7 @@ def ask(server: ServerProcess, *lines: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, with ``{...}`` where a proof goes."""
+    """One request, with ``{...}`` where a credential goes."""
 
     method: str
     target: str
@@ -112,15 +112,15 @@ class Request:
     fields: tuple[str, ...]
     body: bytes = b""
 
-    def written(self, proofs: Proofs) -> bytes:
+    def written(self, credentials: Proofs) -> bytes:
         lines = [f"{self.method} {self.target} {self.version}", *self.fields, "", ""]
         text = "\r\n".join(lines)
-        for name, ticket in proofs.tickets.items():
+        for name, ticket in credentials.tickets.items():
             text = text.replace(f"{{{name}}}", ticket)
-        for name, etag in proofs.etags.items():
+        for name, etag in credentials.etags.items():
             text = text.replace(f"{{etag of {name}}}", etag)
-        text = text.replace("{cookie}", proofs.cookie).replace("{token}", proofs.token)
-        return text.replace("{date}", proofs.date).encode("latin-1") + self.body
+        text = text.replace("{cookie}", credentials.cookie).replace("{token}", credentials.token)
+        return text.replace("{date}", credentials.date).encode("latin-1") + self.body
 
 
 def staying(request: Request) -> Request:
@@ -140,9 +140,9 @@ class Burst:
     requests: tuple[Request, ...]
     cuts: tuple[float, ...]
 
-    def pieces(self, proofs: Proofs) -> list[bytes]:
+    def pieces(self, credentials: Proofs) -> list[bytes]:
         *before, last = self.requests
-        whole = b"".join(each.written(proofs) for each in (*map(staying, before), last))
+        whole = b"".join(each.written(credentials) for each in (*map(staying, before), last))
         places = sorted({0, len(whole), *(round(cut * len(whole)) for cut in self.cuts)})
         return [whole[start:end] for start, end in pairwise(places)]
 
@@ -279,10 +279,10 @@ malformed_fields = st.sampled_from(
 )
 
 
-def beside(proof: tuple[str, ...], named: list[str]) -> list[str]:
+def beside(credential: tuple[str, ...], named: list[str]) -> list[str]:
     """Return the fields with a credential among them, none of them twice."""
-    taken = {each.partition(":")[0] for each in proof}
-    return [*proof, *(each for each in named if each.partition(":")[0] not in taken)]
+    taken = {each.partition(":")[0] for each in credential}
+    return [*credential, *(each for each in named if each.partition(":")[0] not in taken)]
 
 
 @st.composite
@@ -293,8 +293,8 @@ def requests(draw: st.DrawFn, fields: st.SearchStrategy[str] = plain_fields) -> 
     named = draw(st.lists(fields, max_size=4, unique_by=lambda field: field.partition(":")[0]))
     asked = draw(st.none() | ranges)
     name = draw(st.sampled_from(["Range", "Range", "range", "RANGE"]))
-    target, proof = draw(streams | others.map(lambda target: (target, ())))
-    named = beside(proof, named)
+    target, credential = draw(streams | others.map(lambda target: (target, ())))
+    named = beside(credential, named)
     lines = ["Host: here", *named, *([] if asked is None else [f"{name}: {asked}"])]
     order = draw(st.permutations(lines)) if draw(st.booleans()) else lines
     return Request(method, target, version, tuple(order))
@@ -305,8 +305,8 @@ def plain_requests(draw: st.DrawFn) -> Request:
     """As players send them: what the fast path is there for."""
     named = draw(st.lists(plain_fields, max_size=3, unique_by=lambda line: line.partition(":")[0]))
     asked = draw(st.none() | ranges)
-    target, proof = draw(streams)
-    named = beside(proof, named)
+    target, credential = draw(streams)
+    named = beside(credential, named)
     lines = ["Host: here", *named, *([] if asked is None else [f"Range: {asked}"])]
     return Request("GET", target, "HTTP/1.1", tuple(lines))
 
@@ -374,12 +374,12 @@ def sequences(draw: st.DrawFn) -> list[Burst]:
     ]
 
 
-def answers(server: ServerProcess, sequence: list[Burst], proofs: Proofs) -> list[bytes]:
+def answers(server: ServerProcess, sequence: list[Burst], credentials: Proofs) -> list[bytes]:
     """What one connection gets, answer by answer; the last is what was left when it ended."""
     found: list[bytes] = []
     with BlockingConnection(server.port) as line:
         for burst in sequence:
-            line.send(*burst.pieces(proofs), pause=0.001)
+            line.send(*burst.pieces(credentials), pause=0.001)
             for request in burst.requests:
                 if request is burst.requests[-1] and "Connection: close" in request.fields:
                     return [*found, line.read_to_end()]
@@ -406,7 +406,7 @@ def timeless(answer: bytes) -> bytes:
 
 def compare(pair: Pair, sequence: list[Burst]) -> None:
     ours, theirs = (
-        [timeless(answer) for answer in answers(server, sequence, pair.proofs)]
+        [timeless(answer) for answer in answers(server, sequence, pair.credentials)]
         for server in (pair.with_it, pair.without)
     )
     for number, (one, other) in enumerate(zip(ours, theirs, strict=False)):
@@ -434,7 +434,7 @@ def test_pipelined_requests_get_the_same_answers_wherever_they_are_split(
         pipelined.append(
             Request("GET", target, "HTTP/1.1", ("Host: here", *fields, f"Range: {asked}"))
         )
-    length = sum(len(each.written(pair.proofs)) for each in pipelined)
+    length = sum(len(each.written(pair.credentials)) for each in pipelined)
     for place in range(1, length):
         compare(pair, [Burst(tuple(pipelined), (place / length,))])
 
@@ -445,5 +445,5 @@ def test_a_request_that_comes_byte_by_byte_gets_the_same_answer(
 ) -> None:
     target, fields = stream_of("small", credential)
     request = Request("GET", target, "HTTP/1.1", ("Host: here", *fields, "Range: bytes=-9"))
-    length = len(request.written(pair.proofs))
+    length = len(request.written(pair.credentials))
     compare(pair, [Burst((request,), tuple(place / length for place in range(1, length)))])

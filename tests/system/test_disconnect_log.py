@@ -115,7 +115,7 @@ class TestNative:
             await until(lambda: "device=it" in log.text)
             for number in range(20_000):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
-                await phone.hears("trackPlaying")
+                await phone.receives("trackPlaying")
                 if "slow_reader" in log.text:
                     break
             assert await disconnected(log) == (1006, "slow_reader")
@@ -250,7 +250,7 @@ class TestNative:
         async with ClientSession() as session, live() as server:
             url = f"{server.url}/ws?deviceId=it"
             peer = Peer(await session.ws_connect(url, headers=headers(token())))
-            await peer.heard_nothing()
+            await peer.receives_nothing()
             closing = asyncio.create_task(peer.closed())
             await gateway.close_all(server.app)
             assert await closing == 1001
@@ -336,7 +336,7 @@ class TestSocketio:
                 assert answer.status == 200
             for _ in range(10):
                 await phone.send("playTrack", trackId="song")
-                await phone.hears("trackPlaying")
+                await phone.receives("trackPlaying")
             assert await disconnected(log) == (1006, "slow_reader")
 
     async def test_a_missed_heartbeat(

@@ -426,7 +426,7 @@ WIDE = "x" * 128
 
 @dataclass
 class Person:
-    """Somebody who acts on one device, event by event, and hears of each."""
+    """Somebody who acts on one device, event by event, and receives of each."""
 
     phone: Peer
     rev: int = 0
@@ -436,7 +436,7 @@ class Person:
         for _ in range(count):
             began = time.perf_counter()
             await self.phone.send("playTrack", trackId="song", currentTime=self.rev % 50)
-            heard = await self.phone.hears("trackPlaying")
+            heard = await self.phone.receives("trackPlaying")
             self.took.append(time.perf_counter() - began)
             self.rev += 1
             assert heard["rev"] == self.rev
@@ -512,9 +512,9 @@ class TestVanishedDevice:
             sleeper(client.port, token()) as phone,
         ):
             await phone.say("playTrack", trackId="song", currentTime=10)
-            await kiosk.hears("trackPlaying")
+            await kiosk.receives("trackPlaying")
             await phone.say("updateStreaming", trackId="song", currentTime=10.5, isPlaying=True)
-            pausing = asyncio.create_task(kiosk.hears("trackPaused"))  # and it answers pings
+            pausing = asyncio.create_task(kiosk.receives("trackPaused"))  # and it answers pings
             assert len(room.devices) == 2
             await until(lambda: room.state.frozen_at is not None)
             assert [device.name for device in room.devices.values()] == [None]
@@ -568,7 +568,7 @@ class TestShutdown:
         assert min(now) > 0
 
 
-# What systemd hears
+# What systemd receives
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -942,12 +942,12 @@ class TestFullDisk:
             connect(ada.session, f"{server.url}/ws", token()) as phone,
         ):
             await ada.post("pause/song", currentTime=1)
-            await phone.hears("trackPaused")
+            await phone.receives("trackPaused")
             filler = fill(small_disk)
             for position in range(2, 52):
                 status, _ = await ada.post("pause/song", currentTime=position)
                 assert status == 200
-                assert (await phone.hears("trackPaused"))["currentTime"] == position
+                assert (await phone.receives("trackPaused"))["currentTime"] == position
                 await asyncio.sleep(0.05)
             await ada.health_becomes("degraded")
             assert (await ada.state())["rev"] == 51
@@ -1106,7 +1106,7 @@ class TestRestart:
             async with asyncio.timeout(10.0):
                 device = await stack.enter_async_context(connect(session, url, token))
                 await device.send("getCurrentState")
-                return await device.hears("trackState")
+                return await device.receives("trackState")
 
         async def watch() -> None:
             for _ in range(10_000):
@@ -1184,7 +1184,7 @@ class TestRevocation:
             assert await ada.statuses() == [401] * 3
             assert await bob.statuses() == [200] * 3
             assert len(await his.rest()) == LONG
-            await radio.heard_nothing()
+            await radio.receives_nothing()
 
             await asyncio.sleep(1.0)  # a token says when it was made in whole seconds
             again = await Proofs.of(Hand(session, server.url, token("ada")))

@@ -31,7 +31,7 @@ Door = Callable[[AttackTarget, str], Awaitable[Any]]
 AT_ONCE = 16
 """Forgeries that are tried at a time."""
 LONGEST_QUERY = 2500
-"""Characters of a proof that still fits into a request line, each in three."""
+"""Characters of a credential that still fits into a request line, each in three."""
 REFUSED = (401, "unauthorized")
 
 
@@ -117,7 +117,7 @@ UNICODE = {
 
 
 @pytest.fixture
-def other_proofs(settings: Settings) -> dict[str, str]:
+def other_credentials(settings: Settings) -> dict[str, str]:
     """What is ada's own, and no access token."""
     tokens, now = tokens_of(settings), time.time()
     identity = Identity("ada", now + 900)
@@ -130,45 +130,45 @@ def other_proofs(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def forged(target: AttackTarget, token: Token, other_proofs: dict[str, str]) -> dict[str, str]:
-    """All that is forged, wherever it was thought of, and ``other_proofs``."""
+def forged(target: AttackTarget, token: Token, other_credentials: dict[str, str]) -> dict[str, str]:
+    """All that is forged, wherever it was thought of, and ``other_credentials``."""
     now = time.time()
-    found = forgeries(now) | more_forgeries(now, token(), token("bob")) | other_proofs
+    found = forgeries(now) | more_forgeries(now, token(), token("bob")) | other_credentials
     target.secrets |= set(found.values()) | {token(), token("bob")}
     return found
 
 
 def by_bearer(path: str) -> Door:
-    async def knock(target: AttackTarget, proof: str) -> Any:
-        return (await target.ask("GET", path, bearer(proof))).essence
+    async def knock(target: AttackTarget, credential: str) -> Any:
+        return (await target.ask("GET", path, bearer(credential))).essence
 
     return knock
 
 
 def by_query(path: str, name: str) -> Door:
-    async def knock(target: AttackTarget, proof: str) -> Any:
-        asked = f"{path}?{name}={quote(proof, safe='', errors='surrogatepass')}"
+    async def knock(target: AttackTarget, credential: str) -> Any:
+        asked = f"{path}?{name}={quote(credential, safe='', errors='surrogatepass')}"
         return (await target.ask("GET", asked)).essence
 
     return knock
 
 
 def by_cookie(path: str) -> Door:
-    async def knock(target: AttackTarget, proof: str) -> Any:
+    async def knock(target: AttackTarget, credential: str) -> Any:
         cleared = await target.ask("DELETE", "/session")
         name = cleared.headers["set-cookie"].partition("=")[0]
-        headers = {"Cookie": f"{name}={proof}"}
+        headers = {"Cookie": f"{name}={credential}"}
         return (await target.ask("GET", path, headers)).essence
 
     return knock
 
 
-async def native_by_header(target: AttackTarget, proof: str) -> Any:
-    return (await target.handshake("/ws", bearer(proof))).essence
+async def native_by_header(target: AttackTarget, credential: str) -> Any:
+    return (await target.handshake("/ws", bearer(credential))).essence
 
 
-async def native_by_query(target: AttackTarget, proof: str) -> Any:
-    asked = quote(proof, safe="", errors="surrogatepass")
+async def native_by_query(target: AttackTarget, credential: str) -> Any:
+    asked = quote(credential, safe="", errors="surrogatepass")
     async with target.socket(path=f"/ws?token={asked}") as device:
         await device.say("getCurrentState")  # a token that is good is answered with nothing
         verdict = await device.verdict()
@@ -177,8 +177,8 @@ async def native_by_query(target: AttackTarget, proof: str) -> Any:
         return REFUSED if await device.ending() == "4401" else verdict
 
 
-async def native_by_frame(target: AttackTarget, proof: str) -> Any:
-    hello = json.dumps({"event": "auth", "data": {"token": proof}})
+async def native_by_frame(target: AttackTarget, credential: str) -> Any:
+    hello = json.dumps({"event": "auth", "data": {"token": credential}})
     async with target.socket() as device:
         await device.send(frame(hello))
         verdict = await device.verdict()
@@ -229,24 +229,24 @@ async def _packet(reader: asyncio.StreamReader) -> str:
     return (await reader.readexactly(length)).decode()
 
 
-async def socketio_by_auth(target: AttackTarget, proof: str) -> Any:
-    return await enter_socketio(target, "", {}, {"token": proof})
+async def socketio_by_auth(target: AttackTarget, credential: str) -> Any:
+    return await enter_socketio(target, "", {}, {"token": credential})
 
 
-async def socketio_by_header(target: AttackTarget, proof: str) -> Any:
-    return await enter_socketio(target, "", bearer(proof), None)
+async def socketio_by_header(target: AttackTarget, credential: str) -> Any:
+    return await enter_socketio(target, "", bearer(credential), None)
 
 
-async def socketio_by_query(target: AttackTarget, proof: str) -> Any:
-    asked = quote(proof, safe="", errors="surrogatepass")
+async def socketio_by_query(target: AttackTarget, credential: str) -> Any:
+    asked = quote(credential, safe="", errors="surrogatepass")
     return await enter_socketio(target, f"&token={asked}", {}, None)
 
 
-async def socketio_by_polling(target: AttackTarget, proof: str) -> Any:
+async def socketio_by_polling(target: AttackTarget, credential: str) -> Any:
     path = "/socket.io/?EIO=4&transport=polling"
     opened = await target.ask("GET", path)
     path += f"&sid={json.loads(opened.body[1:])['sid']}"
-    await target.ask("POST", path, {}, f"40{json.dumps({'token': proof})}".encode())
+    await target.ask("POST", path, {}, f"40{json.dumps({'token': credential})}".encode())
     answer = (await target.ask("GET", path)).body
     is_refused = answer.startswith(b"44") and b'"unauthorized"' in answer
     return REFUSED if is_refused else answer
@@ -272,19 +272,21 @@ DOORS: dict[str, Door] = {
 FITS = {"a stream by ticket": "a ticket", "a cover by ticket": "a ticket"} | {
     f"a {what} by cookie": "a session" for what in ("stream", "cover")
 }
-"""Which of ada's other proofs is right there. For covers a cookie may be refused as well."""
+"""Which of ada's other credentials is right there. For covers a cookie may be refused as well."""
 
 
-async def tried(target: AttackTarget, door: str, proofs: Mapping[str, str]) -> dict[str, Any]:
+async def tried(target: AttackTarget, door: str, credentials: Mapping[str, str]) -> dict[str, Any]:
     """What was answered otherwise than by a refusal, by the name of the forgery."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def outcome(proof: str) -> Any:
+    async def outcome(credential: str) -> Any:
         async with room:
-            return await DOORS[door](target, proof)
+            return await DOORS[door](target, credential)
 
-    outcomes = await asyncio.gather(*(outcome(proof) for proof in proofs.values()))
-    return {name: found for name, found in zip(proofs, outcomes, strict=True) if found != REFUSED}
+    outcomes = await asyncio.gather(*(outcome(credential) for credential in credentials.values()))
+    return {
+        name: found for name, found in zip(credentials, outcomes, strict=True) if found != REFUSED
+    }
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -293,15 +295,17 @@ async def test_a_forged_credential_is_refused_where_a_valid_one_is_accepted(
 ) -> None:
     if door.startswith("Socket.IO"):
         pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-    is_long = {name for name, proof in forged.items() if len(quote(proof)) > LONGEST_QUERY * 3}
+    is_long = {
+        name for name, credential in forged.items() if len(quote(credential)) > LONGEST_QUERY * 3
+    }
     for_query = door.endswith(("query", "ticket"))
     left_out = {FITS.get(door)} | (is_long if for_query else set())
-    proofs = {name: proof for name, proof in forged.items() if name not in left_out}
-    assert len(proofs) > 41
+    credentials = {name: credential for name, credential in forged.items() if name not in left_out}
+    assert len(credentials) > 41
     async with target.socket(token()) as phone:
-        assert await tried(target, door, proofs) == {}
+        assert await tried(target, door, credentials) == {}
         await phone.say("getDevices")
-        assert len((await phone.hears())["data"]["devices"]) == 1, "one of them was let in"
+        assert len((await phone.receives())["data"]["devices"]) == 1, "one of them was let in"
     true, asked = forged[FITS[door]] if door in FITS else token(), len(target.answers)
     if door != "a cover by cookie":
         assert await DOORS[door](target, true) != REFUSED

@@ -203,7 +203,7 @@ class Complaints(logging.Handler):
 
 
 @dataclass
-class House:
+class ServerFixture:
     """A server on an event loop that stands still between examples, and a household for each."""
 
     runner: asyncio.Runner
@@ -218,7 +218,7 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, token: Token) -> Iterator[House]:
+def fixture(tmp_path: Path, token: Token) -> Iterator[ServerFixture]:
     for name in ("song", "other", "users/him/his"):
         write_wav(tmp_path / "media" / f"{name}.wav", 60.0)
     entries = [
@@ -232,20 +232,20 @@ def house(tmp_path: Path, token: Token) -> Iterator[House]:
     logging.getLogger().addHandler(complaints)
     with asyncio.Runner() as runner:
 
-        async def start() -> House:
+        async def start() -> ServerFixture:
             app = create_app(given_settings)
             app[SERVICES].library.scan()
             server = TestServer(app)
             await server.start_server()
-            return House(runner, token, server, ClientSession(), complaints)
+            return ServerFixture(runner, token, server, ClientSession(), complaints)
 
-        async def stop(house: House) -> None:
-            await house.session.close()
-            await house.server.close()
+        async def stop(fixture: ServerFixture) -> None:
+            await fixture.session.close()
+            await fixture.server.close()
 
-        house = runner.run(start())
-        yield house
-        runner.run(stop(house))
+        fixture = runner.run(start())
+        yield fixture
+        runner.run(stop(fixture))
     logging.getLogger().removeHandler(complaints)
     assert not complaints.heard
 
@@ -343,17 +343,17 @@ class Sender:
 )
 @given(frames=st.lists(st.tuples(st.integers(0, 2), FRAMES), max_size=20))
 def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
-    house: House, frames: list[tuple[int, str | bytes]]
+    fixture: ServerFixture, frames: list[tuple[int, str | bytes]]
 ) -> None:
-    number = next(house.households)
-    ada, bob = house.token(f"ada{number}"), house.token(f"bob{number}")
+    number = next(fixture.households)
+    ada, bob = fixture.token(f"ada{number}"), fixture.token(f"bob{number}")
 
     async def play() -> None:
         async with AsyncExitStack() as stack:
             senders = []
             for label, own, others in (("ada1", ada, bob), ("ada2", ada, bob), ("bob", bob, ada)):
                 peer = await stack.enter_async_context(
-                    connect(house.session, house.url(label), own)
+                    connect(fixture.session, fixture.url(label), own)
                 )
                 senders.append(Sender(peer, label, {OWN: own, OTHERS: others}))
             for index, content in frames:
@@ -362,12 +362,12 @@ def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
                 await sender.hear_all()
                 sender.check()
             for fresh in (ada, bob):
-                async with connect(house.session, house.url("fresh"), fresh) as device:
+                async with connect(fixture.session, fixture.url("fresh"), fresh) as device:
                     answer = await device.ask("getCurrentState")
                     assert answer["event"] == "trackState"
 
-    house.runner.run(play())
-    assert not house.complaints.heard
+    fixture.runner.run(play())
+    assert not fixture.complaints.heard
 
 
 @settings(
@@ -376,11 +376,13 @@ def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(first=FRAMES | st.just(HELLO))
-def test_no_first_frame_but_a_valid_auth_authenticates(house: House, first: str | bytes) -> None:
-    tokens = {OWN: house.token("ada"), OTHERS: house.token("bob")}
+def test_no_first_frame_but_a_valid_auth_authenticates(
+    fixture: ServerFixture, first: str | bytes
+) -> None:
+    tokens = {OWN: fixture.token("ada"), OTHERS: fixture.token("bob")}
 
     async def knock() -> None:
-        async with connect(house.session, house.url("door")) as peer:
+        async with connect(fixture.session, fixture.url("door")) as peer:
             visitor = Sender(peer, "door", tokens)
             await visitor.send(first)
             await visitor.hear()
@@ -400,5 +402,5 @@ def test_no_first_frame_but_a_valid_auth_authenticates(house: House, first: str 
                 await visitor.hear()
             assert visitor.closed_by in {1003, 1009, 4401}
 
-    house.runner.run(knock())
-    assert not house.complaints.heard
+    fixture.runner.run(knock())
+    assert not fixture.complaints.heard

@@ -41,14 +41,14 @@ class TestAuthentication:
         self, serve: Serve, token: Token
     ) -> None:
         async with device(await serve(), token()) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     @pytest.mark.parametrize("path", ["/ws", "/"])
     async def test_a_token_in_the_query_authenticates_at_both_paths(
         self, serve: Serve, token: Token, path: str
     ) -> None:
         async with device(await serve(), path=f"{path}?token={token()}") as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_a_token_in_the_first_frame_is_answered_by_authenticated(
         self, serve: Serve, token: Token
@@ -66,7 +66,7 @@ class TestAuthentication:
     ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", token=token())
-            hello = await phone.hears("authenticated")
+            hello = await phone.receives("authenticated")
             assert len(hello["deviceId"]) == 16
             assert hello["expiresAt"] is None
 
@@ -78,19 +78,19 @@ class TestAuthentication:
         async with client.get("/tracks", headers={"Authorization": given}) as answer:
             assert answer.status == 200
         async with device(client, headers={"Authorization": given}) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
         async with device(client, path=f"/ws?{urlencode({'token': given})}") as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
         async with device(client) as phone:
             await phone.send("auth", token=given)
-            await phone.hears("authenticated")
+            await phone.receives("authenticated")
             assert (await phone.ask("auth", token=given))["event"] == "authenticated"
 
     async def test_the_query_may_name_the_device(self, serve: Serve, token: Token) -> None:
         path = f"/ws?token={token()}&deviceId=wall"
         async with device(await serve(), path=path) as wall:
             await wall.send("playTrack", trackId="song")
-            assert (await wall.hears("trackPlaying"))["deviceId"] == "wall"
+            assert (await wall.receives("trackPlaying"))["deviceId"] == "wall"
 
     @pytest.mark.parametrize("header", ["Bearer nonsense", "Basic YWRh", "Bearer é"])
     async def test_a_bad_header_is_401_before_the_upgrade(self, serve: Serve, header: str) -> None:
@@ -128,7 +128,7 @@ class TestFirstFrame:
     ) -> None:
         async with device(await serve()) as phone:
             await phone.socket.send_str(frame)
-            assert (await phone.hears("error"))["code"] == code
+            assert (await phone.receives("error"))["code"] == code
             assert await phone.closed() == 4401
 
     async def test_a_first_frame_with_an_expired_token_says_so_and_is_4401(
@@ -136,7 +136,7 @@ class TestFirstFrame:
     ) -> None:
         async with device(await serve()) as phone:
             await phone.send("auth", token=token(life=-60))
-            assert (await phone.hears("error"))["message"] == "the token has expired"
+            assert (await phone.receives("error"))["message"] == "the token has expired"
             assert await phone.closed() == 4401
 
     async def test_a_binary_first_frame_is_1003(self, serve: Serve) -> None:
@@ -172,7 +172,7 @@ class TestOrigin:
         host = f"{client.host}:{client.port}"
         headers = {"Origin": origin.format(host=host)} if origin else {}
         async with device(client, token(), headers=headers) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     @pytest.mark.parametrize(
         "origin",
@@ -196,7 +196,7 @@ class TestOrigin:
     async def test_cors_origins_star_allows_every_origin(self, serve: Serve, token: Token) -> None:
         client = await serve(cors_origins=("*",))
         async with device(client, token(), headers={"Origin": "https://any.example"}) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_an_origin_without_a_port_matches_the_host_with_its_default_port(
         self, serve: Serve, token: Token
@@ -204,7 +204,7 @@ class TestOrigin:
         client = await serve()
         headers = {"Origin": "https://music.example", "Host": "music.example:443"}
         async with device(client, token(), headers=headers) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
 
 class TestAnswers:
@@ -242,9 +242,9 @@ class TestAnswers:
     ) -> None:
         async with device(await serve(), token()) as phone:
             await phone.socket.send_str(text)
-            error = await phone.hears("error")
+            error = await phone.receives("error")
             assert (error["code"], error["event"]) == (code, event)
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_an_error_of_the_server_is_internal_without_details(
         self, serve: Serve, token: Token, monkeypatch: pytest.MonkeyPatch
@@ -260,7 +260,7 @@ class TestAnswers:
             assert frame["data"]["code"] == "internal"
             assert "secret" not in json.dumps(frame)
             monkeypatch.undo()
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
 
 class TestCloseCodes:
@@ -272,7 +272,7 @@ class TestCloseCodes:
     async def test_a_message_over_16_kib_is_1009(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token()) as phone:
             await phone.socket.send_str(" " * (16 * 1024))
-            assert (await phone.hears("error"))["code"] == "invalid_message"
+            assert (await phone.receives("error"))["code"] == "invalid_message"
             await phone.socket.send_str(" " * (16 * 1024 + 1))
             assert await phone.closed() == 1009
 
@@ -292,10 +292,10 @@ class TestTokenExpiry:
         self, serve: Serve, token: Token
     ) -> None:
         async with device(await serve(), token(life=3)) as phone:
-            assert (await phone.hears("tokenExpiring"))["expiresAt"] > 0
+            assert (await phone.receives("tokenExpiring"))["expiresAt"] > 0
             assert (await phone.ask("auth", token=token(life=600)))["event"] == "authenticated"
             await asyncio.sleep(3)
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
     async def test_authenticated_comes_before_token_expiring(
         self, serve: Serve, token: Token
@@ -311,13 +311,13 @@ class TestTokenExpiry:
         self, serve: Serve, token: Token
     ) -> None:
         async with device(await serve(), token(life=3)) as phone:
-            await phone.hears("tokenExpiring")
+            await phone.receives("tokenExpiring")
             assert await phone.closed() == 4401
 
     async def test_a_refused_renewal_is_4401(self, serve: Serve, token: Token) -> None:
         async with device(await serve(), token()) as phone:
             await phone.send("auth", token="nonsense")
-            assert (await phone.hears("error"))["code"] == "unauthorized"
+            assert (await phone.receives("error"))["code"] == "unauthorized"
             assert await phone.closed() == 4401
 
     async def test_a_renewal_without_a_token_is_only_an_error(
@@ -325,20 +325,20 @@ class TestTokenExpiry:
     ) -> None:
         async with device(await serve(), token()) as phone:
             assert (await phone.ask("auth"))["data"]["code"] == "invalid_message"
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
 
 class TestLimits:
     async def test_one_device_too_many_of_a_user_is_4429(self, serve: Serve, token: Token) -> None:
         client = await serve(limits=Limits(sockets_per_user=2))
         async with device(client, token()) as one, device(client, token()) as two:
-            await one.heard_nothing()
-            await two.heard_nothing()
+            await one.receives_nothing()
+            await two.receives_nothing()
             async with device(client, token()) as third:
                 assert await third.closed() == 4429
             async with device(client, token("bob")) as other:
-                await other.heard_nothing()
-            await one.heard_nothing()
+                await other.receives_nothing()
+            await one.receives_nothing()
 
     async def test_one_unauthenticated_connection_too_many_of_an_address_is_429(
         self, serve: Serve, token: Token
@@ -351,12 +351,12 @@ class TestLimits:
                     pass
             assert refused.value.status == 429
             async with device(client, token()) as known:
-                await known.heard_nothing()
+                await known.receives_nothing()
             await waiting.send("auth", token=token())
-            await waiting.hears("authenticated")
+            await waiting.receives("authenticated")
         async with device(client) as next_one:
             await next_one.send("auth", token=token())
-            await next_one.hears("authenticated")
+            await next_one.receives("authenticated")
 
     async def test_a_first_frame_of_more_than_4_kib_is_1009(
         self, serve: Serve, token: Token
@@ -381,9 +381,9 @@ class TestLimits:
     async def test_json_nested_too_deep_is_an_error(self, serve: Serve, token: Token) -> None:
         async with device(await serve(limits=Limits(max_json_depth=3)), token()) as phone:
             await phone.socket.send_str('{"event": "getCurrentState", "data": {"a": []}}')
-            await phone.hears("trackState")
+            await phone.receives("trackState")
             await phone.socket.send_str('{"event": "getCurrentState", "data": {"a": [[]]}}')
-            assert "deeper than 3" in (await phone.hears("error"))["message"]
+            assert "deeper than 3" in (await phone.receives("error"))["message"]
 
 
 class TestRevocation:
@@ -392,10 +392,10 @@ class TestRevocation:
     ) -> None:
         client = await serve()
         async with device(client, token()) as phone, device(client, token("bob")) as radio:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
             gateway.close_revoked(client.app, {"ada"})
             assert await phone.closed() == 4401
-            await radio.heard_nothing()
+            await radio.receives_nothing()
 
 
 async def test_a_state_file_that_cannot_be_read_is_1013_or_503_before_the_upgrade(
@@ -428,11 +428,11 @@ class TestBadDevices:
                 await asyncio.sleep(0)
             for number in range(12_000):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
-                await phone.hears("trackPlaying")
+                await phone.receives("trackPlaying")
                 if len(room.devices) < 2:
                     break
             assert len(room.devices) == 1, "the device that stopped reading was never disconnected"
-            await phone.heard_nothing()
+            await phone.receives_nothing()
             sleeper.transport.abort()
 
     async def test_a_flood_from_one_device_reaches_the_other_whole(
@@ -446,7 +446,7 @@ class TestBadDevices:
                     await phone.send("playTrack", trackId="song", currentTime=number % 50)
 
             async def listen(peer: Peer) -> list[int]:
-                return [(await peer.hears("trackPlaying"))["rev"] for _ in range(count)]
+                return [(await peer.receives("trackPlaying"))["rev"] for _ in range(count)]
 
             _, own, other = await asyncio.gather(flood(), listen(phone), listen(kiosk))
             assert own == other == list(range(1, count + 1))
@@ -464,7 +464,7 @@ class TestBadDevices:
                 await asyncio.sleep(0)
 
         async with device(client, token()) as phone:
-            await phone.heard_nothing()
+            await phone.receives_nothing()
             room = client.app[SERVICES].registry.room("ada")
             handle_frame = room.handle_frame
 
@@ -506,7 +506,7 @@ class TestBadDevices:
             room = client.app[SERVICES].registry.room("ada")
             for number in range(3000):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
-                await phone.hears("trackPlaying")
+                await phone.receives("trackPlaying")
                 if len(room.devices) == 1:
                     break
             closing = asyncio.create_task(gateway.close_all(client.app))

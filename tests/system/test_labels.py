@@ -56,17 +56,17 @@ class ConnectingDevice:
         if way == "header":
             query = urlencode(labels)
             async with connect(session, f"{self._url}?{query}", self._token) as device:
-                await device.heard_nothing()
+                await device.receives_nothing()
                 yield
         elif way == "query":
             query = urlencode(labels | {"token": self._token})
             async with connect(session, f"{self._url}?{query}") as device:
-                await device.heard_nothing()
+                await device.receives_nothing()
                 yield
         elif way == "first frame":
             async with connect(session, self._url) as device:
                 await device.send("auth", token=self._token, **labels)
-                await device.hears("authenticated")
+                await device.receives("authenticated")
                 yield
         else:
             socketio = pytest.importorskip("socketio", reason="[socketio] is not installed")
@@ -125,7 +125,7 @@ class TestRefusedLabels:
             assert error["data"]["code"] == "invalid_message"
             await device.send("auth", 2, token=token(), deviceName="Kitchen")
             assert (await device.frame())["event"] == "authenticated"
-            await device.heard_nothing()
+            await device.receives_nothing()
 
     async def test_a_device_that_sends_only_refused_labels_is_closed_as_unauthenticated(
         self, serve: Serve, token: Token
@@ -142,7 +142,7 @@ class TestRefusedLabels:
         client = await serve()
         async with connect(client.session, str(client.make_url("/ws"))) as device:
             await device.send("auth", token="nonsense", deviceName="\x07")
-            assert (await device.hears("error"))["code"] == "unauthorized"
+            assert (await device.receives("error"))["code"] == "unauthorized"
             assert await device.closed() == 4401
 
     @pytest.mark.parametrize("name", REFUSED)
@@ -178,4 +178,4 @@ class TestRefusedLabels:
         async with connect(client.session, str(client.make_url("/ws")), token()) as device:
             frame = await device.ask("auth", token=token(), deviceName="\x07")
             assert frame["event"] == "authenticated"
-            await device.heard_nothing()
+            await device.receives_nothing()

@@ -66,15 +66,15 @@ async def test_subscribers_of_any_user_are_sent_a_new_version_and_no_other_devic
             assert frame["data"] == {"version": version, "isScanning": False}
         write_wav(media / "new.wav", 1.0)
         client.app[SERVICES].rescan.set()
-        told = await watching.hears("libraryUpdated")
+        told = await watching.receives("libraryUpdated")
         while told["isScanning"]:
-            told = await watching.hears("libraryUpdated")
+            told = await watching.receives("libraryUpdated")
         assert told["version"] != version
         headers, titles = await listed(client, token())
         assert headers["X-Library-Version"] == told["version"]
         assert "new" in titles
-        assert (await other_user.hears("libraryUpdated"))["version"] == told["version"]
-        await silent.heard_nothing()
+        assert (await other_user.receives("libraryUpdated"))["version"] == told["version"]
+        await silent.receives_nothing()
 
 
 async def test_a_rescan_that_finds_no_change_sends_nothing(serve: Serve, token: Token) -> None:
@@ -85,7 +85,7 @@ async def test_a_rescan_that_finds_no_change_sends_nothing(serve: Serve, token: 
         client.app[SERVICES].rescan.set()
         await until(lambda: not client.app[SERVICES].rescan.is_set())
         assert await scanned(client, token()) == version
-        await watching.heard_nothing()
+        await watching.receives_nothing()
 
 
 async def test_a_device_that_subscribes_twice_is_sent_each_version_once(
@@ -98,10 +98,10 @@ async def test_a_device_that_subscribes_twice_is_sent_each_version_once(
             await watching.ask("watchLibrary")
         (media / "song.wav").unlink()
         client.app[SERVICES].rescan.set()
-        told = await watching.hears("libraryUpdated")
+        told = await watching.receives("libraryUpdated")
         while told["isScanning"]:
-            told = await watching.hears("libraryUpdated")
-        await watching.heard_nothing()
+            told = await watching.receives("libraryUpdated")
+        await watching.receives_nothing()
 
 
 async def test_a_socketio_client_subscribes_and_is_sent_new_versions(
@@ -180,14 +180,14 @@ async def test_a_device_that_subscribes_during_the_first_scan_is_sent_its_progre
             assert told == {"version": headers["X-Library-Version"], "isScanning": True}
             scan.go_on(1)
             await scan.arrives(2)
-            partial = await watching.hears("libraryUpdated")
+            partial = await watching.receives("libraryUpdated")
             assert partial["isScanning"]
             assert partial["version"] != told["version"]
             headers, titles = await listed(client, token())
             assert (headers["X-Library-Version"], len(titles)) == (partial["version"], 1)
             scan.go_on(2)
             while told["isScanning"]:
-                told = await watching.hears("libraryUpdated")
+                told = await watching.receives("libraryUpdated")
         headers, titles = await listed(client, token())
         assert (headers["X-Library-Scanning"], len(titles)) == ("false", 3)
         assert headers["X-Library-Version"] == told["version"]

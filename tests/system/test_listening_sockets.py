@@ -50,7 +50,7 @@ class TestServer:
             connect(session, "http://audio/ws", token()) as phone,
         ):
             await phone.send("playTrack", trackId="song")
-            track = (await phone.hears("trackPlaying"))["track"]
+            track = (await phone.receives("trackPlaying"))["track"]
             for _ in range(3):  # the first opens the file, the others find it open
                 headers = {"Range": "bytes=0-9"}
                 url = f"http://audio{track['streamUrl']}"

@@ -103,7 +103,7 @@ class TestWhereItCounts:
         url, found = str(client.make_url("/ws")), 101
         try:
             async with connect(client.session, url, token(), headers=headers) as phone:
-                await phone.heard_nothing()
+                await phone.receives_nothing()
         except WSServerHandshakeError as refused:
             found = refused.status
         assert found == status

@@ -37,12 +37,12 @@ async def connected(proxy: Proxy) -> Ends:
     return await asyncio.open_connection(HOST, proxy.port)
 
 
-async def hears(ends: Ends, what: bytes) -> None:
+async def receives(ends: Ends, what: bytes) -> None:
     async with asyncio.timeout(PATIENCE):
         assert await ends[0].readexactly(len(what)) == what
 
 
-async def hears_nothing(ends: Ends) -> None:
+async def receives_nothing(ends: Ends) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(SILENCE):
             await ends[0].read(1)
@@ -51,7 +51,7 @@ async def hears_nothing(ends: Ends) -> None:
 async def test_the_proxy_passes_bytes_and_the_end_in_both_directions(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
-    await hears(ends, b"one")
+    await receives(ends, b"one")
     ends[1].write_eof()
     async with asyncio.timeout(PATIENCE):
         assert await ends[0].read() == b""
@@ -61,16 +61,16 @@ async def test_the_proxy_passes_bytes_and_the_end_in_both_directions(line: Proxy
 async def test_a_holding_proxy_delays_bytes_and_closes_nothing(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
-    await hears(ends, b"one")
+    await receives(ends, b"one")
     await line.switch(Mode.HOLD)
     ends[1].write(b"two")
     new = await connected(line)
     new[1].write(b"three")
-    await hears_nothing(ends)
-    await hears_nothing(new)
+    await receives_nothing(ends)
+    await receives_nothing(new)
     await line.switch(Mode.PASS)
-    await hears(ends, b"two")
-    await hears(new, b"three")
+    await receives(ends, b"two")
+    await receives(new, b"three")
     for _, writer in (ends, new):
         writer.close()
 
@@ -78,14 +78,14 @@ async def test_a_holding_proxy_delays_bytes_and_closes_nothing(line: Proxy) -> N
 async def test_a_refusing_proxy_holds_open_connections_and_refuses_new_ones(line: Proxy) -> None:
     ends = await connected(line)
     ends[1].write(b"one")
-    await hears(ends, b"one")
+    await receives(ends, b"one")
     await line.switch(Mode.REFUSE)
     with pytest.raises(ConnectionRefusedError):
         await connected(line)
     ends[1].write(b"two")
-    await hears_nothing(ends)
+    await receives_nothing(ends)
     await line.switch(Mode.PASS)
-    await hears(ends, b"two")
+    await receives(ends, b"two")
     ends[1].close()
 
 
@@ -94,7 +94,7 @@ async def test_a_cutting_proxy_aborts_connections_and_listens_again_on_its_port(
 ) -> None:
     ends, idle = await connected(line), await connected(line)
     ends[1].write(b"one")
-    await hears(ends, b"one")
+    await receives(ends, b"one")
     await line.switch(Mode.CUT)
     for reader, writer in (ends, idle):
         with suppress(ConnectionResetError):
@@ -106,6 +106,6 @@ async def test_a_cutting_proxy_aborts_connections_and_listens_again_on_its_port(
     await line.switch(Mode.PASS)
     again = await connected(line)
     again[1].write(b"two")
-    await hears(again, b"two")
+    await receives(again, b"two")
     again[1].close()
     assert line.accepted == 3

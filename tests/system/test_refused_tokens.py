@@ -58,7 +58,7 @@ async def test_an_expired_or_revoked_query_token_is_closed_with_4401(
 async def test_a_refused_query_token_gets_an_error_event_before_the_close(serve: Serve) -> None:
     client = await serve()
     async with connect(client.session, url_with(client, "nonsense")) as page:
-        assert (await page.hears("error"))["code"] == "unauthorized"
+        assert (await page.receives("error"))["code"] == "unauthorized"
         assert await page.closed() == 4401
 
 
@@ -99,10 +99,10 @@ async def test_sockets_with_refused_tokens_do_not_count_as_unauthenticated(
         codes = [await close_frame(client.session, url_with(client, "x")) for _ in range(5)]
         assert {code for code, _ in codes} == {4401}
         await waiting.send("auth", token=token())
-        await waiting.hears("authenticated")
+        await waiting.receives("authenticated")
     async with connect(client.session, url) as another:
         await another.send("auth", token=token())
-        await another.hears("authenticated")
+        await another.receives("authenticated")
 
 
 async def test_a_client_that_ignores_the_close_frame_is_disconnected(serve: Serve) -> None:

@@ -43,9 +43,9 @@ async def test_the_second_copy_of_a_command_changes_nothing_and_is_answered_with
     assert (answer["event"], answer["data"]["rev"]) == ("trackPlaying", first["data"]["rev"])
     assert answer["data"]["track"]["id"] == "song"
     assert second["data"]["rev"] == first["data"]["rev"]
-    await kitchen.hears("trackPlaying")
-    await kitchen.heard_nothing()
-    await phone.heard_nothing()
+    await kitchen.receives("trackPlaying")
+    await kitchen.receives_nothing()
+    await phone.receives_nothing()
 
 
 async def test_a_late_copy_of_a_command_does_not_undo_what_was_done_since(
@@ -54,15 +54,15 @@ async def test_a_late_copy_of_a_command_does_not_undo_what_was_done_since(
     phone, again, kitchen = devices
     await kitchen.ask("playTrack", trackId="song", currentTime=20)
     for each in (phone, again):
-        await each.hears("trackPlaying")
+        await each.receives("trackPlaying")
     await again.ask("pauseTrack", trackId="song", commandId="one", ifRev=1)
-    await phone.hears("trackPaused")
-    await kitchen.hears("trackPaused")
+    await phone.receives("trackPaused")
+    await kitchen.receives("trackPaused")
     await kitchen.ask("playTrack", trackId="song")
-    await phone.hears("trackPlaying")
+    await phone.receives("trackPlaying")
     answer = await phone.ask("pauseTrack", trackId="song", commandId="one")
     assert (answer["event"], answer["data"]["isPlaying"]) == ("trackPlaying", True)
-    await kitchen.heard_nothing()
+    await kitchen.receives_nothing()
 
 
 async def test_a_command_repeated_over_rest_takes_effect_once(client: Client, token: Token) -> None:

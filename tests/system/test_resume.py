@@ -110,7 +110,7 @@ class TestTransports:
         ):
             answer = await phone.ask("playTrack", trackId="song", resume=True)
             assert (answer["event"], answer["data"]["currentTime"]) == ("trackPlaying", 30.0)
-            assert (await tablet.hears("trackPlaying"))["currentTime"] == 30.0
+            assert (await tablet.receives("trackPlaying"))["currentTime"] == 30.0
 
     async def test_a_track_without_a_stop_point_starts_at_zero(
         self, serve: Serve, token: Token, state: Path
@@ -177,9 +177,9 @@ class TestWhileTheStopPointIsLoaded:
             async with client.get("/tracks/current-state", headers=bearer(token())) as seen:
                 assert (await seen.json())["trackId"] == "other"
             gate.open()
-            assert (await tablet.hears("trackPlaying"))["currentTime"] == 30.0
-            await phone.hears("trackPaused")
-            assert (await phone.hears("trackPlaying"))["currentTime"] == 30.0
+            assert (await tablet.receives("trackPlaying"))["currentTime"] == 30.0
+            await phone.receives("trackPaused")
+            assert (await phone.receives("trackPlaying"))["currentTime"] == 30.0
 
     async def test_many_requests_for_one_track_cause_one_load(
         self, serve: Serve, token: Token, state: Path, gate: Gate
@@ -218,7 +218,7 @@ class TestWhileTheStopPointIsLoaded:
             await gate.is_asked()
             assert await phone.closed() == 4401
             gate.open()
-            await tablet.heard_nothing()
+            await tablet.receives_nothing()
             assert (await tablet.ask("getCurrentState"))["data"]["trackId"] == "other"
 
     async def test_socketio_events_of_one_device_keep_their_order(

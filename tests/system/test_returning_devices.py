@@ -65,8 +65,8 @@ async def test_a_reconnected_device_with_an_old_state_changes_nothing(
     async with room.device() as phone:
         async with room.device() as laptop:
             await laptop.send("playTrack", trackId="song", currentTime=10)
-            await laptop.hears("trackPlaying")
-            await phone.hears("trackPlaying")
+            await laptop.receives("trackPlaying")
+            await phone.receives("trackPlaying")
             await cut(laptop)
         await phone.ask("playTrack", trackId="song", currentTime=50)
         if is_paused:
@@ -75,9 +75,9 @@ async def test_a_reconnected_device_with_an_old_state_changes_nothing(
         async with room.device() as laptop:
             for at in (11.0, 11.25, 11.5):
                 await report(laptop, "song", at)
-            told = await laptop.hears("trackUpdated")
-            await laptop.heard_nothing()
-            await phone.heard_nothing()
+            told = await laptop.receives("trackUpdated")
+            await laptop.receives_nothing()
+            await phone.receives_nothing()
         after = (await phone.ask("getCurrentState"))["data"]
     assert (told["rev"], told["isPlaying"]) == (before["rev"], not is_paused)
     assert 50 <= told["currentTime"] < 55
@@ -91,17 +91,17 @@ async def test_a_reconnected_device_on_another_track_is_sent_track_playing(
 ) -> None:
     async with room.device() as phone, room.device() as laptop:
         await phone.send("playTrack", trackId="song", currentTime=50)
-        await phone.hears("trackPlaying")
-        await laptop.hears("trackPlaying")
+        await phone.receives("trackPlaying")
+        await laptop.receives("trackPlaying")
         await cut(laptop)
         if is_paused:
             await phone.ask("pauseTrack", trackId="song")
         async with room.device() as laptop:
             await report(laptop, "other", 11.0)
-            told = await laptop.hears(event)
+            told = await laptop.receives(event)
             assert told["trackId"] == "song"
             assert ("track" in told) is not is_paused
-            await phone.heard_nothing()
+            await phone.receives_nothing()
 
 
 async def test_a_command_of_a_reconnected_device_takes_effect_and_leaves_a_stop_point(
@@ -111,7 +111,7 @@ async def test_a_command_of_a_reconnected_device_takes_effect_and_leaves_a_stop_
         await phone.ask("playTrack", trackId="song", currentTime=50)
         async with room.device() as laptop:
             await laptop.ask("playTrack", trackId="other", currentTime=0)
-            assert (await phone.hears("trackPlaying"))["trackId"] == "other"
+            assert (await phone.receives("trackPlaying"))["trackId"] == "other"
             state = (await laptop.ask("playTrack", trackId="song", resume=True))["data"]
     assert 50 <= state["currentTime"] < 55
 
@@ -121,12 +121,12 @@ async def test_a_reported_track_change_reaches_the_others_as_track_playing(
 ) -> None:
     async with room.device() as phone, room.device() as laptop:
         await phone.send("playTrack", trackId="song", currentTime=5)
-        await phone.hears("trackPlaying")
-        await laptop.hears("trackPlaying")
+        await phone.receives("trackPlaying")
+        await laptop.receives("trackPlaying")
         await report(laptop, "song", 5.0)
         await report(laptop, "other", 7.0)
-        assert (await phone.hears("trackPlaying"))["trackId"] == "other"
-        assert (await laptop.hears("trackUpdated"))["trackId"] == "other"
+        assert (await phone.receives("trackPlaying"))["trackId"] == "other"
+        assert (await laptop.receives("trackUpdated"))["trackId"] == "other"
 
 
 async def test_a_seek_while_paused_moves_the_stop_point(room: Room) -> None:
@@ -143,8 +143,8 @@ async def test_a_position_beyond_the_listed_duration_is_kept_and_resumed(
 ) -> None:
     async with room.device() as phone, room.device() as tab:
         await phone.send("playTrack", trackId="song", currentTime=59)
-        await phone.hears("trackPlaying")
-        await tab.hears("trackPlaying")
+        await phone.receives("trackPlaying")
+        await tab.receives("trackPlaying")
         if way == "command":
             await phone.ask("playTrack", trackId="song", currentTime=300)
         elif way == "REST":
@@ -153,7 +153,7 @@ async def test_a_position_beyond_the_listed_duration_is_kept_and_resumed(
         else:
             await report(phone, "song", 59.1)
             await report(phone, "song", 300.0)
-            await phone.hears("trackUpdated")
+            await phone.receives("trackUpdated")
         told = await tab.frame()
         assert 300 <= told["data"]["currentTime"] < 302
         assert told["data"]["isPlaying"]
@@ -185,7 +185,7 @@ async def test_a_position_just_under_zero_is_zero(room: Room) -> None:
         state = (await phone.ask("playTrack", trackId="song", currentTime=-0.02))["data"]
         assert 0 <= state["currentTime"] < 1
         await report(phone, "song", -0.02)
-        await phone.heard_nothing()
+        await phone.receives_nothing()
         answer = await phone.ask("playTrack", trackId="song", currentTime=-5)
         assert answer["data"]["code"] == "invalid_message"
     state = await room.post("play/song", currentTime=-0.02)

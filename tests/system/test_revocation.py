@@ -218,7 +218,7 @@ async def test_events_of_a_revoked_device_have_no_effect_and_no_answer(
         await socket.receive_str()
         await socket.send_str(f'40{{"token":"{token()}"}}')
         assert (await socket.receive_str()).startswith('40{"sid":')
-        await device.heard_nothing()
+        await device.receives_nothing()
         closing = asyncio.create_task(device.closed())
         flooding = asyncio.create_task(flood(socket))
         await server.revoke()
@@ -252,7 +252,7 @@ async def test_a_token_renewed_after_the_revocation_is_refused(
     url = str(server.client.make_url("/ws"))
     fresh = server.client.app[SERVICES].tokens.mint("ada", time.time() + 5, None)
     async with connect(server.client.session, url, fresh) as device:
-        await device.heard_nothing()
+        await device.receives_nothing()
         await device.send("auth", token=old, deviceName="Phone")
-        assert (await device.hears("error"))["message"] == "the token has been revoked"
+        assert (await device.receives("error"))["message"] == "the token has been revoked"
         assert await device.closed() == 4401

@@ -28,7 +28,7 @@ HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
 
 
 class Browser:
-    """A python-socketio client that keeps what it hears."""
+    """A python-socketio client that keeps what it receives."""
 
     def __init__(self) -> None:
         self.client = socketio.AsyncClient(reconnection=False)
@@ -37,7 +37,7 @@ class Browser:
         self.client.on("*", lambda event, data: self.heard.put_nowait((event, data)))
         self.client.on("disconnect", lambda reason: self.goodbye.set_result(reason))
 
-    async def hears(self, event: str) -> dict[str, Any]:
+    async def receives(self, event: str) -> dict[str, Any]:
         """The payload of the next event, which must be this one."""
         async with asyncio.timeout(PATIENCE):
             found, data = await self.heard.get()
@@ -51,9 +51,9 @@ class Browser:
         """Emit with an acknowledgement, and answer that."""
         return await self.client.call(event, data, timeout=PATIENCE)
 
-    async def heard_nothing(self) -> None:
+    async def receives_nothing(self) -> None:
         assert "error" in await self.ask("nothingOfTheKind")
-        assert (await self.hears("error"))["code"] == "unknown_event"
+        assert (await self.receives("error"))["code"] == "unknown_event"
         assert self.heard.empty()
 
 
@@ -88,13 +88,13 @@ class TestBesideNativeDevices:
             browser(server.url, {"token": token()}, transport) as kiosk,
         ):
             await kiosk.say("playTrack", trackId="song", currentTime=7)
-            told = await kiosk.hears("trackPlaying")
-            assert told == await phone.hears("trackPlaying")
+            told = await kiosk.receives("trackPlaying")
+            assert told == await phone.receives("trackPlaying")
             assert (told["trackId"], told["currentTime"], told["isPlaying"]) == ("song", 7, True)
             assert told["track"]["title"] == "Song"
             assert told["deviceId"] == kiosk.client.get_sid()
             await phone.send("pauseTrack", trackId="song", currentTime=9)
-            assert await phone.hears("trackPaused") == await kiosk.hears("trackPaused")
+            assert await phone.receives("trackPaused") == await kiosk.receives("trackPaused")
 
     async def test_a_report_in_sync_is_not_broadcast_and_a_seek_is(
         self, server: ServerProcess, token: Token, transport: str
@@ -105,20 +105,20 @@ class TestBesideNativeDevices:
             browser(server.url, {"token": token()}, transport) as kiosk,
         ):
             await kiosk.ask("playTrack", {"trackId": "song"})
-            await kiosk.hears("trackPlaying")
-            await phone.hears("trackPlaying")
+            await kiosk.receives("trackPlaying")
+            await phone.receives("trackPlaying")
             await kiosk.say("updateStreaming", trackId="song", currentTime=0.1, isPlaying=True)
-            await kiosk.heard_nothing()
-            await phone.heard_nothing()
+            await kiosk.receives_nothing()
+            await phone.receives_nothing()
             await kiosk.say("updateStreaming", trackId="song", currentTime=40, isPlaying=True)
-            assert (await phone.hears("trackUpdated"))["currentTime"] == 40
+            assert (await phone.receives("trackUpdated"))["currentTime"] == 40
 
     async def test_an_acknowledgement_gets_the_state(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         async with browser(server.url, {"token": token()}, transport) as kiosk:
             assert (await kiosk.ask("getCurrentState"))["trackId"] is None
-            assert (await kiosk.hears("trackState"))["trackId"] is None
+            assert (await kiosk.receives("trackState"))["trackId"] is None
             state = await kiosk.ask("playTrack", {"trackId": "song", "currentTime": 3})
             assert (state["trackId"], state["rev"]) == ("song", 1)
             refused = await kiosk.ask("playTrack", {"trackId": "song", "ifRev": 7})
@@ -197,7 +197,7 @@ class TestConnect:
             browser(server.url, {"token": token("bob")}) as bob,
         ):
             await ada.ask("playTrack", {"trackId": "song"})
-            await bob.heard_nothing()
+            await bob.receives_nothing()
             assert (await bob.ask("playTrack", {"trackId": "hers"}))["error"]["code"] == (
                 "track_not_found"
             )
@@ -207,7 +207,7 @@ class TestTokenExpiry:
     async def test_auth_renews_the_token(self, server: ServerProcess, token: Token) -> None:
         async with browser(server.url, {"token": token(life=3600)}) as kiosk:
             renewed = await kiosk.ask("auth", {"token": token(life=7200)})
-            assert renewed == await kiosk.hears("authenticated")
+            assert renewed == await kiosk.receives("authenticated")
             assert (renewed["userId"], renewed["room"]) == ("ada", "user_ada")
 
     async def test_another_users_token_disconnects(
@@ -224,8 +224,8 @@ class TestTokenExpiry:
     ) -> None:
         # Long enough to be let in before its end: after that it lasts as long as the leeway.
         async with browser(server.url, {"token": token(life=4)}, transport) as kiosk:
-            await kiosk.hears("tokenExpiring")
-            refusal = await kiosk.hears("error")
+            await kiosk.receives("tokenExpiring")
+            refusal = await kiosk.receives("error")
             assert (refusal["code"], refusal["message"]) == (
                 "unauthorized",
                 "the token has expired",
@@ -241,7 +241,7 @@ class TestTokenExpiry:
         async with browser(server.url, {"token": token()}) as kiosk:
             command = [sys.executable, "-m", "audiostream", "revoke", "ada", "--state", state]
             await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
-            assert (await kiosk.hears("error"))["message"] == "the token has been revoked"
+            assert (await kiosk.receives("error"))["message"] == "the token has been revoked"
 
 
 class TestLimits:
@@ -304,7 +304,7 @@ class TestLimits:
             assert (await sleeper.poll()).startswith("40")
             for number in range(1200):
                 await phone.send("playTrack", trackId="song", currentTime=number % 50)
-                await phone.hears("trackPlaying")
+                await phone.receives("trackPlaying")
             await server.logs("reason=slow_reader")
             devices = await phone.ask("getDevices")
             assert len(devices["data"]["devices"]) == 1
@@ -389,7 +389,7 @@ class TestGarbage:
                 for authenticated in (False, True):
                     send = self.by_polling if transport == "polling" else self.by_websocket
                     await send(session, server.url, piece, token() if authenticated else None)
-            await bob.heard_nothing()
+            await bob.receives_nothing()
 
     async def by_polling(
         self, session: ClientSession, url: str, piece: str | bytes, token: str | None

@@ -18,7 +18,7 @@ Token = Callable[..., str]
 
 
 @dataclass
-class House:
+class ServerFixture:
     """Ada's phone and kiosk, Bob's radio, and Ada's hand on REST."""
 
     server: ServerProcess
@@ -40,7 +40,7 @@ class House:
 
 
 @pytest.fixture
-async def house(launch: Launch, token: Token) -> AsyncIterator[House]:
+async def fixture(launch: Launch, token: Token) -> AsyncIterator[ServerFixture]:
     server = launch()
     ada, bob = token("ada"), token("bob")
     async with AsyncExitStack() as stack:
@@ -48,7 +48,7 @@ async def house(launch: Launch, token: Token) -> AsyncIterator[House]:
         phone = await stack.enter_async_context(connect(session, f"{server.url}/ws", ada))
         kiosk = await stack.enter_async_context(connect(session, f"{server.url}/", ada))
         radio = await stack.enter_async_context(connect(session, f"{server.url}/ws", bob))
-        house = House(
+        fixture = ServerFixture(
             server,
             session,
             phone,
@@ -58,49 +58,51 @@ async def house(launch: Launch, token: Token) -> AsyncIterator[House]:
             {"Authorization": f"Bearer {bob}"},
         )
         await server.logs("the library has")
-        yield house
+        yield fixture
 
 
-async def test_play_reaches_both_devices_of_its_user_and_no_other_user(house: House) -> None:
-    await house.phone.send("playTrack", trackId="song", currentTime=5)
-    for device in (house.phone, house.kiosk):
-        state = await device.hears("trackPlaying")
+async def test_play_reaches_both_devices_of_its_user_and_no_other_user(
+    fixture: ServerFixture,
+) -> None:
+    await fixture.phone.send("playTrack", trackId="song", currentTime=5)
+    for device in (fixture.phone, fixture.kiosk):
+        state = await device.receives("trackPlaying")
         assert (state["trackId"], state["isPlaying"], state["rev"]) == ("song", True, 1)
         assert 5.0 <= state["currentTime"] < 6.0
         assert state["track"]["title"] == "Song"
-    await house.radio.heard_nothing()
+    await fixture.radio.receives_nothing()
 
 
-async def test_pause_from_another_device_reaches_both(house: House) -> None:
-    await house.phone.send("playTrack", trackId="song")
-    await house.phone.hears("trackPlaying")
-    await house.kiosk.hears("trackPlaying")
-    await house.kiosk.send("pauseTrack", trackId="song", currentTime=7.5)
-    for device in (house.phone, house.kiosk):
-        state = await device.hears("trackPaused")
+async def test_pause_from_another_device_reaches_both(fixture: ServerFixture) -> None:
+    await fixture.phone.send("playTrack", trackId="song")
+    await fixture.phone.receives("trackPlaying")
+    await fixture.kiosk.receives("trackPlaying")
+    await fixture.kiosk.send("pauseTrack", trackId="song", currentTime=7.5)
+    for device in (fixture.phone, fixture.kiosk):
+        state = await device.receives("trackPaused")
         assert (state["currentTime"], state["isPlaying"], state["rev"]) == (7.5, False, 2)
 
 
-async def test_matching_reports_are_absorbed_and_a_seek_reaches_all(house: House) -> None:
-    await house.phone.send("playTrack", trackId="song", currentTime=0)
-    await house.phone.hears("trackPlaying")
-    await house.kiosk.hears("trackPlaying")
+async def test_matching_reports_are_absorbed_and_a_seek_reaches_all(fixture: ServerFixture) -> None:
+    await fixture.phone.send("playTrack", trackId="song", currentTime=0)
+    await fixture.phone.receives("trackPlaying")
+    await fixture.kiosk.receives("trackPlaying")
     for _ in range(8):
-        await house.phone.send("updateStreaming", trackId="song", currentTime=0.1, isPlaying=True)
-    await house.phone.heard_nothing()
-    await house.kiosk.heard_nothing()
-    await house.phone.send("updateStreaming", trackId="song", currentTime=42, isPlaying=True)
-    for device in (house.phone, house.kiosk):
-        assert (await device.hears("trackUpdated"))["currentTime"] >= 42.0
+        await fixture.phone.send("updateStreaming", trackId="song", currentTime=0.1, isPlaying=True)
+    await fixture.phone.receives_nothing()
+    await fixture.kiosk.receives_nothing()
+    await fixture.phone.send("updateStreaming", trackId="song", currentTime=42, isPlaying=True)
+    for device in (fixture.phone, fixture.kiosk):
+        assert (await device.receives("trackUpdated"))["currentTime"] >= 42.0
 
 
 async def test_a_device_that_connects_later_gets_the_extrapolated_position(
-    house: House, token: Token
+    fixture: ServerFixture, token: Token
 ) -> None:
-    answer = await house.phone.ask("playTrack", trackId="song", currentTime=10)
+    answer = await fixture.phone.ask("playTrack", trackId="song", currentTime=10)
     await asyncio.sleep(0.5)
-    url = f"{house.server.url}/ws?token={token('ada')}"
-    async with connect(house.session, url) as tablet:
+    url = f"{fixture.server.url}/ws?token={token('ada')}"
+    async with connect(fixture.session, url) as tablet:
         answer = await tablet.ask("getCurrentState")
         state = answer["data"]
         assert answer["event"] == "trackState"
@@ -110,40 +112,42 @@ async def test_a_device_that_connects_later_gets_the_extrapolated_position(
         assert state["track"]["streamUrl"]
 
 
-async def test_rest_commands_reach_the_sockets(house: House) -> None:
-    status, state = await house.post("play/song", house.ada, currentTime=3)
+async def test_rest_commands_reach_the_sockets(fixture: ServerFixture) -> None:
+    status, state = await fixture.post("play/song", fixture.ada, currentTime=3)
     assert (status, state["isPlaying"]) == (200, True)
-    assert (await house.phone.hears("trackPlaying"))["rev"] == 1
-    status, state = await house.post("pause/song", house.ada)
+    assert (await fixture.phone.receives("trackPlaying"))["rev"] == 1
+    status, state = await fixture.post("pause/song", fixture.ada)
     assert (status, state["isPlaying"]) == (200, False)
-    assert (await house.phone.hears("trackPaused"))["rev"] == 2
-    status, state = await house.post("update-state/song", house.ada, currentTime=30, isPlaying=True)
+    assert (await fixture.phone.receives("trackPaused"))["rev"] == 2
+    status, state = await fixture.post(
+        "update-state/song", fixture.ada, currentTime=30, isPlaying=True
+    )
     assert (status, state["currentTime"]) == (200, 30.0)
-    assert (await house.phone.hears("trackUpdated"))["rev"] == 3
-    status, state = await house.get("/current-state", house.ada)
+    assert (await fixture.phone.receives("trackUpdated"))["rev"] == 3
+    status, state = await fixture.get("/current-state", fixture.ada)
     assert (status, state["trackId"], state["rev"]) == (200, "song", 3)
-    await house.radio.heard_nothing()
-    assert (await house.get("/current-state", house.bob))[1]["trackId"] is None
+    await fixture.radio.receives_nothing()
+    assert (await fixture.get("/current-state", fixture.bob))[1]["trackId"] is None
 
 
-async def test_a_user_id_in_the_payload_changes_nothing(house: House) -> None:
-    await house.radio.send("playTrack", trackId="song", userId="ada")
-    assert (await house.radio.hears("trackPlaying"))["trackId"] == "song"
-    await house.phone.heard_nothing()
-    await house.kiosk.heard_nothing()
+async def test_a_user_id_in_the_payload_changes_nothing(fixture: ServerFixture) -> None:
+    await fixture.radio.send("playTrack", trackId="song", userId="ada")
+    assert (await fixture.radio.receives("trackPlaying"))["trackId"] == "song"
+    await fixture.phone.receives_nothing()
+    await fixture.kiosk.receives_nothing()
 
 
-async def test_two_users_receive_nothing_of_each_other(house: House) -> None:
-    await house.phone.send("playTrack", trackId="song", currentTime=1)
-    await house.radio.send("playTrack", trackId="other", currentTime=2)
-    assert (await house.phone.hears("trackPlaying"))["trackId"] == "song"
-    assert (await house.kiosk.hears("trackPlaying"))["trackId"] == "song"
-    assert (await house.radio.hears("trackPlaying"))["trackId"] == "other"
-    await house.phone.heard_nothing()
-    await house.radio.heard_nothing()
+async def test_two_users_receive_nothing_of_each_other(fixture: ServerFixture) -> None:
+    await fixture.phone.send("playTrack", trackId="song", currentTime=1)
+    await fixture.radio.send("playTrack", trackId="other", currentTime=2)
+    assert (await fixture.phone.receives("trackPlaying"))["trackId"] == "song"
+    assert (await fixture.kiosk.receives("trackPlaying"))["trackId"] == "song"
+    assert (await fixture.radio.receives("trackPlaying"))["trackId"] == "other"
+    await fixture.phone.receives_nothing()
+    await fixture.radio.receives_nothing()
 
 
-async def test_another_users_track_is_answered_like_an_unknown_one(house: House) -> None:
+async def test_another_users_track_is_answered_like_an_unknown_one(fixture: ServerFixture) -> None:
     for event, data in (
         ("playTrack", {}),
         ("pauseTrack", {}),
@@ -151,38 +155,38 @@ async def test_another_users_track_is_answered_like_an_unknown_one(house: House)
     ):
         frames = []
         for track_id in ("his", "none"):
-            await house.phone.send(event, "q", trackId=track_id, **data)
-            frames.append(await house.phone.frame())
+            await fixture.phone.send(event, "q", trackId=track_id, **data)
+            frames.append(await fixture.phone.frame())
         assert frames[0] == frames[1]
         assert frames[0]["data"]["code"] == "track_not_found"
     for path in ("play", "pause", "update-state"):
         his, none = [
-            await house.post(f"{path}/{track_id}", house.ada, currentTime=1, isPlaying=True)
+            await fixture.post(f"{path}/{track_id}", fixture.ada, currentTime=1, isPlaying=True)
             for track_id in ("his", "none")
         ]
         assert his == none
         assert his[0] == 404
     for path in ("", "/stream"):
-        his, none = [await house.get(f"{path}/{track}", house.ada) for track in ("his", "none")]
+        his, none = [await fixture.get(f"{path}/{track}", fixture.ada) for track in ("his", "none")]
         assert his == none
         assert his[0] == 404
-    await house.radio.heard_nothing()
+    await fixture.radio.receives_nothing()
 
 
-async def test_the_stream_is_the_file_and_ranges_are_its_parts(house: House) -> None:
-    _, track = await house.get("/hers", house.ada)
-    url = house.server.url + track["streamUrl"]
-    async with house.session.get(url) as whole:
+async def test_the_stream_is_the_file_and_ranges_are_its_parts(fixture: ServerFixture) -> None:
+    _, track = await fixture.get("/hers", fixture.ada)
+    url = fixture.server.url + track["streamUrl"]
+    async with fixture.session.get(url) as whole:
         audio = await whole.read()
         assert (whole.status, whole.headers["Content-Type"]) == (200, "audio/wav")
-    async with house.session.get(url, headers={"Range": "bytes=100-199"}) as part:
+    async with fixture.session.get(url, headers={"Range": "bytes=100-199"}) as part:
         assert (part.status, await part.read()) == (206, audio[100:200])
-    async with house.session.get(url.replace("hers", "his")) as foreign:
+    async with fixture.session.get(url.replace("hers", "his")) as foreign:
         assert foreign.status == 401
 
 
-async def test_a_shutdown_closes_every_device_with_1001(house: House) -> None:
+async def test_a_shutdown_closes_every_device_with_1001(fixture: ServerFixture) -> None:
     exit_code, *close_codes = await asyncio.gather(
-        asyncio.to_thread(house.server.stop), house.phone.closed(), house.radio.closed()
+        asyncio.to_thread(fixture.server.stop), fixture.phone.closed(), fixture.radio.closed()
     )
     assert (exit_code, close_codes) == (0, [1001, 1001])

@@ -280,7 +280,7 @@ def check_version(
     after: list[Answer],
     wanted: bytes,
 ) -> None:
-    """Whoever has a part of the old version hears of it."""
+    """Whoever has a part of the old version receives of it."""
     assert [answer.body for answer in after] == [wanted] * len(bodies)
     assert {answer.etag for answer in after}.isdisjoint(answer.etag for answer in before)
     assert f"Content-Length: {len(wanted)}\r\n" in heads.ask("HEAD").head

@@ -53,7 +53,7 @@ async def _hers(client: Client, path: str, token: str, body: Any = None) -> tupl
 async def _plays(phone: Peer) -> str:
     """The address of the stream of ``song``, which plays from 10 s on."""
     await phone.send("playTrack", trackId="song", currentTime=10.0)
-    return str((await phone.hears("trackPlaying"))["track"]["streamUrl"])
+    return str((await phone.receives("trackPlaying"))["track"]["streamUrl"])
 
 
 async def test_a_removed_track_that_plays_is_paused_sought_and_reported_over_a_websocket(

@@ -47,8 +47,8 @@ def ask(server: ServerProcess, path: str, token: str | None) -> socket.socket:
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", server.port))
-    proof = "" if token is None else f"Authorization: Bearer {token}\r\n"
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{proof}\r\n".encode())
+    credential = "" if token is None else f"Authorization: Bearer {token}\r\n"
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{credential}\r\n".encode())
     return connection
 
 

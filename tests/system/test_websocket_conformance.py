@@ -49,25 +49,25 @@ class Case:
     """
 
     pieces: tuple[bytes, ...]
-    hears: tuple[Heard, ...] = ()
+    receives: tuple[Heard, ...] = ()
     closes: Collection[int | None] = ()
     pause: float = 0.0
 
 
-def good(*pieces: bytes, hears: Collection[Heard] = (), pause: float = 0.0) -> Case:
+def good(*pieces: bytes, receives: Collection[Heard] = (), pause: float = 0.0) -> Case:
     """One after which the connection goes on."""
-    return Case(pieces, tuple(hears), (), pause)
+    return Case(pieces, tuple(receives), (), pause)
 
 
 def fails(
     *pieces: bytes,
     closes: int | Collection[int | None] = PROTOCOL_ERROR,
-    hears: Collection[Heard] = (),
+    receives: Collection[Heard] = (),
     pause: float = 0.0,
 ) -> Case:
     """One that the server ends."""
     codes = {closes} if isinstance(closes, int) else closes
-    return Case(pieces, tuple(hears), codes, pause)
+    return Case(pieces, tuple(receives), codes, pause)
 
 
 def question(frame_id: str, length: int = 0) -> bytes:
@@ -109,16 +109,16 @@ OCTETS = 0.0003
 
 def framing() -> Iterator[tuple[str, list[Case]]]:
     """Category 1."""
-    yield "1.1.1", [good(frame(b""), hears=[NO_JSON])]
+    yield "1.1.1", [good(frame(b""), receives=[NO_JSON])]
     for case, length in (("1.1.2", 125), ("1.1.3", 126), ("1.1.4", 127), ("1.1.5", 128)):
-        yield case, [good(frame(question(case, length)), hears=[("id", case)])]
+        yield case, [good(frame(question(case, length)), receives=[("id", case)])]
     for case, length in (("1.1.6", 65535), ("1.1.7", 65536)):
         fits = frame(question(case, length - 65536 + LONGEST))
         yield (
             case,
             [
                 fails(frame(question(case, length)), closes=TOO_LONG),
-                good(fits, hears=[("id", case)]),
+                good(fits, receives=[("id", case)]),
             ],
         )
     long, fits = (frame(question("1.1.8", length)) for length in (65536, LONGEST))
@@ -126,7 +126,7 @@ def framing() -> Iterator[tuple[str, list[Case]]]:
         "1.1.8",
         [
             fails(*chops(long, 997), closes=TOO_LONG),
-            good(*chops(fits, 997), hears=[("id", "1.1.8")]),
+            good(*chops(fits, 997), receives=[("id", "1.1.8")]),
         ],
     )
     for number, length in enumerate((0, 125, 126, 127, 128, 65535, 65536), 1):
@@ -154,28 +154,28 @@ def pings() -> Iterator[tuple[str, list[Case]]]:
         ("2.3", binary),
         ("2.4", longest),
     ):
-        yield case, [good(frame(payload, PING), hears=[("pong", payload)])]
+        yield case, [good(frame(payload, PING), receives=[("pong", payload)])]
     yield "2.5", [fails(frame(b"\xfe" * 126, PING))]
-    yield "2.6", [good(*chops(frame(longest, PING)), hears=[("pong", longest)], pause=OCTETS)]
+    yield "2.6", [good(*chops(frame(longest, PING)), receives=[("pong", longest)], pause=OCTETS)]
     yield "2.7", [good(frame(b"", PONG))]
     yield "2.8", [good(frame(b"unsolicited pong payload", PONG))]
     told = frame(b"unsolicited pong payload", PONG) + frame(b"ping payload", PING)
-    yield "2.9", [good(told, hears=[("pong", b"ping payload")])]
+    yield "2.9", [good(told, receives=[("pong", b"ping payload")])]
     ten = [b"payload-%d" % number for number in range(10)]
     all_ten = b"".join(frame(payload, PING) for payload in ten)
     answers = [("pong", payload) for payload in ten]
-    yield "2.10", [good(all_ten, hears=answers)]
-    yield "2.11", [good(*chops(all_ten), hears=answers, pause=OCTETS)]
+    yield "2.10", [good(all_ten, receives=answers)]
+    yield "2.11", [good(*chops(all_ten), receives=answers, pause=OCTETS)]
 
 
 def reserved_bits() -> Iterator[tuple[str, list[Case]]]:
     """Category 3."""
     ask, ping = frame(ASK), frame(b"", PING)
     yield "3.1", [fails(frame(ASK, reserved=1))]
-    yield "3.2", [fails(ask + frame(ASK, reserved=2) + ping, hears=[ANSWER])]
-    yield "3.3", [fails(ask, frame(ASK, reserved=3), ping, hears=[ANSWER])]
+    yield "3.2", [fails(ask + frame(ASK, reserved=2) + ping, receives=[ANSWER])]
+    yield "3.3", [fails(ask, frame(ASK, reserved=3), ping, receives=[ANSWER])]
     octets = chops(ask + frame(ASK, reserved=4) + ping)
-    yield "3.4", [fails(*octets, hears=[ANSWER], pause=OCTETS)]
+    yield "3.4", [fails(*octets, receives=[ANSWER], pause=OCTETS)]
     yield "3.5", [fails(frame(b"\x00\xff\xfe", BINARY, reserved=5))]
     yield "3.6", [fails(frame(b"Hello, world!", PING, reserved=6))]
     yield "3.7", [fails(frame(NORMAL.to_bytes(2), CLOSE, reserved=7))]
@@ -187,11 +187,11 @@ def opcodes() -> Iterator[tuple[str, list[Case]]]:
     for group, first in (("4.1", 3), ("4.2", 11)):
         yield f"{group}.1", [fails(frame(b"", first))]
         yield f"{group}.2", [fails(frame(b"reserved opcode", first + 1))]
-        yield f"{group}.3", [fails(ask, frame(b"", first + 2), ping, hears=[ANSWER])]
+        yield f"{group}.3", [fails(ask, frame(b"", first + 2), ping, receives=[ANSWER])]
         odd = frame(b"reserved opcode", first + 3)
-        yield f"{group}.4", [fails(ask + odd + ping, hears=[ANSWER])]
+        yield f"{group}.4", [fails(ask + odd + ping, receives=[ANSWER])]
         odd = frame(b"reserved opcode", first + 4)
-        yield f"{group}.5", [fails(*chops(ask + odd + ping), hears=[ANSWER], pause=OCTETS)]
+        yield f"{group}.5", [fails(*chops(ask + odd + ping), receives=[ANSWER], pause=OCTETS)]
 
 
 def in_each_size(frames: list[bytes]) -> Iterator[tuple[tuple[bytes, ...], float]]:
@@ -209,9 +209,9 @@ def fragmentation() -> Iterator[tuple[str, list[Case]]]:
     yield "5.1", [fails(frame(b"frag", PING, final=False), frame(b"ment", CONTINUATION))]
     yield "5.2", [fails(frame(b"frag", PONG, final=False), frame(b"ment", CONTINUATION))]
     for number, (pieces, pause) in enumerate(in_each_size([first, second]), 3):
-        yield f"5.{number}", [good(*pieces, hears=[ANSWER], pause=pause)]
+        yield f"5.{number}", [good(*pieces, receives=[ANSWER], pause=pause)]
     for number, (pieces, pause) in enumerate(in_each_size([first, ping, second]), 6):
-        yield f"5.{number}", [good(*pieces, hears=[pong, ANSWER], pause=pause)]
+        yield f"5.{number}", [good(*pieces, receives=[pong, ANSWER], pause=pause)]
     number = 9
     for final in (True, False):
         stray = [frame(b"non-continuation payload", CONTINUATION, final=final), frame(ASK)]
@@ -219,7 +219,7 @@ def fragmentation() -> Iterator[tuple[str, list[Case]]]:
             yield f"5.{number}", [fails(*pieces, pause=pause)]
             number += 1
     stray = [first, second, frame(b"stray", CONTINUATION, final=False), frame(ASK)]
-    yield "5.15", [fails(b"".join(stray), hears=[ANSWER])]
+    yield "5.15", [fails(b"".join(stray), receives=[ANSWER])]
     for case, final in (("5.16", False), ("5.17", True)):
         yield case, [fails(*[frame(b"stray", CONTINUATION, final=final), first, second] * 2)]
     yield "5.18", [fails(frame(b"fragment1", final=False), frame(b"fragment2"))]
@@ -235,9 +235,9 @@ def fragmentation() -> Iterator[tuple[str, list[Case]]]:
     answers: list[Heard] = [("pong", b"pongme 1!"), ("pong", b"pongme 2!"), ANSWER]
     yield (
         "5.19",
-        [good(b"".join(kept_apart[:3]), b"".join(kept_apart[3:]), hears=answers, pause=0.2)],
+        [good(b"".join(kept_apart[:3]), b"".join(kept_apart[3:]), receives=answers, pause=0.2)],
     )
-    yield "5.20", [good(*kept_apart, hears=answers, pause=0.05)]
+    yield "5.20", [good(*kept_apart, receives=answers, pause=0.05)]
 
 
 KOSME = bytes.fromhex("cebae1bdb9cf83cebcceb5")
@@ -247,17 +247,17 @@ EDITED = b"edited"
 def utf8() -> Iterator[tuple[str, list[Case]]]:
     """Category 6, of fragments and of where a fault is found: 6.1 to 6.4."""
     nothing = frame(b"", final=False)
-    yield "6.1.1", [good(frame(b""), hears=[NO_JSON])]
+    yield "6.1.1", [good(frame(b""), receives=[NO_JSON])]
     empty = [nothing, frame(b"", CONTINUATION, final=False), frame(b"", CONTINUATION)]
-    yield "6.1.2", [good(*empty, hears=[NO_JSON])]
+    yield "6.1.2", [good(*empty, receives=[NO_JSON])]
     inside = [nothing, frame(ASK, CONTINUATION, final=False), frame(b"", CONTINUATION)]
-    yield "6.1.3", [good(*inside, hears=[ANSWER])]
+    yield "6.1.3", [good(*inside, receives=[ANSWER])]
     hello = "Hello-µ@ßöäüàá-UTF-8!!"
-    yield "6.2.1", [good(frame(question(hello)), hears=[("id", hello)])]
+    yield "6.2.1", [good(frame(question(hello)), receives=[("id", hello)])]
     halves = fragments(question(hello), question(hello).index("ß".encode()))
-    yield "6.2.2", [good(*halves[:1], b"".join(halves[1:]), hears=[("id", hello)])]
-    yield "6.2.3", [good(*fragments(question(hello), 1), hears=[("id", hello)])]
-    yield "6.2.4", [good(*fragments(around(KOSME), 1), hears=[("id", KOSME.decode())])]
+    yield "6.2.2", [good(*halves[:1], b"".join(halves[1:]), receives=[("id", hello)])]
+    yield "6.2.3", [good(*fragments(question(hello), 1), receives=[("id", hello)])]
+    yield "6.2.4", [good(*fragments(around(KOSME), 1), receives=[("id", KOSME.decode())])]
     bad = around(KOSME + b"\xed\xa0\x80" + EDITED)
     yield "6.3.1", [fails(frame(bad), closes=NOT_UTF8)]
     yield "6.3.2", [fails(*fragments(bad, 1), closes=NOT_UTF8)]
@@ -353,7 +353,7 @@ def sequences() -> Iterator[tuple[str, list[Case]]]:
             else:
                 # JSON takes no control character as it is (RFC 8259 section 7).
                 inside = NO_JSON if payload < b" " else ("id", payload.decode())
-                each = [good(frame(payload) + frame(around(payload)), hears=[NO_JSON, inside])]
+                each = [good(frame(payload) + frame(around(payload)), receives=[NO_JSON, inside])]
             yield case, each
 
 
@@ -362,7 +362,7 @@ def closing() -> Iterator[tuple[str, list[Case]]]:
     normal, ask = close_frame(NORMAL), frame(ASK)
     first, second = fragments(ASK, len(ASK) // 2 + 1)
     clean = {NORMAL}
-    yield "7.1.1", [fails(ask + normal, closes=clean, hears=[ANSWER])]
+    yield "7.1.1", [fails(ask + normal, closes=clean, receives=[ANSWER])]
     yield "7.1.2", [fails(normal + normal, closes=clean)]
     yield "7.1.3", [fails(normal + frame(b"", PING), closes=clean)]
     yield "7.1.4", [fails(normal + ask, closes=clean)]
@@ -371,7 +371,7 @@ def closing() -> Iterator[tuple[str, list[Case]]]:
     fits = frame(question("7.1.6", LONGEST)) + normal + frame(b"", PING)
     yield (
         "7.1.6",
-        [fails(long, closes=TOO_LONG), fails(fits, closes=clean, hears=[("id", "7.1.6")])],
+        [fails(long, closes=TOO_LONG), fails(fits, closes=clean, receives=[("id", "7.1.6")])],
     )
     yield "7.3.1", [fails(frame(b"", CLOSE), closes={NORMAL, None})]
     yield "7.3.2", [fails(frame(b"\x03", CLOSE))]
@@ -432,14 +432,14 @@ def _in_fragments(opcode: int, size: int) -> list[Case]:
 def _within(opcode: int, pieces: list[bytes]) -> Case:
     """The same shape within the limit, of a question or of what is no text."""
     if opcode == TEXT:
-        return good(*pieces, hears=[("id", "x")])
+        return good(*pieces, receives=[("id", "x")])
     return fails(*pieces, closes=UNSUPPORTED)
 
 
 def autofragmentation() -> Iterator[tuple[str, list[Case]]]:
     """Category 10."""
     long, fits = (fragments(question("10.1.1", length), 1300) for length in (65536, LONGEST))
-    yield "10.1.1", [fails(*long, closes=TOO_LONG), good(*fits, hears=[("id", "10.1.1")])]
+    yield "10.1.1", [fails(*long, closes=TOO_LONG), good(*fits, receives=[("id", "10.1.1")])]
 
 
 CASES = {
@@ -483,7 +483,7 @@ class Device(BlockingConnection):
         assert len(payload) == length
         return head[0] & 0x0F, payload
 
-    def hears(self) -> Heard | int | None:
+    def receives(self) -> Heard | int | None:
         """The next answer, or a close code, None where the close frame gives none."""
         found = self.frame()
         assert found is not None, "the connection ended without a close frame"
@@ -541,13 +541,13 @@ def check(connect: Open, cases: list[Case]) -> None:
     for each in cases:
         with connect() as device:
             device.send(*each.pieces, pause=each.pause)
-            for expected in each.hears:
-                assert device.hears() == expected
+            for expected in each.receives:
+                assert device.receives() == expected
             if not each.closes:
                 # Nothing else was said before this, and the connection goes on.
                 device.send(frame(b"still there?", PING) + close_frame(NORMAL))
-                assert device.hears() == ("pong", b"still there?")
-            assert device.hears() in (each.closes or {NORMAL})
+                assert device.receives() == ("pong", b"still there?")
+            assert device.receives() in (each.closes or {NORMAL})
             device.send(close_frame(NORMAL))
             device.end_sending()
             assert device.read_to_end() == b""
@@ -573,9 +573,9 @@ def test_a_thousand_texts_are_answered_one_by_one(
     with connect() as device:
         for _ in range(ROUND_TRIPS):
             device.send(frame(message))
-            assert device.hears() == answer
+            assert device.receives() == answer
         device.send(close_frame(NORMAL))
-        assert device.hears() == NORMAL
+        assert device.receives() == NORMAL
 
 
 @pytest.mark.parametrize(
@@ -588,7 +588,7 @@ def test_a_thousand_texts_are_answered_one_by_one(
 def test_the_first_of_a_thousand_binary_messages_is_1003(connect: Open, size: int) -> None:
     with connect() as device:
         device.send(frame(bytes(size), BINARY) * ROUND_TRIPS)
-        assert device.hears() == UNSUPPORTED
+        assert device.receives() == UNSUPPORTED
         device.send(close_frame(UNSUPPORTED))
         device.end_sending()
         assert device.read_to_end() == b""
@@ -636,4 +636,4 @@ def test_answers_do_not_depend_on_how_the_network_splits_the_bytes(
     edges = [0, *sorted(set(cuts)), len(data)]
     with connect() as device:
         device.send(*(data[a:b] for a, b in itertools.pairwise(edges)), pause=0.001)
-        assert [device.hears() for _ in answers] == answers
+        assert [device.receives() for _ in answers] == answers

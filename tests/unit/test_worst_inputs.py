@@ -74,7 +74,7 @@ def in_preconditions(text: str) -> None:
     if_range_matches(text.replace('"', ""), VALIDATORS, 1_800_000_000.0)
 
 
-def in_a_proof(text: str) -> None:
+def in_a_credential(text: str) -> None:
     for verify in (
         lambda: TOKENS.verify(text, 0.0),
         lambda: TOKENS.verify_ticket(text, "song", 0.0),
@@ -103,7 +103,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "the log": redact,
     "a range": parse_range,
     "preconditions": in_preconditions,
-    "a proof": in_a_proof,
+    "a credential": in_a_credential,
     "a proxy's fields": of_a_proxy,
     "codings": GzipPreference.of,
     "a frame's text": in_a_frame,

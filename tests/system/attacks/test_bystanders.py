@@ -44,7 +44,7 @@ class TestBystanders:
                 found = {(answer["event"], answer["data"]["rev"]) for answer in answers}
                 assert found == {("trackPlaying", rev)}
             for other in others:
-                await other.heard_nothing()
+                await other.receives_nothing()
 
 
 def all_attacks(target: AttackTarget, token: str) -> Sequence[Callable[[], Awaitable[None]]]:

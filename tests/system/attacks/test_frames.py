@@ -48,7 +48,7 @@ class TestFrames:
                 await device.send(frame(text))
                 found[name] = await device.verdict()
             await device.say("getCurrentState", "still there?")
-            assert (await device.hears())["id"] == "still there?"
+            assert (await device.receives())["id"] == "still there?"
         assert mismatches(TOLERATED_MESSAGES, found) == {}
 
     async def test_a_malformed_frame_before_authentication_closes_the_connection(

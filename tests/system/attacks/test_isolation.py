@@ -16,7 +16,7 @@ from tests.system.attacks.expectations import Headers, Token, comparable, routes
 
 
 class TestIsolation:
-    """Whatever of ada's bob names, he is answered as if it did not exist, and she hears nothing."""
+    """What bob names of ada's is answered as if it did not exist, and she receives nothing."""
 
     HERS = ("hers", "ada", "user_ada", "adas-phone")
     UNKNOWN = "none"
@@ -26,10 +26,10 @@ class TestIsolation:
         """Ada listens to her own track on a device with a label."""
         async with target.socket(path=f"/ws?token={token()}&deviceId=adas-phone") as phone:
             await phone.say("playTrack", "mine", trackId="hers", currentTime=5)
-            assert (await phone.hears())["event"] == "trackPlaying"
+            assert (await phone.receives())["event"] == "trackPlaying"
             yield phone
             await phone.say("getCurrentState", "the last")
-            answer = await phone.hears()
+            answer = await phone.receives()
             assert answer["id"] == "the last"
             state = answer["data"]
             assert (state["trackId"], state["rev"], state["isPlaying"]) == ("hers", 1, True)
@@ -71,7 +71,7 @@ class TestIsolation:
                 for name in (self.UNKNOWN, *self.HERS):
                     data = dict.fromkeys(("trackId", "userId", "deviceId", "room", "user"), name)
                     await device.say(event, "q", **data, currentTime=1, isPlaying=True, resume=True)
-                    answer = await device.hears()
+                    answer = await device.receives()
                     answer["data"].pop("serverTime", None)
                     answers.setdefault(event, []).append(answer)
         for event, (unknown, *hers) in answers.items():
@@ -86,15 +86,15 @@ class TestIsolation:
         for name in (self.UNKNOWN, *self.HERS):
             async with target.socket(token("bob")) as device:
                 await device.say("auth", "q", token=name, userId=name, deviceId=name)
-                outcomes.add((json.dumps(await device.hears()), await device.ending()))
+                outcomes.add((json.dumps(await device.receives()), await device.ending()))
             async with target.socket() as device:
                 await device.say("auth", "q", token=name, userId=name, deviceId=name)
-                outcomes.add((json.dumps(await device.hears()), await device.ending()))
+                outcomes.add((json.dumps(await device.receives()), await device.ending()))
         assert len(outcomes) == 1
         refused = set()
         for name in (*self.HERS, "none"):
             async with target.socket(path=f"/ws?token={name}") as device:
-                refused.add((json.dumps(await device.hears()), await device.ending()))
+                refused.add((json.dumps(await device.receives()), await device.ending()))
         assert len(refused) == 1
 
     async def test_a_device_with_another_user_s_device_id_stays_its_own_user_s(
@@ -106,10 +106,10 @@ class TestIsolation:
                 await device.say(
                     event, frame_id, trackId="song", userId="ada", currentTime=7, isPlaying=False
                 )
-                answer = await device.hears()
+                answer = await device.receives()
                 assert (answer["id"], answer["data"]["trackId"]) == (frame_id, "song")
             await device.say("auth", 4, token=token("bob"), deviceId="adas-phone", userId="ada")
-            assert (await device.hears())["data"]["room"] == "user_bob"
+            assert (await device.receives())["data"]["room"] == "user_bob"
             await device.say("auth", 5, token=token("ada"))
             assert await device.ending() == "4403"
 

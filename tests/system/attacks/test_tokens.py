@@ -29,7 +29,7 @@ class TestTokens:
 
     @pytest.fixture
     async def forged(self, target: AttackTarget, token: Token) -> dict[str, str]:
-        """Forgeries, and genuine proofs of ada's that are no access tokens."""
+        """Forgeries, and genuine credentials of ada's that are no access tokens."""
         url, cookie = await stream_url_of(target, token(), "hers"), await cookie_of(target, token())
         genuine = {"a ticket": url.partition("ticket=")[2], "a session": cookie.partition("=")[2]}
         tokens = forgeries(time.time()) | genuine
@@ -147,11 +147,11 @@ class TestTokens:
         url, cookie = await stream_url_of(target, token(), "hers"), await cookie_of(target, token())
         path, _, ticket = url.partition("?ticket=")
         name, _, session = cookie.partition("=")
-        for proof in (token(), session):
-            answer = await target.ask("GET", f"{path}?ticket={proof}")
+        for credential in (token(), session):
+            answer = await target.ask("GET", f"{path}?ticket={credential}")
             assert answer.essence == (401, "unauthorized")
-        for proof in (token(), ticket):
-            answer = await target.ask("GET", path, {"Cookie": f"{name}={proof}"})
+        for credential in (token(), ticket):
+            answer = await target.ask("GET", path, {"Cookie": f"{name}={credential}"})
             assert answer.essence == (401, "unauthorized")
         for genuine in (
             await target.ask("HEAD", url),

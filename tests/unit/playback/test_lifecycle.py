@@ -347,7 +347,7 @@ class TestR20StopPoints:
     def test_jump_of_less_than_30_s_leaves_no_stop_point(self, scenario: Scenario) -> None:
         scenario.play("phone", at=1000.0)
         scenario.play("phone", at=1029.0)
-        assert scenario.room.stop_points.unsaved == []
+        assert scenario.room.stop_points.unsaved == ()
 
     def test_track_that_ended_by_a_reported_duration_resumes_at_0(self, scenario: Scenario) -> None:
         scenario.play("phone", "endless", 0.0)

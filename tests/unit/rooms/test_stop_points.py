@@ -43,7 +43,7 @@ def test_a_stop_point_at_the_same_position_is_not_unsaved_again() -> None:
     stop_points = added(1)
     stop_points.mark_saved(stop_points.unsaved)
     stop_points.add(StopPoint("track-1", 51.0, 9.0))
-    assert stop_points.unsaved == []
+    assert stop_points.unsaved == ()
 
 
 def test_stop_points_added_while_others_are_saved_stay_unsaved() -> None:

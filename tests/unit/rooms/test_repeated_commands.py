@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from audiostream.rooms.applied_commands import MAX_COMMAND_IDS, AppliedCommands
+from audiostream.rooms.room import MAX_COMMAND_IDS
 from tests.support.scenario import Scenario
-
-
-def test_the_oldest_command_id_is_dropped_beyond_the_limit() -> None:
-    applied = AppliedCommands()
-    for number in range(MAX_COMMAND_IDS + 1):
-        applied.add(str(number))
-    assert "0" not in applied
-    assert all(str(number) in applied for number in range(1, MAX_COMMAND_IDS + 1))
 
 
 def test_a_command_is_applied_again_only_after_its_id_was_dropped() -> None:

@@ -17,6 +17,7 @@ from aiohttp import WSServerHandshakeError
 from audiostream.errors import StoreError
 from audiostream.protocol.envelope import Frame
 from audiostream.rooms.device import Device
+from audiostream.rooms.room import Room
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from audiostream.websocket import authentication, gateway
@@ -465,14 +466,13 @@ class TestBadDevices:
 
         async with device(client, token()) as phone:
             await phone.receives_nothing()
-            room = client.app[SERVICES].registry.room("ada")
-            handle_frame = room.handle_frame
+            handle_frame = Room.handle_frame
 
-            def counted(frame: Frame, sender: Device) -> None:
+            def counted(room: Room, frame: Frame, sender: Device) -> None:
                 handled[iteration] += 1
-                handle_frame(frame, sender)
+                handle_frame(room, frame, sender)
 
-            monkeypatch.setattr(room, "handle_frame", counted)
+            monkeypatch.setattr(Room, "handle_frame", counted)
             iterating = asyncio.create_task(iterate())
             reader, writer = await raw_device(client, token(), limit=2**20)
             await reader.readuntil(b"\r\n\r\n")

@@ -1,5 +1,5 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
-# make test   lint, types and all tests; most of them wait, the browsers' longest, so they come first
+# make test   lint, types and all tests; the longest files, which wait most of the time, come first
 # make test-long  the outages of the browser tests in all their kinds and lengths, 20 minutes
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
@@ -18,8 +18,11 @@ SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
 ROUNDS ?= 5
 YARDSTICKS := tests/bench/yardsticks
+LONGEST := $(addprefix tests/browser/test_,player_outages.py bad_network.py client_outages.py) \
+	tests/system/test_faults.py
 WEB := tests/web
-NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --silent --prefix
+NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --silent \
+	--fetch-retries=1 --fetch-timeout=60000 --prefix
 comma := ,
 empty :=
 
@@ -32,8 +35,8 @@ run: $(VENV)/run.stamp .jwt-secret
 	exec $(BIN)/python -m audiostream
 
 test: lint test-web
-	$(BIN)/python -m pytest tests/browser tests --cov --cov-report= --numprocesses 4 \
-		--dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(LONGEST) tests/system tests/browser tests/unit --cov --cov-report= \
+		--numprocesses 5 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 

@@ -43,8 +43,10 @@ async def save(app: web.Application) -> AsyncIterator[None]:
     services = app[SERVICES]
     registry, clock, warn = services.registry, services.clock, ThrottledWarning(services.clock)
     store = await asyncio.to_thread(PlaybackStore, services.settings.state)
-    with ThreadPoolExecutor(1, "audiostream-state") as writer:
-        reader = ThreadPoolExecutor(1, "audiostream-state-reader")
+    with (
+        ThreadPoolExecutor(1, "audiostream-state") as writer,
+        ThreadPoolExecutor(1, "audiostream-state-reader") as reader,
+    ):
         saver = StateSaver(registry, store, writer, clock, warn, partial(_revoke, app))
         services.storage.saver = saver
         services.storage.loader = RoomLoader(
@@ -53,7 +55,6 @@ async def save(app: web.Application) -> AsyncIterator[None]:
         await saver.flush()  # loads revocations before the first request
         async with _running(saver.run()):
             yield
-        reader.shutdown()
         await saver.close()
 
 
@@ -112,9 +113,8 @@ async def housekeep(app: web.Application) -> AsyncIterator[None]:
                     _log.info("the clock was set by %+.1f s", step)
                     gateway.adjust_to_clock_step(app, step)
                 services.registry.housekeep()
-                await _notify(
-                    services.library_subscriptions
-                )  # a first scan publishes tracks as it goes
+                # A first scan publishes tracks as it goes.
+                await _notify(services.library_subscriptions)
             except Exception:
                 _log.exception("looking after the rooms failed; it is tried again")
 

@@ -27,9 +27,8 @@ SHARED_FOR: Final = 60
 async def list_tracks(request: web.Request) -> web.Response:
     """``GET /tracks``: what the user may play; ``?q=``, ``?limit=``, ``?offset=``, ETag, gzip."""
     services = request.app[SERVICES]
-    library_state = (
-        services.library_subscriptions.status
-    )  # read first: never label an old list as new
+    # Read first: an old list is never labelled as new.
+    library_state = services.library_subscriptions.status
     query, now = TrackListQuery.of(request), services.wall_clock()
     if services.library.size < LONG_LIST:
         body = query.make_body(services, now)

@@ -6,16 +6,10 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
 
 from ..errors import StoreError
+from ..library.tag_cache import ScanRow
 from .database import SCAN_TABLE, connect
-
-ScanRow: TypeAlias = tuple[
-    str, str, str | None, str | None, str | None, float | None, str | None, int | None, int | None
-]
-"""A file's path and identity; its tags: title, artist, album, duration, album artist, disc, track
-number."""
 
 
 class ScanCache:

@@ -1,4 +1,4 @@
-"""Reports that an outage delayed: after a gap they wait for a pong (rule 22 of ``playback``).
+"""Reports that an outage delayed: after a gap they wait for a pong (R22).
 
 After an outage TCP delivers at once all that was sent during it. Such a report has the position
 where a player was, and its device had not received what was sent to it meanwhile. A pong tells the

@@ -102,7 +102,7 @@ class MessageHandler:
                 self._apply(frame)
             self._delayed_reports.mark_handled()
         except StopPointNotLoaded as needed:
-            return self._recall(needed.track_id, frame)
+            return self._load_and_repeat(needed.track_id, frame)
         except CloseConnection:
             raise
         except Exception as error:
@@ -138,8 +138,8 @@ class MessageHandler:
         except Exception as error:
             self._send_failure(error, frame)
 
-    async def _recall(self, track_id: str, frame: Frame) -> None:
-        """Load where ``track_id`` was left, then do what ``frame`` asks for."""
+    async def _load_and_repeat(self, track_id: str, frame: Frame) -> None:
+        """Load the stop point of ``track_id``, then do what ``frame`` asks for."""
         try:
             await self._loader.load_stop_point(self._room, track_id)
             if self._socket.is_connected and not self._socket.is_closing:

@@ -22,7 +22,11 @@ from .engines import Chromium, Engine, Firefox
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "sample_media"
-NPM_INSTALL = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--silent")
+NPM_INSTALL = (
+    *("install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"),
+    *("--fetch-retries=1", "--fetch-timeout=60000"),
+)
+"""As in the Makefile: without a network it fails within a minute."""
 ENGINES = (Chromium.name, Firefox.name)
 FLAGS = [
     "--no-sandbox",

@@ -268,7 +268,7 @@ class User:
 
 
 def _agree(device: Device, state: dict[str, Any]) -> bool:
-    """Near the end playing and not playing are the same (rule 13)."""
+    """Near the end playing and not playing are the same (R13)."""
     if device.track != state["trackId"]:
         return False
     if device.track is None:

@@ -178,7 +178,7 @@ async def test_a_player_that_reconnects_after_an_outage_is_followed_to_its_own_p
             assert state["isPlaying"]
             assert state["currentTime"] == pytest.approx(position + now() - at, abs=0.9)
         assert (await kitchen.receives("trackPlaying"))["currentTime"] == 10
-        told = await kitchen.receives("trackUpdated")  # rule 11: the playback has its player again
+        told = await kitchen.receives("trackUpdated")  # R11: the playback has its player again
         assert told["currentTime"] >= position
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from audiostream.library.tag_cache import ScanRow
 from audiostream.storage.playback_store import PlaybackStore
-from audiostream.storage.scan_cache import ScanCache, ScanRow
+from audiostream.storage.scan_cache import ScanCache
 from tests.support.state_files import (
     PLAYING,
     save,

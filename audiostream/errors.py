@@ -82,6 +82,13 @@ class TrackNotFound(AudiostreamError):
     http_status = 404
 
 
+class DeviceNotFound(AudiostreamError):
+    """Raised when a command names a device that is not connected."""
+
+    code = "device_not_found"
+    http_status = 404
+
+
 class Conflict(AudiostreamError):
     """Raised when a command does not fit the current state: another revision or track.
 

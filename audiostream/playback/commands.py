@@ -6,10 +6,13 @@ Positions and durations are float seconds. ``protocol`` decodes these values and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from typing import Literal, TypeVar, dataclass_transform
 
 MIN_RATE, MAX_RATE = 0.0625, 16.0
 """Times the normal speed: the playback rates that browsers' media elements play."""
+
+Repeat = Literal["off", "one", "all"]
+"""What follows the end: the next track; the same track again; after the last track the first."""
 
 _T = TypeVar("_T")
 
@@ -29,6 +32,7 @@ class PlayTrack:
     """Play ``track_id`` from ``position``; None: where it is, or 0, or where ``resume`` finds it.
 
     A client that sends a command again, as its connection broke, keeps the ``command_id``.
+    ``queue``: the new queue, which has ``track_id`` at ``queue_index``, None: at its first place.
     """
 
     track_id: str
@@ -36,6 +40,8 @@ class PlayTrack:
     if_rev: int | None = None
     resume: bool = False
     command_id: str | None = None
+    queue: tuple[str, ...] | None = None
+    queue_index: int | None = None
 
 
 @fast_dataclass
@@ -61,7 +67,10 @@ class SetState:
 
 @fast_dataclass
 class Report:
-    """Where a player is; ``playback_rate`` and ``duration`` are None if it does not report them."""
+    """Where a player is. What it does not report is None; ``ended``: its track is over.
+
+    ``volume`` is between 0 and 1.
+    """
 
     track_id: str
     position: float
@@ -69,6 +78,65 @@ class Report:
     playback_rate: float | None = None
     if_rev: int | None = None
     duration: float | None = None
+    ended: bool = False
+    volume: float | None = None
+    muted: bool | None = None
+
+
+@fast_dataclass
+class SetQueue:
+    """Replace the queue; what plays goes on.
+
+    The current track is looked for from ``queue_index`` on, then from the start.
+    """
+
+    track_ids: tuple[str, ...]
+    queue_index: int | None = None
+    if_rev: int | None = None
+    command_id: str | None = None
+
+
+@fast_dataclass
+class NextTrack:
+    """Play the next track of the queue."""
+
+    if_rev: int | None = None
+    command_id: str | None = None
+
+
+@fast_dataclass
+class PreviousTrack:
+    """Play the current track from its start, or the one before it in the queue."""
+
+    if_rev: int | None = None
+    command_id: str | None = None
+
+
+@fast_dataclass
+class SetRepeat:
+    """Set what follows the end of a track, and of the queue."""
+
+    repeat: Repeat
+    if_rev: int | None = None
+    command_id: str | None = None
+
+
+@fast_dataclass
+class ShuffleQueue:
+    """Shuffle what follows the current place of the queue."""
+
+    if_rev: int | None = None
+    command_id: str | None = None
+
+
+@fast_dataclass
+class TransferPlayback:
+    """Make the connected device ``device_id`` the active one; ``play``: None leaves it as it is."""
+
+    device_id: str
+    play: bool | None = None
+    if_rev: int | None = None
+    command_id: str | None = None
 
 
 Change = PlayTrack | PauseTrack | SetState | Report

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY
 from enum import Enum
 
 from .commands import fast_dataclass
+from .queue import EMPTY_QUEUE, Queue
 
 SYNC_TOLERANCE = 1.0
 """Seconds that two players may be apart and agree: a report is up to 0.8 s old on a bad network."""
@@ -53,6 +54,7 @@ class State:
     is_interrupted: bool = False
     is_abandoned: bool = False
     is_measured: bool = False
+    queue: Queue = EMPTY_QUEUE
 
     def position_at(self, now: float) -> float:
         """Return the position extrapolated to ``now``, at most the duration."""

@@ -227,4 +227,5 @@ def _move(
         updated_at=state.updated_at,
         active_device=active,
         is_measured=is_refuted or was_measured,
+        queue=state.queue,
     )

@@ -10,6 +10,7 @@ from audiostream.errors import AudiostreamError, Conflict
 
 STATUSES = {
     "conflict": 409,
+    "device_not_found": 404,
     "forbidden": 403,
     "internal": 500,
     "invalid_message": 400,

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
+from audiostream.playback.commands import (
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+    TransferPlayback,
+)
 from audiostream.playback.model import SYNC_TOLERANCE
 from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.protocol.encode import StateView
@@ -65,6 +71,11 @@ class Scenario:
         self, name: str, at: float, playing: bool = True, track: str = "song", **more: Any
     ) -> StateView:
         return self._apply(Report(track, at, playing, **more), name)
+
+    def transfer(
+        self, name: str | None, device_id: str, play: bool | None = None, **more: Any
+    ) -> StateView:
+        return self._apply(TransferPlayback(device_id, play, **more), name)
 
     def get_state(self, name: str) -> StateView:
         return self._apply(GetCurrentState(), name)

@@ -17,7 +17,6 @@ from ..playback.commands import (
     PlayTrack,
     Report,
     SetState,
-    TransferPlayback,
     fast_dataclass,
 )
 from .strict_json import JsonObject
@@ -33,7 +32,7 @@ class GetCurrentState:
     """A device asks for the state."""
 
 
-Command = Change | TransferPlayback | GetCurrentState
+Command = Change | GetCurrentState
 """What a room applies."""
 
 

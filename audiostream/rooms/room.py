@@ -141,7 +141,10 @@ class Room:
         return device_commands.handle(self, self._device_list, frame, device, now)
 
     def apply(
-        self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
+        self,
+        command: Command | TransferPlayback,
+        device: Device | None = None,
+        frame_id: FrameId | None = None,
     ) -> float:
         """Apply ``command``, send the outcome to its recipients, and return the time of it.
 

@@ -112,7 +112,7 @@ class Scenario:
         for queue in self.send_queues.values():
             queue.frames = []
 
-    def _apply(self, command: Command, name: str | None) -> StateView:
+    def _apply(self, command: Command | TransferPlayback, name: str | None) -> StateView:
         return self.room.view(
             self.room.apply(command, None if name is None else self.devices[name])
         )

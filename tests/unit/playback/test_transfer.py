@@ -225,6 +225,7 @@ class TestR24PlayersAfterATransfer:
         assert in_sync.room.state.is_playing
 
 
+@settings(deadline=None)
 @given(
     duration=st.none() | st.floats(1.0, 1000.0),
     position=MOMENTS,

@@ -108,3 +108,21 @@ async def test_a_twin_that_does_not_answer_pings_is_told_that_it_was_replaced(
     ):
         assert await first.closed() == 4409
         assert await listed(second) == ["tab"]
+
+
+async def test_a_socketio_client_replaces_a_dead_native_connection(
+    serve: Serve, token: Token
+) -> None:
+    pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
+    from tests.system.test_socketio_gateway import browser
+
+    client = await serve()
+    async with connect(
+        client.session, f"{client.make_url('/ws')}?deviceId=tab", token(), autoping=False
+    ) as first:
+        await first.receives_nothing()
+        auth = {"token": token(), "deviceId": "tab"}
+        async with browser(str(client.make_url("")).rstrip("/"), auth) as second:
+            assert await first.closed() == 4409
+            devices = (await second.ask("getDevices"))["devices"]
+            assert [each["deviceId"] for each in devices] == ["tab"]

@@ -30,6 +30,7 @@ from ..websocket.close_reasons import CloseReason
 from ..websocket.connection_log import log_connected, log_disconnected
 from ..websocket.rate_limit import DeviceRateLimiter
 from ..websocket.token_expiry import TokenExpiryTimer
+from ..websocket.twins import check_twins
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -101,6 +102,8 @@ class SocketioSession:
         self._device: Device = self._registry.connect(
             identity.user_id, self.send_queue, device_id, labels.device_name
         )
+        if labels.device_id is not None:
+            check_twins(self._room, self._device)
         self._address = address
         self._connected_at = connected_at
         log_connected(identity.user_id, device_id, address, "socketio")

@@ -80,15 +80,15 @@ def transfer(
     return outcome
 
 
-def expect_player(room: Room, before: State, command: Change | TransferPlayback) -> None:
-    """Note which device is expected to play now that another is the active one (R24)."""
+def change_player(room: Room, before: State, command: Change | TransferPlayback) -> None:
+    """Note that another device than ``before`` is the active one, and expected to play (R24)."""
     is_transfer, active = isinstance(command, TransferPlayback), room.state.active_device
     for device in room.devices.values():
         if device.ref == active:
             if is_transfer and room.state.is_playing:
-                device.sync = rule.expect_player(device.sync, True)
+                device.sync = rule.expect_player(device.sync)
         elif device.ref == before.active_device:
-            device.sync = rule.expect_player(device.sync, False)
+            device.sync = rule.release_player(device.sync)
 
 
 def _set_volume(

@@ -232,7 +232,7 @@ class Room:
                 recipients, outcome.event, before, self.state, now, device, frame_id
             )
         if self.state.active_device is not before.active_device:
-            device_commands.expect_player(self, before, command)
+            device_commands.change_player(self, before, command)
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 

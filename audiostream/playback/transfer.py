@@ -52,13 +52,18 @@ def _moved(state: State, is_playing: bool, now: float) -> State:
     )
 
 
-def expect_player(sync: DeviceSync, is_expected: bool) -> DeviceSync:
-    """Return what is remembered of a device that is a player, or no longer one, until it reports.
+def expect_player(sync: DeviceSync) -> DeviceSync:
+    """Return what is remembered of a device that takes over: it may be gone before it reports."""
+    return replace(sync, reports_playing=True)
 
-    Where only the active device sounds, the former one sends no further report: its last one, that
-    it plays, must not keep the playback from freezing once the player is gone (R11). The new one
-    may be gone before its first report.
+
+def release_player(sync: DeviceSync) -> DeviceSync:
+    """Return what is remembered of a device that is no longer the active one.
+
+    Where only the active device sounds, it stops, and sends no further report. Its last one, that
+    it plays, must not keep the playback from freezing once the player is gone (R11). A late one may
+    agree with the state, which has not moved: if that made it in sync, its stop would pause all, so
+    that such an agreement is an old one (R15).
     """
-    if sync.reports_playing == is_expected:
-        return sync
-    return replace(sync, reports_playing=is_expected)
+    sent_at = sync.last_sent.at if sync.last_sent else None
+    return replace(sync, reports_playing=False, previous_sent_at=sent_at)

@@ -80,8 +80,8 @@ def transfer(
     return outcome
 
 
-def expect_player(room: Room, before: State, is_transfer: bool) -> None:
-    """Note which device is expected to play now that another is the active one (R26).
+def change_player(room: Room, before: State, is_transfer: bool) -> None:
+    """Note that another device than ``before`` is the active one, and expected to play (R26).
 
     ``is_transfer``: the new one was named, and may be silent until it takes over.
     """
@@ -89,9 +89,9 @@ def expect_player(room: Room, before: State, is_transfer: bool) -> None:
     for device in room.devices.values():
         if device.ref == active:
             if is_transfer and room.state.is_playing:
-                device.sync = rule.expect_player(device.sync, True)
+                device.sync = rule.expect_player(device.sync)
         elif device.ref == before.active_device:
-            device.sync = rule.expect_player(device.sync, False)
+            device.sync = rule.release_player(device.sync)
 
 
 def _set_volume(

@@ -283,7 +283,7 @@ class Room:
             if list_has_changed(before, self.state):
                 self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()))
         if self.state.active_device is not before.active_device:
-            device_commands.expect_player(self, before, isinstance(command, TransferPlayback))
+            device_commands.change_player(self, before, isinstance(command, TransferPlayback))
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 

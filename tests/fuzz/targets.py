@@ -161,7 +161,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b'"playbackRate":0.0625,"ended":true,"volume":0.5,"muted":false},"id":1.5}',
         b'{"event":"transferPlayback","data":{"deviceId":"kiosk","play":true,"ifRev":3}}',
         b'{"event":"setVolume","data":{"deviceId":"kiosk","volume":1e400,"muted":null}}',
-        b'{"event":"deviceUpdate","data":{"deviceName":"\u202e","volume":1},"id":2}',
+        b'{"event":"deviceUpdate","data":{"deviceName":"\\u202e","volume":1},"id":2}',
         b'{"event":"getCurrentState"}',
         b'{"event":"auth","data":{"token":"a.b.c","deviceId":"kiosk","deviceName":"\\ud800"}}',
         b'{"event":"x","data":{"a":[[[NaN,-Infinity]]]},"id":true}',

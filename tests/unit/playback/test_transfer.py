@@ -179,6 +179,21 @@ class TestR26Transfer:
 
 
 class TestR26PlayersAfterATransfer:
+    def test_the_stop_of_the_former_device_pauses_nothing_though_a_late_report_agreed(
+        self, in_sync: Scenario
+    ) -> None:
+        in_sync.transfer("phone", "kiosk")
+        in_sync.clear()
+        in_sync.clock.advance(0.2)
+        in_sync.report("phone", in_sync.position)
+        in_sync.clock.advance(0.5)
+        in_sync.report("phone", in_sync.position, playing=False)
+        assert in_sync.room.state.is_playing
+        assert in_sync.received("kiosk") == []
+        in_sync.wait(10.0)
+        assert in_sync.room.state.is_playing
+        assert in_sync.received("kiosk") == []
+
     def test_it_freezes_with_the_new_device_as_the_former_one_reports_no_more(
         self, in_sync: Scenario
     ) -> None:

@@ -21,6 +21,7 @@ from ..protocol.envelope import Frame, FrameId
 from .broadcast import Catalogue, StateBroadcaster, select_recipients
 from .device import Device
 from .device_list import DeviceList
+from .play_history import PlayHistory
 from .stop_points import StopPoints
 
 NEVER_PLAYED = State()
@@ -60,6 +61,8 @@ class Room:
         "_context",
         "_device_list",
         "devices",
+        "play_history",
+        "saved_track_ids",
         "state",
         "stop_points",
         "user_id",
@@ -70,6 +73,8 @@ class Room:
         self.state = NEVER_PLAYED
         self.devices: dict[int, Device] = {}
         self.stop_points = StopPoints()
+        self.play_history = PlayHistory()
+        self.saved_track_ids: tuple[str, ...] = ()  # those of the queue in storage
         self._context = context
         self._applied_ids: tuple[str, ...] = ()
         self._broadcaster = StateBroadcaster(user_id, context.catalogue, context.wall_clock)
@@ -94,6 +99,7 @@ class Room:
                 elapsed = LONGEST_INTERRUPTION
             state = replace(state, anchored_at=self._context.clock() - elapsed)
         self.state = state
+        self.saved_track_ids = state.queue.track_ids
         self.stop_points.is_complete = False
         for each in stop_points:
             self.stop_points.add(each)
@@ -268,6 +274,7 @@ class Room:
         self._context.unsaved.add(self)
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
+        self.play_history.record(before, state, wall_time)
 
     def _advance(self, now: float) -> None:
         before, state = self.state, lifecycle.advance(self.state, now)

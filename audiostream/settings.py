@@ -73,7 +73,8 @@ class Limits:
     commands_per_second: int = _limit(
         20,
         "AUDIOSTREAM_COMMANDS_PER_SECOND",
-        " per device, and per user over REST (`current-state` too), twice that at once",
+        " per device, and per user over REST (`current-state`, `history` and `positions` too), "
+        "twice that at once",
         "`rate_limited`, 429",
     )
     reports_per_second: int = _limit(

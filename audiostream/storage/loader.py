@@ -69,21 +69,16 @@ class RoomLoader:
         Left out are those for which ``is_listed(track_id)``, called on the executor's thread, is
         false. Raises ``StoreError``.
         """
-        room = self._registry.rooms.get(user_id)
-        unsaved = () if room is None else room.play_history.unsaved
-        moved = {} if room is None else {each.track_id: each for each in room.stop_points.unsaved}
-        read = partial(self._store.history, user_id, unsaved, is_listed, limit)
-        return [
-            replace(each, position=moved[each.track_id].position)
-            if each.track_id in moved
-            else each
-            for each in await self._read(read)
-        ]
+        room = await self.room(user_id)  # of a track that a kill interrupted it has the stop point
+        newer = {each.track_id: each.position for each in room.stop_points.unsaved}
+        unsaved = room.play_history.unsaved
+        stored = await self._read(partial(self._store.history, user_id, unsaved, is_listed, limit))
+        return [replace(each, position=newer.get(each.track_id, each.position)) for each in stored]
 
     async def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
         """Return a user's stop points in a track, the newest first. Raises ``StoreError``."""
-        room = self._registry.rooms.get(user_id)
-        unsaved = () if room is None else room.stop_points.unsaved
+        room = await self.room(user_id)
+        unsaved = room.stop_points.unsaved
         stored = await self._read(partial(self._store.stop_points, user_id, track_id))
         newer = [
             each

@@ -166,6 +166,8 @@ class TestRareResponses:
         [
             ("/tracks/current-state", "GET"),
             ("/tracks/current-state", "HEAD"),
+            ("/tracks/history", "GET"),
+            ("/tracks/{id}/positions", "GET"),
             ("/tracks/play/{id}", "POST"),
             ("/tracks/pause/{id}", "POST"),
             ("/tracks/update-state/{id}", "POST"),

@@ -178,7 +178,7 @@ class TestMigrationFromSchema3:
                 assert ada.state.queue == bob.state.queue == EMPTY_QUEUE
                 positions = [each.position for each in store.stop_points("ada", "song")]
                 assert positions == pytest.approx([50.0, 10.0], abs=0.01)
-                assert store.revocations.changed() == {"cleo": pytest.approx(1795726327.508)}
+                assert list(store.revocations.changed() or ()) == ["cleo"]
         with closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
             assert db.execute("SELECT count(*) FROM scanned").fetchone() == (3,)

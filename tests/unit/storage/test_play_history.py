@@ -125,18 +125,24 @@ class TestRooms:
         room.apply(PauseTrack("song", 60.0))
         assert await history(memory) == [("song", 60.0), ("other", None)]
         await memory.restart(killed=True)
-        assert await history(memory) == [("other", None), ("song", 120.0)]
+        assert await history(memory) == [("other", 0.0), ("song", 120.0)]
 
-    async def test_a_history_survives_an_eviction_and_does_not_load_the_room(
-        self, memory: ServerMemory
-    ) -> None:
+    async def test_a_history_survives_an_eviction_of_its_room(self, memory: ServerMemory) -> None:
         (await memory.loader.room("ada")).apply(PlayTrack("song"))
         (await memory.loader.room("ada")).apply(PauseTrack("song"))
         await memory.saver.flush()
         memory.clock.advance(IDLE_AFTER)
         await memory.saver.flush()
-        assert await history(memory) == [("song", None)]
         assert "ada" not in memory.registry.rooms
+        assert await history(memory) == [("song", None)]
+
+    async def test_the_track_that_played_at_a_kill_has_its_position(
+        self, memory: ServerMemory
+    ) -> None:
+        (await memory.loader.room("ada")).apply(PlayTrack("song", 100.0))
+        await memory.saver.flush()
+        await memory.restart(killed=True)
+        assert await history(memory) == [("song", 100.0)]
 
     async def test_an_hour_of_a_failing_file_keeps_a_bounded_history(
         self, memory: ServerMemory, monkeypatch: pytest.MonkeyPatch

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.playback.commands import PlayTrack, Repeat
+from audiostream.playback.commands import PauseTrack, PlayTrack, Repeat
 from audiostream.playback.model import State
 from audiostream.playback.queue import Queue
-from audiostream.protocol.decode import GetCurrentState
 from audiostream.rooms.room import Room
 from audiostream.storage import queues
 from audiostream.storage.playback_store import PlaybackStore
@@ -97,7 +96,7 @@ class TestRooms:
         await memory.restart(killed=True)
         room = await memory.loader.room("ada")
         assert room.state.queue == replace(LONG, index=4)
-        room.apply(PlayTrack("other"))
+        room.apply(PauseTrack("song", 5.0))
         await memory.saver.flush()
         assert written == [1000]
         set_queue(memory, room, Queue())
@@ -128,9 +127,9 @@ class TestRooms:
         room.apply(PlayTrack("song"), refused)
         set_queue(memory, room, LONG)
         await memory.saver.flush()
-        room.apply(PlayTrack("other"), accepted)
+        room.apply(PauseTrack("song", 5.0), accepted)
         await memory.saver.flush()
         await memory.restart(killed=True)
         room = await memory.loader.room("ada")
         assert room.state.queue == LONG
-        assert room.view(room.apply(GetCurrentState())).track_id == "other"
+        assert room.state.position == 5.0

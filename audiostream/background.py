@@ -42,7 +42,8 @@ async def save(app: web.Application) -> AsyncIterator[None]:
     """Open the state file, save what changes, and close it at the end."""
     services = app[SERVICES]
     registry, clock, warn = services.registry, services.clock, ThrottledWarning(services.clock)
-    store = await asyncio.to_thread(PlaybackStore, services.settings.state)
+    settings = services.settings
+    store = await asyncio.to_thread(PlaybackStore, settings.state, settings.max_history)
     with (
         ThreadPoolExecutor(1, "audiostream-state") as writer,
         ThreadPoolExecutor(1, "audiostream-state-reader") as reader,

@@ -42,6 +42,13 @@ def parse_limit(variable: str, text: str) -> int:
     return int(text)
 
 
+def parse_count(variable: str, text: str) -> int:
+    """Return a number that may be 0."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise SettingsError(f"{variable} must be a whole number, 0 or more, not {text!r}.")
+    return int(text)
+
+
 def parse_switch(variable: str, text: str) -> bool:
     if text.lower() in {"1", "true", "yes", "on"}:
         return True

@@ -17,6 +17,8 @@ from .errors import SettingsError
 
 MIN_SECRET_BYTES: Final = 32
 """HS256 needs a key at least as long as its hash output (RFC 7518 §3.2)."""
+MAX_HISTORY: Final = 10_000
+"""Tracks that a history may have: it is read and sent whole where a client asks for all of it."""
 
 Parser: TypeAlias = Callable[[str, str], Any]
 """Takes a variable's name and its text. Raises ``SettingsError``."""
@@ -72,7 +74,8 @@ class Limits:
     commands_per_second: int = _limit(
         20,
         "AUDIOSTREAM_COMMANDS_PER_SECOND",
-        " per device, and per user over REST (`current-state` too), twice that at once",
+        " per device, and per user over REST (`current-state`, `history` and `positions` too), "
+        "twice that at once",
         "`rate_limited`, 429",
     )
     reports_per_second: int = _limit(
@@ -108,7 +111,7 @@ class Settings:
     them apart. ``sync_tolerance`` is in seconds; 0 broadcasts every report to the whole room.
     ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
     addresses and networks, and ``"unix"`` for clients of a unix socket. ``state`` is the file that
-    keeps playback across restarts; None keeps nothing.
+    keeps playback across restarts; None keeps nothing. ``max_history`` is in tracks per user.
     """
 
     jwt_secret: str = _setting(
@@ -186,6 +189,13 @@ class Settings:
         "the SQLite file that keeps playback across restarts; `:memory:` keeps nothing",
         shown="`~/.local/state/audiostream/state.sqlite3`",
     )
+    max_history: int = _setting(
+        2000,
+        "AUDIOSTREAM_MAX_HISTORY",
+        parsers.parse_count,
+        f"how many of the tracks that a user played are remembered, at most {MAX_HISTORY}; "
+        "`0` remembers none, and forgets those that were",
+    )
     limits: Limits = Limits()
     json_log: bool = _setting(
         False, "AUDIOSTREAM_LOG_JSON", parsers.parse_switch, "`1` logs one JSON object a line"
@@ -233,6 +243,8 @@ class Settings:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):
             raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
+        if not 0 <= self.max_history <= MAX_HISTORY:
+            raise SettingsError(f"AUDIOSTREAM_MAX_HISTORY must be between 0 and {MAX_HISTORY}.")
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import artwork, playback, queue, session, tracks
+from . import artwork, history, playback, queue, session, tracks
 from .health import health
 
 
@@ -19,8 +19,10 @@ def routes(prefix: str) -> list[web.RouteDef]:
         web.post(f"{prefix}/tracks/shuffle", queue.shuffle),
         web.post(f"{prefix}/tracks/next", queue.next_track),
         web.post(f"{prefix}/tracks/previous", queue.previous_track),
+        web.get(f"{prefix}/tracks/history", history.history),
         web.get(f"{prefix}/tracks/{{id}}", tracks.get_track),
         web.get(f"{prefix}/tracks/cover/{{id}}", artwork.cover),
+        web.get(f"{prefix}/tracks/{{id}}/positions", history.positions),
         web.post(f"{prefix}/tracks/play/{{id}}", playback.play),
         web.post(f"{prefix}/tracks/pause/{{id}}", playback.pause),
         web.post(f"{prefix}/tracks/update-state/{{id}}", playback.update_state),

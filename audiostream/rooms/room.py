@@ -41,6 +41,7 @@ from .broadcast import StateBroadcaster, select_recipients
 from .decider import Decider
 from .device import Device
 from .device_list import DeviceList
+from .play_history import PlayHistory
 from .room_context import RoomContext
 from .room_queue import QUEUE_UPDATED, RoomQueue, list_has_changed
 from .stop_points import StopPoints
@@ -73,6 +74,8 @@ class Room:
         "_end_due",
         "_queue",
         "devices",
+        "play_history",
+        "saved_track_ids",
         "state",
         "stop_points",
         "user_id",
@@ -83,6 +86,8 @@ class Room:
         self.state = NEVER_PLAYED
         self.devices: dict[int, Device] = {}
         self.stop_points = StopPoints()
+        self.play_history = PlayHistory()
+        self.saved_track_ids: tuple[str, ...] = ()  # those of the queue in storage
         self._context = context
         self._applied_ids: tuple[str, ...] = ()
         self._queue = RoomQueue(user_id, context.catalogue, context.max_queue, context.new_seed)
@@ -112,6 +117,7 @@ class Room:
                 elapsed = LONGEST_INTERRUPTION
             state = replace(state, anchored_at=self._context.clock() - elapsed)
         self.state = state
+        self.saved_track_ids = state.queue.track_ids
         self.stop_points.is_complete = False
         for each in stop_points:
             self.stop_points.add(each)
@@ -313,6 +319,7 @@ class Room:
         self._context.unsaved.add(self)
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
+        self.play_history.record(before, state, wall_time)
         if state.is_playing or state.ended_at is not None:
             self._expect_end(state)
 

@@ -16,7 +16,7 @@ from typing import Final
 from ..errors import StoreError
 from .file_lock import ADVICE, FileLock
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 APPLICATION_ID: Final = 0x61756469
 """SQLite's ``application_id`` of a state file: "audi"."""
 BUSY_TIMEOUT: Final = 5.0
@@ -81,7 +81,52 @@ ALTER TABLE playback ADD COLUMN is_abandoned INTEGER NOT NULL DEFAULT 0;
 ``stopped_at`` is the last ``left_at``. ``gone_since`` is when a scan first missed the track.
 ``reached_at`` is when the playback was at its position. All in epoch seconds.
 """
-_MIGRATIONS: Final = (_SCHEMA_1, SCAN_TABLE, _SCHEMA_3)
+_SCHEMA_4 = """
+CREATE TABLE playback_4 (
+    user_id TEXT PRIMARY KEY,
+    track_id TEXT,
+    position REAL NOT NULL,
+    is_playing INTEGER NOT NULL,
+    playback_rate REAL NOT NULL,
+    rev INTEGER NOT NULL,
+    updated_at REAL NOT NULL,
+    device_id TEXT,
+    reached_at REAL,
+    is_abandoned INTEGER NOT NULL,
+    queue_index INTEGER,
+    repeat TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO playback_4
+    SELECT user_id, track_id, position, is_playing, playback_rate, rev, updated_at, device_id,
+    reached_at, is_abandoned, NULL, 'off' FROM playback;
+DROP TABLE playback;
+ALTER TABLE playback_4 RENAME TO playback;
+CREATE TABLE queue (
+    user_id TEXT PRIMARY KEY,
+    track_ids TEXT NOT NULL
+);
+CREATE TABLE play_history (
+    user_id TEXT NOT NULL,
+    track_id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    played_at REAL NOT NULL,
+    PRIMARY KEY (user_id, track_id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX play_history_by_age ON play_history (user_id, ordinal);
+INSERT INTO play_history
+    SELECT user_id, track_id, row_number() OVER (PARTITION BY user_id ORDER BY max(at)), max(at)
+    FROM (
+        SELECT user_id, track_id, stopped_at AS at FROM track_history
+        UNION ALL SELECT user_id, track_id, updated_at FROM playback
+    ) GROUP BY user_id, track_id;
+"""
+"""Queues, and what was played.
+
+A ``playback`` with a queue may have no track yet. ``queue`` has the ids, a JSON array, apart from
+the row that is written every few seconds. ``ordinal`` grows with every start of a track, also where
+the clock was set back. The history begins with the tracks that have stop points, and the current.
+"""
+_MIGRATIONS: Final = (_SCHEMA_1, SCAN_TABLE, _SCHEMA_3, _SCHEMA_4)
 
 
 class StateFile:

@@ -1,20 +1,25 @@
-"""Load rooms and stop points from the state file, without blocking the event loop."""
+"""Load rooms, stop points and histories from the state file, without blocking the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..errors import StoreError
+from ..playback.model import StopPoint
 from ..rooms.registry import Registry
 from ..rooms.room import Room
+from .play_history import HistoryEntry
 from .playback_store import PlaybackStore
+from .stop_points import POSITIONS_KEPT
 from .throttled_warning import ThrottledWarning
 
+_UNREADABLE: Final = "the state cannot be read now; try again"
 _T = TypeVar("_T")
 
 
@@ -56,6 +61,39 @@ class RoomLoader:
         position = await self._load(key, partial(self._store.stop_point, *key))
         room.stop_points.add_loaded(track_id, position)
 
+    async def history(
+        self, user_id: str, is_listed: Callable[[str], bool], limit: int
+    ) -> list[HistoryEntry]:
+        """Return up to ``limit`` tracks that a user played, the last one first.
+
+        Left out are those for which ``is_listed(track_id)``, called on the executor's thread, is
+        false. Raises ``StoreError``.
+        """
+        room = await self.room(user_id)  # of a track that a kill interrupted it has the stop point
+        newer = {each.track_id: each.position for each in room.stop_points.unsaved}
+        unsaved = room.play_history.unsaved
+        stored = await self._read(partial(self._store.history, user_id, unsaved, is_listed, limit))
+        return [replace(each, position=newer.get(each.track_id, each.position)) for each in stored]
+
+    async def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
+        """Return a user's stop points in a track, the newest first. Raises ``StoreError``."""
+        room = await self.room(user_id)
+        unsaved = room.stop_points.unsaved
+        stored = await self._read(partial(self._store.stop_points, user_id, track_id))
+        newer = [
+            each
+            for each in reversed(unsaved)
+            if each.track_id == track_id and not _is_among(stored, each)
+        ]
+        return [*newer, *stored][:POSITIONS_KEPT]
+
+    async def _read(self, read: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+        except sqlite3.Error as error:
+            self._warn_unreadable(error)
+            raise StoreError(_UNREADABLE) from None
+
     async def _load(self, key: tuple[str, str | None], read: Callable[[], _T]) -> _T:
         loading = self._loading.get(key)
         if loading is None:
@@ -66,10 +104,18 @@ class RoomLoader:
         try:
             result: _T = loading.result()
         except sqlite3.Error:
-            raise StoreError("the state cannot be read now; try again") from None
+            raise StoreError(_UNREADABLE) from None
         return result
 
     def _on_loaded(self, key: tuple[str, str | None], loading: asyncio.Future[Any]) -> None:
         del self._loading[key]
         if error := loading.exception():
-            self._warn(f"cannot read the state file ({error})")
+            self._warn_unreadable(error)
+
+    def _warn_unreadable(self, error: BaseException) -> None:
+        self._warn(f"cannot read the state file ({error})")
+
+
+def _is_among(stored: Iterable[StopPoint], stop_point: StopPoint) -> bool:
+    """Whether a stop point was saved meanwhile; its time may have been moved (``add``)."""
+    return any(each.position == stop_point.position and each.at >= stop_point.at for each in stored)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ..playback.history import PlayedTrack
 from ..playback.model import DeviceRef, State, StopPoint
-from . import stop_points
+from . import play_history, queues, stop_points
 from .database import StateFile
+from .play_history import TRACKS_KEPT, HistoryEntry
 from .revocations import Revocations
 
 UNSAVABLE: Final = (
@@ -39,14 +41,17 @@ class StoredUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingWrite:
-    """What is to be written of a user: ``state`` as it is at ``now``, and new stop points.
+    """What is to be written of a user: ``state`` as it is at ``now``, and what is new since.
 
+    ``played`` are tracks that were started. ``is_queue_saved``: the file has the queue's tracks.
     ``wall_time`` is ``now`` in epoch seconds, None where that is not known.
     """
 
     user_id: str
     state: State
     stop_points: tuple[StopPoint, ...] = ()
+    played: tuple[PlayedTrack, ...] = ()
+    is_queue_saved: bool = False
     now: float
     wall_time: float | None = None
 
@@ -62,14 +67,17 @@ class PendingWrite:
 class PlaybackStore:
     """One open state file; a ``path`` of None is one in memory, which ends with the process.
 
-    ``load`` and ``stop_point`` read through a connection of their own, and may be called on another
-    thread than the rest; in memory there is one connection, for one thread (``is_in_memory``).
+    ``load``, ``stop_point``, ``stop_points`` and ``history`` read through a connection of their
+    own, and may be called on another thread than the rest; in memory there is one connection, for
+    one thread (``is_in_memory``). ``max_history`` is the number of tracks kept of each user's
+    history; 0 keeps none.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, max_history: int = TRACKS_KEPT) -> None:
         """Open or create the file. Raises ``StoreError`` and then has changed nothing."""
         self._file = StateFile(path)
         self._db = self._file.writer
+        self._max_history = max_history
         self.revocations = Revocations(self._db)
 
     @property
@@ -83,13 +91,14 @@ class PlaybackStore:
         """
         row = self._file.reader.execute(
             "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id,"
-            " reached_at, is_abandoned FROM playback WHERE user_id = ?",
+            " reached_at, is_abandoned, track_ids, queue_index, repeat"
+            " FROM playback LEFT JOIN queue USING (user_id) WHERE user_id = ?",
             (user_id,),
         ).fetchone()
         if row is None:
             return StoredUser()
-        track_id, position, was_playing, rate, rev, updated_at, device_id, *stopped = row
-        reached_at, is_abandoned = stopped
+        track_id, position, was_playing, rate, rev, updated_at, device_id, *others = row
+        reached_at, is_abandoned, *queue = others
         state = State(
             track_id=track_id,
             position=position,
@@ -99,6 +108,7 @@ class PlaybackStore:
             active_device=None if device_id is None else DeviceRef(0, device_id),
             is_interrupted=bool(was_playing),
             is_abandoned=bool(is_abandoned),
+            queue=queues.decode(*queue),
         )
         return StoredUser(
             state=state,
@@ -113,11 +123,27 @@ class PlaybackStore:
         """
         return stop_points.latest(self._file.reader, user_id, track_id)
 
+    def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
+        """Return where a user stopped in a track, the newest first. Raises ``sqlite3.Error``."""
+        return stop_points.of_track(self._file.reader, user_id, track_id)
+
+    def history(
+        self,
+        user_id: str,
+        unsaved: Sequence[PlayedTrack],
+        is_listed: Callable[[str], bool],
+        limit: int,
+    ) -> list[HistoryEntry]:
+        """Return what a user played last; see ``play_history.latest``. Raises ``sqlite3.Error``."""
+        limit = min(limit, self._max_history)
+        return play_history.latest(self._file.reader, user_id, unsaved, is_listed, limit)
+
     def save(self, batch: Iterable[PendingWrite]) -> None:
         """Write a whole batch or nothing of it. Raises ``sqlite3.Error`` and ``UNSAVABLE``."""
         with self._db:
             for pending in batch:
                 self._save_state(pending)
+                self._save_history(pending)
                 for each in pending.stop_points:
                     stop_points.add(self._db, pending.user_id, each)
                 if pending.stop_points:
@@ -126,7 +152,13 @@ class PlaybackStore:
     def review(
         self, after: tuple[str, str], exists: Callable[[str, str], bool], now: float
     ) -> tuple[str, str] | None:
-        """Drop stop points of tracks that left the library; see ``stop_points.review``."""
+        """Drop stop points of tracks that left the library; see ``stop_points.review``.
+
+        Drop the history of all users where none is to be kept.
+        """
+        if self._max_history == 0:
+            with self._db:
+                play_history.drop_all(self._db)
         return stop_points.review(self._db, after, exists, now)
 
     def close(self) -> None:
@@ -134,10 +166,10 @@ class PlaybackStore:
 
     def _save_state(self, pending: PendingWrite) -> None:
         state = pending.state
-        if state.track_id is None:
+        if state.track_id is None and state.rev == 0:  # nothing was changed yet
             return
         self._db.execute(
-            "INSERT OR REPLACE INTO playback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO playback VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 pending.user_id,
                 state.track_id,
@@ -149,5 +181,16 @@ class PlaybackStore:
                 state.active_device.device_id if state.active_device else None,
                 pending.reached_at,
                 state.is_abandoned,
+                state.queue.index,
+                state.queue.repeat,
             ),
         )
+        if not pending.is_queue_saved:
+            queues.save_track_ids(self._db, pending.user_id, state.queue.track_ids)
+
+    def _save_history(self, pending: PendingWrite) -> None:
+        if not pending.played or not self._max_history:
+            return
+        for played in pending.played:
+            play_history.add(self._db, pending.user_id, played)
+        play_history.drop_excess(self._db, pending.user_id, self._max_history)

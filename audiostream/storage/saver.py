@@ -140,37 +140,47 @@ class StateSaver:
                 user_id=room.user_id,
                 state=room.state,
                 stop_points=room.stop_points.unsaved,
+                played=room.play_history.unsaved,
+                is_queue_saved=room.saved_track_ids is room.state.queue.track_ids,
                 now=now,
                 wall_time=wall_time,
             )
             for room in rooms
-            if room.state.track_id is not None
+            if room.state.track_id is not None or room.state.rev
         }
         if not batch:
             return
         try:
-            await self._write(tuple(batch.values()))
+            refused = await self._write(tuple(batch.values()))
         except BaseException:
             self._registry.unsaved.update(batch)
             raise
         for room, pending in batch.items():
             room.stop_points.mark_saved(pending.stop_points)
+            room.play_history.mark_saved(pending.played)
+            if pending not in refused:
+                room.saved_track_ids = pending.state.queue.track_ids
             self._playing.pop(room, None)
             if pending.state.is_playing:
                 self._playing[room] = now
 
-    async def _write(self, batch: Sequence[PendingWrite]) -> None:
-        """Write a batch; each user alone where one of them has a value that SQLite refuses."""
+    async def _write(self, batch: Sequence[PendingWrite]) -> Sequence[PendingWrite]:
+        """Write a batch; each user alone where one of them has a value that SQLite refuses.
+
+        Return those that are refused.
+        """
         try:
             await self._call(partial(self._store.save, batch))
-            return
+            return ()
         except UNSAVABLE:
-            pass
+            refused = []
         for pending in batch:
             try:
                 await self._call(partial(self._store.save, (pending,)))
             except UNSAVABLE as error:
+                refused.append(pending)
                 self._warn(f"a user's state cannot be saved ({type(error).__name__})")
+        return refused
 
     def _note_idle(self, rooms: Sequence[Room]) -> None:
         now = self._clock()

@@ -37,6 +37,16 @@ def latest(db: sqlite3.Connection, user_id: str, track_id: str) -> float | None:
     return None if row is None else float(row[0])
 
 
+def of_track(db: sqlite3.Connection, user_id: str, track_id: str) -> list[StopPoint]:
+    """Return a user's stop points in a track, the newest first; at most POSITIONS_KEPT."""
+    rows = db.execute(
+        "SELECT position, left_at FROM position WHERE user_id = ? AND track_id = ?"
+        " ORDER BY left_at DESC LIMIT ?",
+        (user_id, track_id, POSITIONS_KEPT),
+    )
+    return [StopPoint(track_id, position, at) for position, at in rows]
+
+
 def add(db: sqlite3.Connection, user_id: str, stop_point: StopPoint) -> None:
     """Insert a stop point as the latest of its track, also where the clock was set back since."""
     key = (user_id, stop_point.track_id)

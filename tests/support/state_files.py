@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from audiostream.playback.history import PlayedTrack
 from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 
@@ -32,10 +33,16 @@ PAUSED = State(
 
 
 def pending(
-    user_id: str, state: State, *stop_points: StopPoint, now: float = 100.0
+    user_id: str,
+    state: State,
+    *stop_points: StopPoint,
+    played: tuple[PlayedTrack, ...] = (),
+    now: float = 100.0,
 ) -> PendingWrite:
     """What is to be written of a user."""
-    return PendingWrite(user_id=user_id, state=state, stop_points=stop_points, now=now)
+    return PendingWrite(
+        user_id=user_id, state=state, stop_points=stop_points, played=played, now=now
+    )
 
 
 def save(
@@ -59,6 +66,13 @@ def stop_points_kept(path: Path, user_id: str = "ada") -> dict[str, int]:
             ).fetchall()
         )
 
+
+SCHEMA_3 = (Path(__file__).with_name("schema_3.sql")).read_text()
+"""A dump of a file that the last release with schema 3 wrote before it was killed.
+
+Ada played song (10 s, a jump to 50 s), other (paused at 25 s) and hers (paused at 42 s); Bob's song
+was playing at 7.7 s; Cleo was revoked.
+"""
 
 SCHEMA_1 = """
 CREATE TABLE playback (

@@ -161,6 +161,8 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_SYNC_TOLERANCE": "soon"}, "must be a number of seconds, not 'soon'"),
         ({"AUDIOSTREAM_SYNC_TOLERANCE": "nan"}, "between 0 and 60"),
         ({"AUDIOSTREAM_SYNC_TOLERANCE": "-1"}, "between 0 and 60"),
+        ({"AUDIOSTREAM_MAX_HISTORY": "-1"}, "must be a whole number, 0 or more, not '-1'"),
+        ({"AUDIOSTREAM_MAX_HISTORY": "10001"}, "between 0 and 10000"),
         ({"AUDIOSTREAM_STREAM_AUTH": "open"}, "must be 'required' or 'public', not 'open'"),
         ({"JWT_REQUIRE_EXP": "maybe"}, "JWT_REQUIRE_EXP must be 1 or 0, not 'maybe'"),
         ({"AUDIOSTREAM_MAX_FRAME": "0"}, "AUDIOSTREAM_MAX_FRAME must be a whole number above 0"),

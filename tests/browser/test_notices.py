@@ -13,10 +13,8 @@ from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 
 from .engines import Engine, Tab, wait_for
-from .sound_device import sound_device as sound_device
 from .viewports import DESKTOP, KIOSK, LANDSCAPE_PHONES, LOW_WINDOWS, PHONE, resize
 
-pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 RLO = "\u202e"
 """The sign that turns what follows from right to left."""

@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.server_process import ServerProcess
 
-from .conftest import SAMPLES, program
+from .conftest import SAMPLES
+from .programs import program
 
 Token = Callable[..., str]
 LIMIT = 30.0

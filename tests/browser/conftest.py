@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.support.server_process import Launch, ServerProcess
+from audiostream import Settings
+from audiostream.app import tokens_of
+from tests.support.server_process import ServerProcess
 
 from . import bidi, chromium
 from .chromium import CHROMIUM
@@ -28,6 +33,8 @@ NPM_INSTALL = (
     *("--fetch-retries=1", "--fetch-timeout=60000"),
 )
 """As in the Makefile: without a network it fails within a minute."""
+TESTS = itertools.count(1)
+"""The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
 
 
@@ -108,11 +115,45 @@ def _installed(name: str) -> str | None:
     return version
 
 
+@contextmanager
+def serving(media: Path) -> Iterator[ServerProcess]:
+    """A server whose library has been scanned; no test may cause a traceback in its log."""
+    server = ServerProcess.start(media, environ={})
+    try:
+        server.wait_for_start()
+        server.wait_for_log("the library has")
+        yield server
+    finally:
+        server.close()
+    assert not [line for line in server.log if "Traceback" in line], "".join(server.log)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of the sample music for a module: all six tracks are everybody's.
+
+    A test that stops or changes a server starts one of its own by ``launch``.
+    """
+    folder = tmp_path_factory.mktemp("samples")
+    for path in SAMPLES.rglob("*.*"):
+        if path.suffix != ".py":
+            shutil.copy(path, folder)
+    with serving(folder) as server:
+        assert any("the library has 6 tracks" in line for line in server.log)
+        yield server
+
+
 @pytest.fixture
-def server(launch: Launch) -> ServerProcess:
-    server = launch("--media", str(SAMPLES))
-    server.wait_for_log("the library has 6 tracks")
-    return server
+def demo_token(settings: Settings) -> str:
+    """An access token of the user who has a track alone in ``SAMPLES``."""
+    return tokens_of(settings).mint("demo", time.time(), None)
+
+
+@pytest.fixture
+def token(token: Callable[..., str]) -> Callable[..., str]:
+    """Access tokens of users that no other test has, as tests share a server: ``token(user)``."""
+    number = next(TESTS)
+    return lambda user="ada", life=None: token(f"{user} {number}", life)
 
 
 @pytest.fixture

@@ -28,14 +28,13 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
-from playwright.async_api import async_playwright
 
 from audiostream.auth.access_tokens import Tokens
 from tests.support.proxy import Mode, Proxy
 from tests.support.server_process import SECRET, ServerProcess
 
-from .bidi import firefox
-from .conftest import CHROMIUM, FLAGS
+from . import bidi, chromium
+from .chromium import CHROMIUM
 from .engines import Chromium, Engine, Firefox, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute
 
@@ -233,13 +232,14 @@ def _server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], ServerProcess
 @asynccontextmanager
 async def _engine(name: str, folder: Path) -> AsyncIterator[Engine]:
     if name == "firefox":
-        async with firefox("firefox-esr", folder / "profile") as bidi:
-            yield Firefox(bidi)
+        with bidi.firefox("firefox-esr", folder / "profile") as address:
+            async with bidi.session(address) as session:
+                yield Firefox(session)
     else:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            yield Chromium(browser)
-            await browser.close()
+        assert CHROMIUM is not None, "Chromium is not installed"
+        with chromium.chromium(CHROMIUM, folder) as address:
+            async with chromium.session(address) as browser:
+                yield Chromium(browser)
 
 
 def main() -> int:

@@ -11,8 +11,10 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ ANSWER_TIMEOUT = 120.0
 """Seconds for one command; what it waits for in the page has a shorter limit of its own."""
 END_TIMEOUT = 10.0
 """Seconds for Firefox to end by itself."""
+POLLING = 0.05
+"""Seconds between two looks at what Firefox has said."""
 
 PREFERENCES: Mapping[str, bool | int | str] = {
     "media.autoplay.default": 0,
@@ -129,38 +133,53 @@ class Bidi:
         await self.call("input.performActions", context=context, actions=[source])
 
 
-@asynccontextmanager
-async def firefox(program: str, profile: Path) -> AsyncIterator[Bidi]:
-    """A headless Firefox with a new profile, until the block ends."""
+@contextmanager
+def firefox(program: str, profile: Path) -> Iterator[str]:
+    """A headless Firefox with a new profile: the address where it listens for sessions."""
     _make(profile)
-    process = await asyncio.create_subprocess_exec(
-        *(program, "--headless", "--no-remote", "--remote-debugging-port=0"),
-        *("--profile", str(profile)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
+    said = profile / "stderr.log"
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(program, "--headless", "--no-remote", "--remote-debugging-port=0"),
+                *("--profile", str(profile)),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
-        async with asyncio.timeout(START_TIMEOUT):
-            address = await _address(process.stderr)
-        drain = asyncio.create_task(process.stderr.read())
-        async with ClientSession() as session, session.ws_connect(f"{address}/session") as socket:
-            bidi = Bidi(socket)
-            reading = asyncio.create_task(bidi.run())
+        yield _address(said, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@asynccontextmanager
+async def session(address: str) -> AsyncIterator[Bidi]:
+    """A session of a Firefox, which has one at a time; its users and their tabs go with it."""
+    async with ClientSession() as http, http.ws_connect(f"{address}/session") as socket:
+        bidi = Bidi(socket)
+        reading = asyncio.create_task(bidi.run())
+        try:
             await bidi.call("session.new", capabilities={})
             await bidi.call("session.subscribe", events=["log.entryAdded"])
             yield bidi
-            with suppress(BidiError, TimeoutError):
-                await bidi.call("browser.close")
+            await _remove_users(bidi)
+            await bidi.call("session.end")
+        finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        async with asyncio.timeout(END_TIMEOUT):
-            await process.wait()
-            await drain
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+
+
+async def _remove_users(bidi: Bidi) -> None:
+    users = (await bidi.call("browser.getUserContexts"))["userContexts"]
+    for user in users:
+        if user["userContext"] != "default":
+            await bidi.call("browser.removeUserContext", userContext=user["userContext"])
 
 
 def _make(profile: Path) -> None:
@@ -169,10 +188,14 @@ def _make(profile: Path) -> None:
     (profile / "user.js").write_text("".join(lines))
 
 
-async def _address(said: asyncio.StreamReader) -> str:
+def _address(said: Path, process: subprocess.Popen[bytes]) -> str:
     """Where Firefox listens, from what it says."""
-    async for line in said:
-        found = re.search(rb"BiDi listening on (ws://\S+)", line)
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        found = re.search(rb"BiDi listening on (ws://\S+)\n", said.read_bytes())
         if found:
             return found[1].decode()
-    raise BidiError("Firefox ended before it listened")
+        if process.poll() is not None:
+            raise BidiError("Firefox ended before it listened")
+        time.sleep(POLLING)
+    raise BidiError(f"Firefox does not listen within {START_TIMEOUT:g} s")

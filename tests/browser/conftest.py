@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-from tests.support.server_process import Launch, ServerProcess
+from audiostream import Settings
+from audiostream.app import tokens_of
+from tests.support.server_process import ServerProcess
 
-from .bidi import firefox
+from . import bidi, chromium
+from .chromium import CHROMIUM
 from .engines import Chromium, Engine, Firefox
+from .programs import program
+from .sound_device import sound_device as sound_device
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "sample_media"
 NPM_INSTALL = (
@@ -27,63 +33,58 @@ NPM_INSTALL = (
     *("--fetch-retries=1", "--fetch-timeout=60000"),
 )
 """As in the Makefile: without a network it fails within a minute."""
+TESTS = itertools.count(1)
+"""The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio",
-]
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A headless Chromium. Skips the test without one, except in CI."""
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chromium for all tests of this process, which share nothing in it but the process."""
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to install Chromium"
         pytest.skip("Chromium is not installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
+    with chromium.chromium(CHROMIUM, tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def firefox_address(tmp_path_factory: pytest.TempPathFactory, sound_device: None) -> Iterator[str]:
+    """A Firefox for all tests of this process, which share nothing in it but the process."""
+    with bidi.firefox(program("firefox-esr"), tmp_path_factory.mktemp("firefox") / "p") as address:
+        yield address
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
+async def browser(chromium_address: str) -> AsyncIterator[Browser]:
+    async with chromium.session(chromium_address) as browser:
         yield browser
 
 
 @asynccontextmanager
-async def started(name: str, profile: Path) -> AsyncIterator[Engine]:
-    """A browser by its name; ``profile`` is a folder that it makes, if it needs one."""
+async def started(name: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    """A browser by its name, as one test sees it."""
+    address = request.getfixturevalue(f"{name}_address")
     if name == Firefox.name:
-        async with firefox(program("firefox-esr"), profile) as bidi:
-            yield Firefox(bidi)
+        async with bidi.session(address) as session:
+            yield Firefox(session)
     else:
-        async with chromium() as browser:
+        async with chromium.session(address) as browser:
             yield Chromium(browser)
 
 
 @pytest.fixture(params=ENGINES)
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """Each browser in turn."""
-    async with started(request.param, tmp_path / "profile") as engine:
+    async with started(request.param, request) as engine:
         yield engine
 
 
 @pytest.fixture
-async def engines(tmp_path: Path) -> AsyncIterator[list[Engine]]:
+async def engines(request: pytest.FixtureRequest) -> AsyncIterator[list[Engine]]:
     """All browsers at once, for tests that have to wait long."""
     async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(started(name, tmp_path / "profile")) for name in ENGINES
-        ]
+        yield [await stack.enter_async_context(started(name, request)) for name in ENGINES]
 
 
 @pytest.fixture(scope="session")
@@ -105,15 +106,6 @@ def _install(wanted: dict[str, str]) -> None:
             pytest.skip("npm could not install: is there a network?")
 
 
-def program(name: str) -> str:
-    """Where a program is. Skips the test without it, except in CI, which has to install it."""
-    path = shutil.which(name)
-    if path is None:
-        assert "CI" not in os.environ, f"CI has to install {name}"
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 def _installed(name: str) -> str | None:
     try:
         package = json.loads((HERE / "node_modules" / name / "package.json").read_text())
@@ -123,11 +115,45 @@ def _installed(name: str) -> str | None:
     return version
 
 
+@contextmanager
+def serving(media: Path) -> Iterator[ServerProcess]:
+    """A server whose library has been scanned; no test may cause a traceback in its log."""
+    server = ServerProcess.start(media, environ={})
+    try:
+        server.wait_for_start()
+        server.wait_for_log("the library has")
+        yield server
+    finally:
+        server.close()
+    assert not [line for line in server.log if "Traceback" in line], "".join(server.log)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of the sample music for a module: all six tracks are everybody's.
+
+    A test that stops or changes a server starts one of its own by ``launch``.
+    """
+    folder = tmp_path_factory.mktemp("samples")
+    for path in SAMPLES.rglob("*.*"):
+        if path.suffix != ".py":
+            shutil.copy(path, folder)
+    with serving(folder) as server:
+        assert any("the library has 6 tracks" in line for line in server.log)
+        yield server
+
+
 @pytest.fixture
-def server(launch: Launch) -> ServerProcess:
-    server = launch("--media", str(SAMPLES))
-    server.wait_for_log("the library has 6 tracks")
-    return server
+def demo_token(settings: Settings) -> str:
+    """An access token of the user who has a track alone in ``SAMPLES``."""
+    return tokens_of(settings).mint("demo", time.time(), None)
+
+
+@pytest.fixture
+def token(token: Callable[..., str]) -> Callable[..., str]:
+    """Access tokens of users that no other test has, as tests share a server: ``token(user)``."""
+    number = next(TESTS)
+    return lambda user="ada", life=None: token(f"{user} {number}", life)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import program
+from .programs import program
 
 START_TIMEOUT = 20.0
 """Seconds."""

@@ -9,9 +9,7 @@ import pytest
 from tests.support.server_process import ServerProcess
 
 from .engines import Engine, Tab, wait_for
-from .sound_device import sound_device as sound_device
 
-pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 TITLE = "document.querySelector('#now-title').textContent"
 AUDIO = "document.querySelector('audio')"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +13,7 @@ import pytest
 from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 
+from .conftest import serving
 from .engines import Engine, Tab, wait_for
 from .viewports import DESKTOP, KIOSK, PHONE, resize
 
@@ -50,10 +51,8 @@ IN_VIEW = f"""(() => {{
 HEADING = "document.querySelector('#now-title').textContent"
 
 
-@pytest.fixture
-def many(tmp_path: Path, launch: Launch) -> ServerProcess:
-    """A server with ten thousand tracks, all of one file's data."""
-    folder = tmp_path / "many"
+def write_many(folder: Path) -> None:
+    """Ten thousand tracks, all of one file's data."""
     first = folder / "00000.wav"
     write_wav(first, 60.0)
     entries = []
@@ -73,9 +72,15 @@ def many(tmp_path: Path, launch: Launch) -> ServerProcess:
         )
     entries[9_000]["title"] = "Zither tune"
     (folder / "tracks.json").write_text(json.dumps(entries))
-    server = launch("--media", str(folder))
-    server.wait_for_log("the library has 10000 tracks", 120.0)
-    return server
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with ten thousand tracks."""
+    folder = tmp_path_factory.mktemp("many")
+    write_many(folder)
+    with serving(folder) as server:
+        yield server
 
 
 async def opened(engine: Engine, server: ServerProcess, token: str, query: str = "") -> Tab:
@@ -168,16 +173,19 @@ async def test_a_search_begins_at_its_first_hit(
 
 
 async def test_rows_that_are_added_above_do_not_move_the_visible_ones(
-    engine: Engine, many: ServerProcess, token: Token, tmp_path: Path
+    engine: Engine, launch: Launch, token: Token, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "many"
+    write_many(folder)
+    many = launch("--media", str(folder))
+    many.wait_for_log("the library has 10000 tracks", 120.0)
     tab = await opened(engine, many, token("demo"))
     await wait_for(tab, f"{ROWS} > 5")
     await tab.evaluate(TO_PLACE % (0.5, UNCOVERED))
     at = "document.elementFromPoint(innerWidth / 2, 300).closest('li')?.textContent"
     before = await tab.evaluate(at)
-    names = [tmp_path / "many" / f"new{number}.wav" for number in range(3)]
-    for name in names:
-        os.link(tmp_path / "many" / "00000.wav", name)  # no artist: sorted first
+    for name in (folder / f"new{number}.wav" for number in range(3)):
+        os.link(folder / "00000.wav", name)  # no artist: sorted first
     many.process.send_signal(1)
     many.wait_for_log("the library has 10003 tracks", 120.0)
     await tab.evaluate("document.querySelector('#search-form').requestSubmit() ?? null")

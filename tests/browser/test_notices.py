@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from tests.support.audio_files import write_wav
-from tests.support.server_process import Launch, ServerProcess
+from tests.support.server_process import ServerProcess
 
+from .conftest import serving
 from .engines import Engine, Tab, wait_for
-from .sound_device import sound_device as sound_device
 from .viewports import DESKTOP, KIOSK, LANDSCAPE_PHONES, LOW_WINDOWS, PHONE, resize
 
-pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 RLO = "\u202e"
 """The sign that turns what follows from right to left."""
@@ -46,10 +44,10 @@ HIT = """(() => {
 })()"""
 
 
-@pytest.fixture
-def thirty(tmp_path: Path, launch: Launch) -> ServerProcess:
+@pytest.fixture(scope="module")
+def thirty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with thirty tracks, some of whose names are as bad as names can be."""
-    folder = tmp_path / "thirty"
+    folder = tmp_path_factory.mktemp("thirty")
     entries = []
     for number in range(30):
         name = f"{number:02}.wav"
@@ -61,9 +59,8 @@ def thirty(tmp_path: Path, launch: Launch) -> ServerProcess:
     entries[0]["title"] = "A title of many words " * 6
     entries[1] |= {"title": f"{RLO}turned", "artist": f"{RLO}artist", "album": "album"}
     (folder / "tracks.json").write_text(json.dumps(entries))
-    server = launch("--media", str(folder))
-    server.wait_for_log("the library has 30 tracks")
-    return server
+    with serving(folder) as server:
+        yield server
 
 
 async def opened(engine: Engine, server: ServerProcess, token: str, query: str = "") -> Tab:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Callable
@@ -15,7 +14,8 @@ import pytest
 
 from tests.support.server_process import ServerProcess
 
-from .conftest import SAMPLES, program
+from .conftest import SAMPLES
+from .programs import program
 
 Token = Callable[..., str]
 LIMIT = 30.0
@@ -46,14 +46,6 @@ def track(server: ServerProcess, token: Token) -> dict[str, Any]:
         (found,) = json.load(answer)["tracks"]
     entry: dict[str, Any] = found
     return entry
-
-
-def program_or_skip(name: str) -> str:
-    """The same as ``program``, of one that CI need not have."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
 
 
 def output(*command: str, **options: Any) -> str:
@@ -115,7 +107,7 @@ def test_ffprobe_and_ffmpeg_open_the_stream_and_seek(
 def test_mpv_plays_a_stream_from_its_middle(server: ServerProcess, track: dict[str, Any]) -> None:
     url = server.url + track["streamUrl"]
     output(
-        *(program_or_skip("mpv"), "--no-config", "--no-video", "--ao=null"),
+        *(program("mpv"), "--no-config", "--no-video", "--ao=null"),
         *("--start=20", "--length=1", url),
     )
 

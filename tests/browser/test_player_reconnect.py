@@ -16,6 +16,7 @@ from tests.support.server_process import Launch, ServerProcess
 
 from .conftest import SAMPLES
 from .player_page import (
+    PATIENCE,
     PAUSED,
     POSITION,
     RestClient,
@@ -37,6 +38,8 @@ class Connection:
 
     is_up: bool = True
     is_answering: bool = True
+    is_state_known: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the page was sent a state: before, it cannot tell who has acted in an outage."""
     open: list[tuple[WebSocketRoute, WebSocketRoute]] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -54,6 +57,8 @@ class Connection:
         def answer(text: str | bytes) -> None:
             if self.is_answering:
                 page_side.send(text)
+                if json.loads(text)["event"] == "trackState":
+                    self.is_state_known.set()
 
         page_side.on_message(pass_on)
         server_side.on_message(answer)
@@ -86,10 +91,12 @@ class Site:
 
 
 async def connected(browser: Browser, server: ServerProcess, token: str) -> Site:
-    """A page that is connected, and shows the library."""
+    """A page that is connected, has been sent the state, and shows the library."""
     page, connection = await new_page(browser), Connection()
     await page.route_web_socket("**/ws", connection.connect)
     await open_player(page, server, token)
+    async with asyncio.timeout(PATIENCE):
+        await connection.is_state_known.wait()
     return Site(page, connection, RestClient(server, token))
 
 

@@ -194,7 +194,7 @@ class TestNative:
             (frame(b"\x03", 8), (1002, "protocol_error")),
             (frame(b"{}", BINARY), (1003, "binary_message")),
             (frame(b"\xff"), (1007, "invalid_utf8")),
-            (frame(" " * (16 * 1024 + 1)), (1009, "message_too_long")),
+            (frame(" " * (64 * 1024 + 1)), (1009, "message_too_long")),
         ],
     )
     async def test_a_broken_message_is_told_from_the_others(

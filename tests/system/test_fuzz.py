@@ -122,7 +122,7 @@ TEXTS = (
         lambda depth: '{"event":"x","data":' + '{"a":' * depth + "1" + "}" * (depth + 1)
     )
 ).map(lambda text: text.encode(errors="replace").decode())
-FRAMES = TEXTS | st.binary(max_size=20) | st.just("x" * (16 * 1024 + 1))
+FRAMES = TEXTS | st.binary(max_size=20) | st.just("x" * (64 * 1024 + 1))
 
 
 @settings(max_examples=1500, deadline=None)

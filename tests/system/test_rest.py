@@ -177,10 +177,10 @@ class TestCommands:
             status, _ = await post(client, "/tracks/update-state/song", ada, **body)
             assert status == 400
 
-    async def test_a_body_of_more_than_16_kib_is_413(
+    async def test_a_body_of_more_than_64_kib_is_413(
         self, serve: Serve, ada: dict[str, str]
     ) -> None:
-        body = b" " * (16 * 1024 + 1)
+        body = b" " * (64 * 1024 + 1)
         async with (await serve()).post("/tracks/play/song", headers=ada, data=body) as answer:
             assert answer.status == 413
             assert (await answer.json())["error"]["code"] == "too_large"

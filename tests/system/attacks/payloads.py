@@ -8,7 +8,7 @@ import zlib
 
 from tests.support.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, frame
 
-FRAME, BODY = 16 * 1024, 16 * 1024
+FRAME, BODY = 64 * 1024, 64 * 1024
 """Bytes of the longest frame and of the longest body, by default."""
 FIRST_FRAME = 4 * 1024
 """Bytes of the longest frame before authentication, by default."""

@@ -44,6 +44,22 @@ export class PlayerMachine extends Playback {
   }
 
   /**
+   * @param {string | null} id
+   * @returns {Track | undefined} undefined for one that is not in the library
+   */
+  find(id) {
+    return this._library.find(id);
+  }
+
+  /**
+   * @param {string | null} id
+   * @returns {string} empty for a track that is not in the library
+   */
+  titleOf(id) {
+    return this._library.find(id)?.title ?? "";
+  }
+
+  /**
    * Play a track, with the list as the queue; pause or play the current one.
    * @param {Track} track
    * @param {Track[]} list where the user has chosen it

@@ -127,22 +127,6 @@ export class Playback {
     this._ports.onChanged();
   }
 
-  /**
-   * @param {string | null} id
-   * @returns {Track | undefined} undefined for one that is not in the library
-   */
-  find(id) {
-    return this._library.find(id);
-  }
-
-  /**
-   * @param {string | null} id
-   * @returns {string} empty for a track that is not in the library
-   */
-  titleOf(id) {
-    return this._library.find(id)?.title ?? "";
-  }
-
   /** @param {number} position seconds at which the audio plays */
   played(position) {
     const { audio, now } = this._ports;

@@ -14,7 +14,9 @@ from socketio.packet import EVENT
 
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, Unauthorized
+from ..playback.commands import ListChange
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
+from ..protocol.decode_queue import GetQueue
 from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
 from ..protocol.strict_json import encode_json
@@ -135,6 +137,8 @@ class SocketioSession:
             if self._is_disconnected:
                 return None
             now = room.apply(command, self._device)
+        if isinstance(command, ListChange | GetQueue):
+            return room.queue_data()
         return room.view(now).to_json()
 
     def disconnected(self, reason: CloseReason) -> None:

@@ -3,11 +3,13 @@
 
 import { io } from "../client.js";
 import { Api, ROOT } from "./api.js";
-import { deviceId, deviceName } from "./device-label.js";
+import { deviceId } from "./device-id.js";
+import { deviceName } from "./device-label.js";
 import { DeviceList } from "./devices.js";
 import { find, setText } from "./dom.js";
 import { Notices } from "./notices.js";
 import { NowPlaying } from "./now-playing.js";
+import { OfferNotice } from "./offer-notice.js";
 import { Player } from "./player.js";
 import { addShortcuts } from "./shortcuts.js";
 import { SignIn, refusal } from "./sign-in.js";
@@ -50,11 +52,12 @@ const STATUS_TEXT = {
 /** @typedef {import("./devices.js").Device} Device */
 
 const audio = find("audio", HTMLAudioElement);
-const ownId = deviceId();
+const ownId = await deviceId();
 /** @type {{ socket: Socket, player: Player } | null} */
 let session = null;
 
 const notices = new Notices();
+const offerNotice = new OfferNotice();
 const nowPlaying = new NowPlaying(audio);
 const signIn = new SignIn(startSession);
 const trackList = new TrackList({
@@ -111,12 +114,13 @@ function startSession(token) {
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
   listen(socket); // before the player, which needs the devices when it resumes
-  const player = new Player(audio, socket, api, ownId, {
+  const hooks = {
     onChanged: update,
-    onProblem: (text) => notices.show(text),
-    onRecovered: (text) => notices.hide(text),
+    onProblem: (/** @type {string} */ text) => notices.show(text),
+    onRecovered: (/** @type {string} */ text) => notices.hide(text),
     onRequestFailed: handleApiError,
-  }, SOUNDS);
+  };
+  const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);
   session = { socket, player };
   signIn.hide();
   nowPlaying.show(player);
@@ -174,6 +178,7 @@ function endSession() {
   trackList.close();
   showDevices(null);
   notices.hide();
+  offerNotice.show(null);
 }
 
 /**
@@ -193,6 +198,7 @@ function openLibrary(isOpen) {
 function update() {
   if (!session) return;
   nowPlaying.update();
+  offerNotice.show(session.player.offer);
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 

@@ -21,7 +21,17 @@ from ..playback.commands import (
     fast_dataclass,
 )
 from .decode_queue import QUEUE_EVENTS, GetQueue, decode_queue_command, decode_track_ids
-from .fields import command_id, flag, if_rev, index, number, optional_text, text
+from .fields import (
+    command_id,
+    flag,
+    if_rev,
+    index,
+    number,
+    optional_flag,
+    optional_text,
+    text,
+    volume_level,
+)
 from .strict_json import JsonObject
 
 MEDIA_CLOCK_ERROR = 1.0
@@ -88,7 +98,12 @@ def _decode_play(data: JsonObject) -> PlayTrack:
 def decode_report(data: JsonObject) -> Report:
     """Decode the data of an ``updateStreaming`` frame."""
     duration = _duration(data) if "duration" in data else None
-    return Report(*_player_state(data), duration)
+    ended = "ended" in data and flag(data, "ended")
+    if "volume" not in data and "muted" not in data:
+        return Report(*_player_state(data), duration, ended)
+    return Report(
+        *_player_state(data), duration, ended, volume_level(data), optional_flag(data, "muted")
+    )
 
 
 def decode_set_state(data: JsonObject) -> SetState:

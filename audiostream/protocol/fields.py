@@ -59,6 +59,19 @@ def flag(data: JsonObject, name: str) -> bool:
     return bool(value)
 
 
+def optional_flag(data: JsonObject, name: str) -> bool | None:
+    """Return a truth value; None where it is absent or null."""
+    return None if data.get(name) is None else flag(data, name)
+
+
+def volume_level(data: JsonObject) -> float | None:
+    """Return the ``volume`` of a device, between 0 and 1; None where it is absent or null."""
+    value = number(data, "volume")
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise InvalidMessage('"volume" must be between 0 and 1')
+    return value
+
+
 def if_rev(data: JsonObject) -> int | None:
     """Return the rev that a command is meant for (R8); None where it does not matter."""
     rev = data.get("ifRev")

@@ -21,6 +21,7 @@ from ..playback.commands import (
     Report,
     SetState,
     Skip,
+    TransferPlayback,
 )
 from ..playback.model import (
     NOBODY,
@@ -35,6 +36,7 @@ from ..protocol.decode import Command, GetCurrentState, decode_command, decode_g
 from ..protocol.decode_queue import GetQueue
 from ..protocol.encode import StateView
 from ..protocol.envelope import Frame, FrameId
+from . import device_commands
 from .broadcast import StateBroadcaster, select_recipients
 from .decider import Decider
 from .device import Device
@@ -55,6 +57,7 @@ LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
 
 
+RoomCommand = Change | QueueCommand | TransferPlayback
 _NAMES_DEVICE = PlayTrack | PauseTrack | Skip
 
 
@@ -143,11 +146,25 @@ class Room:
         """
         if frame.event == "getDevices":
             self.send_device_list(device, decode_get_devices(frame.data), frame.id)
+        elif frame.event in device_commands.DEVICE_EVENTS:
+            self.handle_device_frame(frame, device)
         else:
             self.apply(decode_command(frame.event, frame.data), device, frame.id)
 
+    def handle_device_frame(self, frame: Frame, device: Device) -> dict[str, Any]:
+        """Do what a frame of ``DEVICE_EVENTS`` asks for; return the data of its acknowledgement.
+
+        Raises ``DeviceNotFound``, and what ``handle_frame`` raises.
+        """
+        now = self._context.clock()
+        self._advance(now)
+        return device_commands.handle(self, self._device_list, frame, device, now)
+
     def apply(
-        self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
+        self,
+        command: Command | TransferPlayback,
+        device: Device | None = None,
+        frame_id: FrameId | None = None,
     ) -> float:
         """Apply ``command``, send the outcome to its recipients, and return the time of it.
 
@@ -163,7 +180,7 @@ class Room:
             self._answer(device, "trackState", now, frame_id)
         elif isinstance(command, GetQueue):
             self._send_queue("queue", (device,) if device else (), device, frame_id)
-        elif not isinstance(command, Report) and _command_id(command) in self._applied_ids:
+        elif not isinstance(command, Report) and self.has_applied(_command_id(command)):
             self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)
@@ -176,6 +193,15 @@ class Room:
     def queue_data(self) -> dict[str, Any]:
         """Return the queue as clients are sent it: the data of ``queueUpdated``."""
         return self._broadcaster.queue_data(self.state)
+
+    def has_applied(self, command_id: str | None) -> bool:
+        """Whether a command of that id took effect before."""
+        return command_id in self._applied_ids
+
+    def record_applied(self, command_id: str | None) -> None:
+        """Note that a command took effect."""
+        if command_id is not None:
+            self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
@@ -208,7 +234,9 @@ class Room:
         if device is not None:
             self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
-    def _decide(self, command: Change | QueueCommand, device: Device | None, now: float) -> Outcome:
+    def _decide(self, command: RoomCommand, device: Device | None, now: float) -> Outcome:
+        if isinstance(command, TransferPlayback):
+            return device_commands.transfer(self, self._context.catalogue, command, device, now)
         try:
             return self._decider.decide(self.state, command, device, now)
         except CommandRefused as refused:
@@ -216,13 +244,13 @@ class Room:
 
     def _answer_again(
         self,
-        command: Change | QueueCommand,
+        command: RoomCommand,
         device: Device | None,
         now: float,
         frame_id: FrameId | None,
     ) -> None:
         """Answer a command that took effect before: its sender may have missed the outcome."""
-        if isinstance(command, PlayTrack | PauseTrack | Skip):
+        if isinstance(command, PlayTrack | PauseTrack | Skip | TransferPlayback):
             event = "trackPlaying" if self.state.is_playing else "trackPaused"
             self._answer(device, event, now, frame_id)
         else:
@@ -230,7 +258,7 @@ class Room:
 
     def _apply_change(
         self,
-        command: Change | QueueCommand,
+        command: RoomCommand,
         device: Device | None,
         now: float,
         frame_id: FrameId | None,
@@ -238,11 +266,11 @@ class Room:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
             self._change_state(self._with_chosen_device(outcome.state, command), now)
-            command_id = _command_id(command)
-            if command_id is not None:
-                self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
+            self.record_applied(_command_id(command))
         if device is not None:
             device.sync = outcome.sync
+            if isinstance(command, Report):
+                device.record_volume(command.volume, command.muted)
             if outcome.sync.is_ignored:
                 self._context.needs_housekeeping.add(self)
         if outcome.event == QUEUE_UPDATED:
@@ -254,6 +282,8 @@ class Room:
             )
             if list_has_changed(before, self.state):
                 self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()))
+        if self.state.active_device is not before.active_device:
+            device_commands.expect_player(self, before, isinstance(command, TransferPlayback))
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 
@@ -266,7 +296,7 @@ class Room:
     ) -> None:
         self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
 
-    def _with_chosen_device(self, state: State, command: Change | QueueCommand) -> State:
+    def _with_chosen_device(self, state: State, command: RoomCommand) -> State:
         """Return the state with the active device that a command names, if connected (R25)."""
         device_id = command.device_id if isinstance(command, _NAMES_DEVICE) else None
         if device_id is None:
@@ -355,5 +385,5 @@ class Room:
                 self.state = lifecycle.with_listed_duration(self.state, duration)
 
 
-def _command_id(command: Change | QueueCommand) -> str | None:
+def _command_id(command: RoomCommand) -> str | None:
     return None if isinstance(command, Report | SetState) else command.command_id

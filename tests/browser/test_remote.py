@@ -95,6 +95,7 @@ async def test_a_second_page_controls_the_first_without_a_stream_and_takes_over(
 
     await first.evaluate(RECORD)
     await second.evaluate(RECORD)
+    await asyncio.sleep(0.5)
     pressed = await second.evaluate(PRESS)
     await becomes(second, f"!{PAUSED} && samples.at(-20)?.[1] > 1 && !samples.at(-20)[2]")
     await becomes(first, PAUSED)

@@ -101,7 +101,6 @@ async def test_a_second_page_controls_the_first_without_a_stream_and_takes_over(
     await becomes(first, PAUSED)
     begin, position = await sounding_since(second)
     last = [at for _, at, paused in await first.evaluate("samples") if not paused][-1]
-    print("sounds after", begin - pressed, "position lost", position - last)
     assert begin - pressed < MOVED
     assert abs(position - last) < LOST
     await becomes(first, "!document.getElementById('audio').hasAttribute('src')")

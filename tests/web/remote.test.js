@@ -64,7 +64,7 @@ test("play here sounds at once where the other device is, and is sent as a trans
   assert.deepEqual([data.deviceId, data.play, data.ifRev], [OWN_ID, true, 1]);
   fixture.pass(300);
   answer(stateOf({ rev: 2, currentTime: 4.1 }));
-  assert.equal(fixture.audio.targets.length, 1);
+  assert.equal(fixture.audio.targets.at(-1).position, 4.1); // where the other device was heard
   assert.equal(fixture.machine.isSounding, true);
 });
 

@@ -226,12 +226,13 @@ export class Sync {
   #receiveState(data, answered) {
     const state = this.#stateOf(data);
     const isSameDevice = [null, this.state.deviceId].includes(state.deviceId);
+    const isTransfer = answered?.event === "transferPlayback"; // the other device knew better where
     if (this.#isResyncing) {
       this.#isResyncing = false;
       this.#resync(state, data.track);
     } else if (answered?.event === QUESTION) {
       this.#follow(state, data.track);
-    } else if (answered?.action && isSameDevice && isSame(state, this.state)) {
+    } else if (answered?.action && !isTransfer && isSameDevice && isSame(state, this.state)) {
       // Our own action: the audio has gone on while it was on its way.
       const { currentTime, at } = this.state;
       this.state = { ...state, currentTime, at };

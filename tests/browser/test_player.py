@@ -94,14 +94,15 @@ async def test_a_track_plays_for_five_seconds_without_a_seek(signed_in: Page) ->
     assert ended[2] == 0
 
 
-async def test_a_tab_follows_the_pause_and_the_track_of_another_tab(
+async def test_a_tab_that_always_sounds_follows_the_pause_and_the_track_of_another_tab(
     signed_in: Page, server: ServerProcess, token: Token
 ) -> None:
+    await signed_in.goto(f"{server.url}/?sounds=always#token={token('demo')}")
     await choose(signed_in, "Harbour Lights")
     await plays(signed_in)
     other = await signed_in.context.new_page()
     problems = watch(other)
-    await other.goto(f"{server.url}/#token={token('demo')}")
+    await other.goto(f"{server.url}/?sounds=always#token={token('demo')}")
     await plays(other)
     await other.get_by_role("button", name="Pause").click()
     await becomes(signed_in, PAUSED)
@@ -198,7 +199,7 @@ async def test_play_here_makes_a_second_tab_the_active_device(
     other = await (await browser.new_context()).new_page()
     problems = watch(other)
     await other.goto(f"{server.url}/#token={token('demo')}")
-    await plays(other)
+    await expect(other.get_by_role("button", name="Pause")).to_be_visible()
     devices = other.locator("#devices li")
     await other.locator("#devices-count").click()
     await expect(devices).to_have_count(2)
@@ -206,6 +207,8 @@ async def test_play_here_makes_a_second_tab_the_active_device(
     await other.get_by_role("button", name="Play here").click()
     await expect(devices.first).to_contain_text("This tab")
     await expect(devices.first).to_contain_text("leads")
+    await plays(other)
+    await becomes(signed_in, PAUSED)
     await expect(other.get_by_role("button", name="Play here")).to_be_hidden()
     await expect(signed_in.locator("#now-where")).not_to_be_empty()
     await other.context.close()

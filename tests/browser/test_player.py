@@ -236,8 +236,9 @@ async def test_a_track_is_found_played_sought_and_paused_by_the_keyboard_alone(
     await signed_in.get_by_label("Search title, artist, album").fill("")
     await expect(signed_in.locator("#tracks li")).to_have_count(6)
     await signed_in.evaluate("document.activeElement.blur()")
-    await signed_in.keyboard.press("Shift+ArrowRight")
-    await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
+    await signed_in.keyboard.press("Shift+ArrowLeft")  # to the beginning, and on in the queue
+    await signed_in.keyboard.press("Shift+ArrowLeft")
+    await expect(signed_in.locator("#now-title")).to_have_text("First Light")
 
 
 async def test_the_media_session_shows_and_controls_the_playback(

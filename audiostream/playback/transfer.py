@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .model import ROOM, CommandRefused, DeviceRef, DeviceSync, Outcome, State
+from .model import (
+    ROOM,
+    SYNC_TOLERANCE,
+    CommandRefused,
+    DeviceRef,
+    DeviceSync,
+    Outcome,
+    State,
+)
+from .sync import SETTLE_TIME
 
 
 def transfer(
@@ -15,11 +24,13 @@ def transfer(
     play: bool | None = None,
     if_rev: int | None = None,
     sync: DeviceSync | None = None,
+    former: DeviceSync | None = None,
 ) -> Outcome:
     """Return what making ``target`` the active device does to ``state``, advanced to ``now``.
 
-    ``play``: None leaves playing or paused as it is. ``sync`` is the sender's. Raises
-    ``CommandRefused`` for another rev than ``if_rev`` (R8).
+    ``play``: None leaves playing or paused as it is. ``sync`` is the sender's, ``former`` that of
+    the device that was active, None if it is not connected. Raises ``CommandRefused`` for another
+    rev than ``if_rev`` (R8).
     """
     if if_rev is not None and if_rev != state.rev:
         raise CommandRefused(f"the state has moved on to rev {state.rev}")
@@ -28,13 +39,13 @@ def transfer(
     )
     is_playing = state.is_playing if play is None else play
     if state.track_id is not None and (play is not None or is_playing):
-        transferred = _moved(transferred, is_playing, now)
+        transferred = _moved(transferred, is_playing, now, former)
     return Outcome(transferred, sync or DeviceSync(), ROOM)
 
 
-def _moved(state: State, is_playing: bool, now: float) -> State:
+def _moved(state: State, is_playing: bool, now: float, former: DeviceSync | None) -> State:
     """Return the state playing or paused from ``now`` on; a frozen one goes on where it froze."""
-    position = state.position_at(now)
+    position = _heard_position(state, now, former)
     if is_playing and not state.is_playing and position == state.duration:
         position = 0.0  # as playTrack does after the end (R1)
     return State(  # what is not named here ends with a change, as in ``rules``
@@ -50,6 +61,23 @@ def _moved(state: State, is_playing: bool, now: float) -> State:
         is_measured=state.is_measured,
         queue=state.queue,
     )
+
+
+def _heard_position(state: State, now: float, former: DeviceSync | None) -> float:
+    """Return where the active device is that plays: up to the tolerance from the state's position.
+
+    A player that loads is behind the state by that time. What takes over would skip as much.
+    """
+    position = state.position_at(now)
+    report = former.last_report if former is not None and former.in_sync else None
+    if report is None or state.frozen_at is not None:
+        return position
+    heard = report.position + (now - report.at) * state.playback_rate
+    is_same = report.track_id == state.track_id and report.is_playing and state.is_playing
+    is_near = is_same and abs(heard - position) <= SYNC_TOLERANCE
+    if not is_near or now - report.at > SETTLE_TIME:
+        return position
+    return heard if state.duration is None else min(heard, state.duration)
 
 
 def expect_player(sync: DeviceSync) -> DeviceSync:

@@ -69,9 +69,17 @@ def transfer(
     """Return what a transfer does (R26). Raises as ``handle`` does."""
     before, target = room.state, find_device(room.devices, command.device_id)
     sync = device.sync if device else None
+    active = [each for each in room.devices.values() if each.ref == before.active_device]
+    former = active[0].sync if active else None
     try:
         outcome = rule.transfer(
-            before, target.ref, now, play=command.play, if_rev=command.if_rev, sync=sync
+            before,
+            target.ref,
+            now,
+            play=command.play,
+            if_rev=command.if_rev,
+            sync=sync,
+            former=former,
         )
     except CommandRefused as refused:
         raise Conflict(str(refused), room.view(now).to_json()) from None

@@ -100,14 +100,15 @@ async def test_a_track_plays_for_five_seconds_without_a_seek(signed_in: Page) ->
     assert ended[2] == 0
 
 
-async def test_a_tab_follows_the_pause_and_the_track_of_another_tab(
+async def test_a_tab_that_always_sounds_follows_the_pause_and_the_track_of_another_tab(
     signed_in: Page, server: ServerProcess, token: Token
 ) -> None:
+    await signed_in.goto(f"{server.url}/?sounds=always#token={token('demo')}")
     await choose(signed_in, "Harbour Lights")
     await plays(signed_in)
     other = await signed_in.context.new_page()
     problems = watch(other)
-    await other.goto(f"{server.url}/#token={token('demo')}")
+    await other.goto(f"{server.url}/?sounds=always#token={token('demo')}")
     await plays(other)
     await other.get_by_role("button", name="Pause").click()
     await becomes(signed_in, PAUSED)
@@ -204,7 +205,7 @@ async def test_play_here_makes_a_second_tab_the_active_device(
     other = await (await browser.new_context()).new_page()
     problems = watch(other)
     await other.goto(f"{server.url}/#token={token('demo')}")
-    await plays(other)
+    await expect(other.get_by_role("button", name="Pause")).to_be_visible()
     devices = other.locator("#devices li")
     await other.locator("#devices-count").click()
     await expect(devices).to_have_count(2)
@@ -212,6 +213,8 @@ async def test_play_here_makes_a_second_tab_the_active_device(
     await other.get_by_role("button", name="Play here").click()
     await expect(devices.first).to_contain_text("This tab")
     await expect(devices.first).to_contain_text("leads")
+    await plays(other)
+    await becomes(signed_in, PAUSED)
     await expect(other.get_by_role("button", name="Play here")).to_be_hidden()
     await expect(signed_in.locator("#now-where")).not_to_be_empty()
     await other.context.close()
@@ -239,8 +242,9 @@ async def test_a_track_is_found_played_sought_and_paused_by_the_keyboard_alone(
     await signed_in.get_by_label("Search title, artist, album").fill("")
     await expect(signed_in.locator("#tracks li")).to_have_count(6)
     await signed_in.evaluate("document.activeElement.blur()")
-    await signed_in.keyboard.press("Shift+ArrowRight")
-    await expect(signed_in.locator("#now-title")).to_have_text("Late Tram")
+    await signed_in.keyboard.press("Shift+ArrowLeft")  # to the beginning, and on in the queue
+    await signed_in.keyboard.press("Shift+ArrowLeft")
+    await expect(signed_in.locator("#now-title")).to_have_text("First Light")
 
 
 async def test_the_media_session_shows_and_controls_the_playback(

@@ -3,11 +3,13 @@
 
 import { io } from "../client.js";
 import { Api, ROOT } from "./api.js";
-import { deviceId, deviceName } from "./device-label.js";
+import { deviceId } from "./device-id.js";
+import { deviceName } from "./device-label.js";
 import { DeviceList } from "./devices.js";
 import { find, setText } from "./dom.js";
 import { Notices } from "./notices.js";
 import { NowPlaying } from "./now-playing.js";
+import { OfferNotice } from "./offer-notice.js";
 import { Player } from "./player.js";
 import { addShortcuts } from "./shortcuts.js";
 import { SignIn, refusal } from "./sign-in.js";
@@ -16,6 +18,8 @@ import { TrackList } from "./track-list.js";
 const TOKEN_KEY = "audiostream.token";
 /** One screen with large targets, requested with ?kiosk=1. */
 const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
+/** Whether this page sounds though another device is the active one, requested with ?sounds=always. */
+const SOUNDS = new URLSearchParams(location.search).get("sounds") === "always" ? "always" : "active";
 /**
  * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and waits 4 s
  * at most to reconnect: other devices do not know what plays on here meanwhile.
@@ -48,11 +52,12 @@ const STATUS_TEXT = {
 /** @typedef {import("./devices.js").Device} Device */
 
 const audio = find("audio", HTMLAudioElement);
-const ownId = deviceId();
+const ownId = await deviceId();
 /** @type {{ socket: Socket, player: Player } | null} */
 let session = null;
 
 const notices = new Notices();
+const offerNotice = new OfferNotice();
 const nowPlaying = new NowPlaying(audio);
 const signIn = new SignIn(startSession);
 const trackList = new TrackList({
@@ -71,7 +76,7 @@ const deviceList = new DeviceList(ownId, {
   titleOf: (id) => session?.player.titleOf(id) ?? "",
   onPlayHere: () => {
     audio.muted = false;
-    session?.player.play();
+    session?.player.transfer(ownId, true);
   },
 });
 
@@ -109,12 +114,13 @@ function startSession(token) {
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
   listen(socket); // before the player, which needs the devices when it resumes
-  const player = new Player(audio, socket, api, ownId, {
+  const hooks = {
     onChanged: update,
-    onProblem: (text) => notices.show(text),
-    onRecovered: (text) => notices.hide(text),
+    onProblem: (/** @type {string} */ text) => notices.show(text),
+    onRecovered: (/** @type {string} */ text) => notices.hide(text),
     onRequestFailed: handleApiError,
-  });
+  };
+  const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);
   session = { socket, player };
   signIn.hide();
   nowPlaying.show(player);
@@ -172,6 +178,7 @@ function endSession() {
   trackList.close();
   showDevices(null);
   notices.hide();
+  offerNotice.show(null);
 }
 
 /**
@@ -191,6 +198,7 @@ function openLibrary(isOpen) {
 function update() {
   if (!session) return;
   nowPlaying.update();
+  offerNotice.show(session.player.offer);
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 

@@ -51,6 +51,15 @@ class TestR26Transfer:
         in_sync.clock.advance(1.0)
         assert in_sync.position == 12.0 + is_playing
 
+    def test_what_plays_goes_on_where_the_former_device_is_that_started_late(
+        self, in_sync: Scenario
+    ) -> None:
+        in_sync.clock.advance(1.0)
+        in_sync.report("phone", at=10.6)
+        in_sync.clock.advance(0.5)
+        in_sync.transfer("kiosk", "kiosk", play=True)
+        assert in_sync.position == pytest.approx(11.1)
+
     def test_play_false_pauses_where_the_playback_is(self, in_sync: Scenario) -> None:
         in_sync.clock.advance(3.0)
         in_sync.transfer("phone", "kiosk", play=False)

@@ -23,7 +23,7 @@ const KEY_STEPS = {
 };
 
 /** @typedef {import("./player.js").Player} Player */
-/** @typedef {import("./devices.js").Device} Device */
+/** @typedef {import("./panels/device-panel.js").Device} Device */
 
 export class NowPlaying {
   /** @type {Player | null} */

@@ -202,7 +202,6 @@ function update() {
 function showDevices(devices) {
   if (devices) devicePanel.show(devices);
   else devicePanel.hide();
-  nowPlaying.setDevices(devices);
 }
 
 /**

@@ -1,4 +1,4 @@
-"""The device panel: where it plays, how loud, and under which name, with a device that is no page."""
+"""The device panel: where it plays, how loud and under which name; with a device without a page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Locator, Page, expect
 
-import pytest
 from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
@@ -130,7 +130,9 @@ async def test_a_page_obeys_the_volume_that_another_page_sets(
     await theirs.get_by_role("slider").fill("25")
     await becomes(one, f"{AUDIO}.volume === 0.25")
     await one.evaluate(f"{AUDIO}.muted = true")
-    await expect(theirs.get_by_role("button", name="Mute")).to_have_attribute("aria-pressed", "true")
+    await expect(theirs.get_by_role("button", name="Mute")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     await one.evaluate(f"({AUDIO}.muted = false, {AUDIO}.volume = 0.75)")
     await expect(theirs.get_by_role("slider")).to_have_value("75")
     own = other.locator("#devices-list li").first.get_by_role("slider")

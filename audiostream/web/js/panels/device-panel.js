@@ -118,7 +118,8 @@ export class DevicePanel {
     for (const [key, row] of this.#rows) if (!rows.has(key)) row.element.remove();
     this.#rows = rows;
     [...rows.values()].forEach(({ element }, index) => {
-      if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
+      const there = list.children[index];
+      if (there !== element) list.insertBefore(element, there ?? null);
     });
   }
 
@@ -132,7 +133,8 @@ export class DevicePanel {
     this.#button.setAttribute("aria-label", name ? `Devices: ${name}` : "Devices");
     this.#button.dataset.elsewhere = String(isElsewhere);
     find("remote").hidden = !isElsewhere || !player?.track;
-    if (isElsewhere) setText(find("remote-where"), `${player?.isPlaying ? "Playing" : "Paused"} on ${name}`);
+    const activity = player?.isPlaying ? "Playing" : "Paused";
+    if (isElsewhere) setText(find("remote-where"), `${activity} on ${name}`);
     find("loudness").hidden = isElsewhere;
     find("remote-loudness").hidden = !isElsewhere;
     if (device) this.#remoteVolume.show(device);
@@ -167,7 +169,8 @@ export class DevicePanel {
     if (isOwn) return Object.assign(this.#audio, volume);
     const socket = this.#session?.socket;
     if (!socket?.connected) return this.#announce("There is no connection to the server.");
-    return socket.timeout(ANSWER_TIMEOUT).emit("setVolume", { deviceId, ...volume }, (error, answer) => {
+    const change = { deviceId, ...volume };
+    return socket.timeout(ANSWER_TIMEOUT).emit("setVolume", change, (error, answer) => {
       if (error) this.#announce(`“${name}” could not be reached.`);
       else if ("error" in answer) this.#announce(`The server says: ${answer.error.message}.`);
     });

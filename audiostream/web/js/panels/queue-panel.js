@@ -194,8 +194,9 @@ export class QueuePanel {
     const { at, ids } = removed;
     this.#change(({ sync }) =>
       sync.queue.edit(({ trackIds, index }) => {
-        const shift = index !== null && at <= index ? ids.length : 0;
-        return { trackIds: inserted(trackIds, at, ids), index: index === null ? null : index + shift };
+        const isBefore = index !== null && at <= index;
+        const place = isBefore ? index + ids.length : index;
+        return { trackIds: inserted(trackIds, at, ids), index: place };
       }),
     );
     this.#announce("Put back.");

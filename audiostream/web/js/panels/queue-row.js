@@ -26,9 +26,9 @@ export function createQueueRow() {
 
 /**
  * @param {HTMLLIElement} row
- * @param {Entry} entry
+ * @param {Entry["track"]} track
  */
-export function showEntry(row, { track }) {
+export function showEntry(row, track) {
   const [grab, entry, remove] = row.children;
   const title = track === undefined ? "…" : (track?.title ?? "No longer in the library");
   const [heading, by] = entry.children;

@@ -20,6 +20,17 @@ export interface Track {
   streamUrl: string;
 }
 
+/** What follows the end: the next track; the same one; after the last track the first. */
+export type Repeat = "off" | "one" | "all";
+
+/** The place in the queue. */
+export interface QueuePlace {
+  /** Of the current track; null where it is not in the queue: then the first one follows. */
+  index: number | null;
+  length: number;
+  repeat: Repeat;
+}
+
 /** The user's playback; nothing played yet is `trackId: null`. */
 export interface State {
   trackId: string | null;
@@ -33,11 +44,30 @@ export interface State {
   deviceId: string | null;
   updatedAt: number;
   serverTime: number;
+  queue: QueuePlace;
 }
 
 /** `track` is missing where nothing was played yet, or the track has left the library. */
-export type TrackState = State & { track?: Track };
-export type TrackPlaying = State & { trackId: string; track?: Track };
+export type TrackState = State & { track?: Track; nextTrack: Track | null };
+export type TrackPlaying = State & { trackId: string; track?: Track; nextTrack: Track | null };
+
+/** The queue: at most 1,000 tracks, as the server is shipped; a track may be in it several times. */
+export interface Queue {
+  trackIds: string[];
+  /** The place of the current track; null where it is not in the queue: then the first follows. */
+  index: number | null;
+  repeat: Repeat;
+  rev: number;
+  updatedAt: number;
+  nextTrack: Track | null;
+}
+
+/** What a device is asked to do, or has done, about its volume. */
+export interface Volume {
+  /** 0 to 1 */
+  volume?: number;
+  muted?: boolean;
+}
 
 export interface Refusal {
   code:
@@ -45,6 +75,7 @@ export interface Refusal {
     | "unknown_event"
     | "track_not_found"
     | "conflict"
+    | "device_not_found"
     | "rate_limited"
     | "unauthorized"
     | "internal";
@@ -54,16 +85,19 @@ export interface Refusal {
   state?: State;
 }
 
-interface Target {
-  trackId: string;
-  currentTime?: number;
+interface Change {
   /** Refused with `conflict` if this is not the current rev. */
   ifRev?: number;
+}
+
+interface Target extends Change {
+  trackId: string;
+  currentTime?: number;
   /** Ignored: the identity is the token's. */
   userId?: string;
 }
 
-interface Command extends Target {
+interface Command extends Change {
   /**
    * 1 to 64 characters, set by `emit`: a command that is sent again after a lost connection takes
    * effect once. One that is emitted as `volatile` has none but what it is given here.
@@ -71,12 +105,39 @@ interface Command extends Target {
   commandId?: string;
 }
 
-export interface PlayTrack extends Command {
-  /** Another track than the current one starts at its last stop point. */
-  resume?: boolean;
+interface PlayCommand extends Command {
+  /** The connected device that is the active one then; the sender if left out, or not connected. */
+  deviceId?: string;
 }
 
-export interface PauseTrack extends Command {}
+export interface PlayTrack extends Target, PlayCommand {
+  /** Another track than the current one starts at its last stop point. */
+  resume?: boolean;
+  /** Ids, `trackId` among them; left out, the queue stays if `trackId` is in it, else it is emptied. */
+  queue?: string[];
+  queueIndex?: number;
+}
+
+export interface PauseTrack extends Target, PlayCommand {}
+
+/** Play the next track, or the one before. */
+export interface Step extends PlayCommand {}
+
+export interface SetQueue extends Command {
+  trackIds: string[];
+  /** The current track is looked for from here on, then from the start. */
+  queueIndex?: number;
+}
+
+export interface SetRepeat extends Command {
+  repeat: Repeat;
+}
+
+export interface TransferPlayback extends Command {
+  deviceId: string;
+  /** Whether it plays then; as it is if left out. */
+  play?: boolean;
+}
 
 export interface UpdateStreaming extends Target {
   currentTime: number;
@@ -84,6 +145,11 @@ export interface UpdateStreaming extends Target {
   playbackRate?: number;
   /** Seconds, measured by the player; it replaces the estimate of the library. */
   duration?: number;
+  /** The audio is over; with `isPlaying: false`. */
+  ended?: boolean;
+  /** 0 to 1 */
+  volume?: number;
+  muted?: boolean;
 }
 
 /** `version` differs for each library that was published. */
@@ -103,7 +169,24 @@ export interface Devices {
     isPlaying: boolean;
     /** Seconds since its last report, null if it has not reported since it was sent the state. */
     reportAge: number | null;
+    /** 0 to 1; null if it has never reported it. */
+    volume: number | null;
+    muted: boolean | null;
   }[];
+}
+
+/** The outcome of `auth`. */
+export interface Authenticated {
+  userId: string;
+  room: string;
+  deviceId: string;
+  expiresAt: number;
+  /** Of the server. */
+  version: string;
+  /** "queue", "transfer", "volume", "history" */
+  features: string[];
+  /** Seconds that two players may be apart. */
+  syncTolerance: number;
 }
 
 /** What an acknowledgement gets: the data of the frame that answers; `error` where it refuses. */
@@ -111,6 +194,8 @@ export type Answer =
   | State
   | TrackState
   | TrackPlaying
+  | Queue
+  | Volume
   | Devices
   | LibraryUpdated
   | { error: Refusal };
@@ -119,6 +204,19 @@ export type Answer =
 export interface Commands {
   playTrack: PlayTrack;
   pauseTrack: PauseTrack;
+  nextTrack: Step | undefined;
+  previousTrack: Step | undefined;
+  setQueue: SetQueue;
+  setRepeat: SetRepeat;
+  /** Shuffle what follows the current track. */
+  shuffleQueue: Command | undefined;
+  transferPlayback: TransferPlayback;
+  /** `queue` comes. */
+  getQueue: undefined;
+  /** That device, by default the active one, is sent `volume`. */
+  setVolume: Volume & { deviceId?: string };
+  /** Change this device's row. */
+  deviceUpdate: Volume & { deviceName?: string };
   /** Never buffered: one that is emitted while there is no connection is dropped. */
   updateStreaming: UpdateStreaming;
   getCurrentState: undefined;
@@ -133,6 +231,11 @@ export interface ServerEvents {
   trackPaused: (state: State) => void;
   trackUpdated: (state: State) => void;
   trackState: (state: TrackState) => void;
+  /** Of the whole room, whenever list or `repeat` change. */
+  queueUpdated: (queue: Queue) => void;
+  queue: (queue: Queue) => void;
+  /** What this device shall set, or with `deviceId` the answer to `setVolume`. */
+  volume: (volume: Volume & { deviceId?: string }) => void;
   devices: (answer: Devices) => void;
   libraryUpdated: (library: LibraryUpdated) => void;
   error: (refusal: Refusal) => void;
@@ -215,6 +318,10 @@ export interface Options {
 
 type Listener = (...args: any[]) => void;
 type Events = { [event: string]: any };
+/** The commands that need data. */
+type RequiredData = {
+  [K in keyof Commands]: undefined extends Commands[K] ? never : K;
+}[keyof Commands];
 type Rest<C> = undefined extends C ? [data?: C] : [data: C];
 type Acknowledgement = (answer: Answer) => void;
 type AcknowledgementOrError = (error: Error | null, answer: Answer) => void;
@@ -231,7 +338,10 @@ declare class Emitter<E extends Events> {
 interface Emitting<Ack, Self> {
   emit<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Self;
   emit<K extends keyof Commands>(event: K, ...args: [...Rest<Commands[K]>, Ack]): Self;
-  emit(event: "getCurrentState" | "getDevices" | "watchLibrary", acknowledgement: Ack): Self;
+  emit(
+    event: Exclude<keyof Commands, RequiredData>,
+    acknowledgement: Ack,
+  ): Self;
   emitWithAck<K extends keyof Commands>(event: K, ...args: Rest<Commands[K]>): Promise<Answer>;
 }
 
@@ -246,6 +356,8 @@ export declare class Socket extends Emitter<SocketEvents> {
   readonly responding: boolean;
   readonly recovered: boolean;
   readonly id: string | undefined;
+  /** What the server sent at the last connection; undefined before the first one. */
+  readonly authenticated: Authenticated | undefined;
   auth: AuthSource | undefined;
   /** What waits for a connection. */
   readonly sendBuffer: { event: string; data?: unknown; id?: number }[];

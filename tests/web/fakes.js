@@ -20,6 +20,8 @@ class FakeAudio {
   trackId = null;
   /** What it was told to follow. */
   targets = [];
+  /** The id of what was loaded ahead. */
+  preloaded = null;
 
   holds(trackId) {
     return this.trackId === trackId;
@@ -29,7 +31,19 @@ class FakeAudio {
     this.trackId = track.id;
     this.isPlaying = this.willPlay = target.isPlaying;
     this.position = target.position;
+    this.isReady = true;
+    this.duration ??= 60;
     this.targets.push({ trackId: track.id, isRetried, ...target });
+  }
+
+  preload(track) {
+    this.preloaded = track.id;
+  }
+
+  release() {
+    this.isReady = this.isPlaying = this.willPlay = false;
+    this.trackId = this.preloaded = null;
+    this.duration = undefined;
   }
 }
 
@@ -51,7 +65,7 @@ class FakeConnection {
   }
 }
 
-/** A machine that is connected, knows the library, and was sent no state yet. */
+/** A machine that is connected, knows the library, and was sent no state yet, and no queue. */
 export class Fixture {
   now = 1_000;
   audio = new FakeAudio();
@@ -59,22 +73,29 @@ export class Fixture {
   problems = [];
   recovered = [];
   notFound = [];
+  /** What was sent by REST. */
+  updates = [];
+  /** Seconds where tracks were left, the newest first. */
+  positions = [];
   #timers = new Set();
   #ids = 0;
 
-  constructor({ isLibraryLoaded = true, loadTrack = async () => null } = {}) {
-    this.machine = new PlayerMachine(OWN_ID, {
+  constructor({ isLibraryLoaded = true, loadTrack = async () => null, sounds } = {}) {
+    const ports = {
       audio: this.audio,
       connection: this.connection,
       now: () => this.now,
       newId: () => `command-${++this.#ids}`,
       schedule: (callback, delay) => this.#schedule(callback, this.now + delay),
       loadTrack,
+      loadPositions: async () => this.positions,
+      updateState: (trackId, state) => this.updates.push({ trackId, ...state }),
       onChanged: () => {},
       onProblem: (text) => this.problems.push(text),
       onRecovered: (text) => this.recovered.push(text),
       onTrackNotFound: (message) => this.notFound.push(message),
-    });
+    };
+    this.machine = new PlayerMachine(OWN_ID, ports, sounds);
     if (isLibraryLoaded) this.machine.setLibrary(TRACKS);
     this.machine.sync.connected();
   }
@@ -95,6 +116,12 @@ export class Fixture {
     this.machine.sync.receive(event, stateOf(changes));
   }
 
+  /** Send the queue, by default of all tracks at the first one. */
+  queue(changes = {}, event = "queueUpdated") {
+    const queue = { trackIds: ["a", "b", "c"], index: 0, repeat: "off", rev: 1, updatedAt: 0 };
+    this.machine.sync.receive(event, { ...queue, nextTrack: TRACKS[1], ...changes });
+  }
+
   devices(...others) {
     const devices = [deviceOf({ deviceId: OWN_ID }), ...others.map(deviceOf)];
     this.machine.sync.receive("devices", { devices });
@@ -105,12 +132,15 @@ export class Fixture {
   playing(track = TRACKS[0], list = TRACKS) {
     this.machine.choose(track, list);
     const [command] = this.connection.take("playTrack");
-    command.answer(stateOf({ trackId: track.id }));
+    const index = list.indexOf(track);
+    const queue = { index, length: list.length, repeat: "off" };
+    command.answer(stateOf({ trackId: track.id, queue, nextTrack: list[index + 1] ?? null }));
     return this;
   }
 
-  /** Another device plays a track, at rev 1, and this tab plays along. */
+  /** Another device plays the first of all tracks, at rev 1, and this tab shows it. */
   following() {
+    this.queue();
     this.broadcast({ deviceId: OTHER_ID });
     this.devices({ deviceId: OTHER_ID, trackId: "a", isPlaying: true, reportAge: 0.2 });
     this.connection.take();

@@ -56,7 +56,7 @@ test("an action during an outage gives way to one elsewhere", () => {
   fixture.disconnect();
   fixture.machine.choose(B, TRACKS);
   fixture.reconnect({ rev: 2, isPlaying: false, currentTime: 2, deviceId: OTHER_ID });
-  assert.equal(fixture.audio.trackId, "a");
+  assert.equal(fixture.machine.track.id, "a");
   assert.equal(fixture.machine.isPlaying, false);
   assert.deepEqual(commandsOf(fixture), []);
 });
@@ -102,8 +102,45 @@ test("a command that may have taken effect is sent again for its own rev alone",
   again.answer({ error: { code: "conflict", state: stateOf({ rev: 2, isPlaying: false }) } });
   assert.deepEqual(
     fixture.connection.take().map(({ event }) => event),
-    ["getCurrentState"],
+    ["getCurrentState", "getQueue"],
   );
+});
+
+test("an outage in which the audio goes on from track to track does not rewind it", () => {
+  const fixture = new Fixture().playing();
+  fixture.queue();
+  fixture.disconnect();
+  fixture.machine.ended(60);
+  fixture.pass(60_000);
+  fixture.machine.ended(60);
+  fixture.pass(5_000);
+  assert.equal(fixture.audio.trackId, "c");
+  fixture.reconnect({ rev: 2, trackId: "b", currentTime: 31 }); // where the server stopped
+  const [{ event, data }] = commandsOf(fixture);
+  assert.deepEqual([event, data.trackId, data.currentTime, data.ifRev], ["playTrack", "c", 5, 2]);
+});
+
+test("an action elsewhere counts more than tracks that have followed each other in an outage", () => {
+  const fixture = new Fixture().playing();
+  fixture.queue();
+  fixture.disconnect();
+  fixture.machine.ended(60);
+  fixture.reconnect({ rev: 2, trackId: "c", currentTime: 3, deviceId: OTHER_ID });
+  assert.deepEqual(commandsOf(fixture), []);
+  assert.equal(fixture.machine.track.id, "c");
+});
+
+test("a list that was chosen in an outage becomes the queue after it, at the track of then", () => {
+  const fixture = new Fixture().playing();
+  fixture.disconnect();
+  fixture.machine.choose(B, TRACKS);
+  fixture.pass(60_000);
+  fixture.machine.ended(60);
+  fixture.pass(1_000);
+  fixture.reconnect({ currentTime: 4 });
+  const [{ event, data }] = commandsOf(fixture);
+  assert.deepEqual([event, data.trackId, data.currentTime], ["playTrack", "c", 1]);
+  assert.deepEqual([data.queue, data.queueIndex], [["a", "b", "c"], 2]);
 });
 
 test("an answer to a connection that was lost is ignored", () => {

@@ -44,7 +44,7 @@ export class Api {
    * @throws {ApiError} 401 where the server refuses it
    */
   async check() {
-    await this.#get(new URL("api/tracks/current-state", ROOT));
+    await this.#fetch(new URL("api/tracks/current-state", ROOT));
   }
 
   /**
@@ -57,7 +57,7 @@ export class Api {
   async list(query, signal) {
     const url = new URL("api/tracks", ROOT);
     if (query) url.searchParams.set("q", query);
-    const { body, headers } = await this.#get(url, signal);
+    const { body, headers } = await this.#fetch(url, signal);
     return {
       tracks: body.tracks,
       version: headers.get("X-Library-Version"),
@@ -73,18 +73,43 @@ export class Api {
    */
   async track(id) {
     const url = new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT);
-    return (await this.#get(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
+    return (await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
+  }
+
+  /**
+   * Where a track was left.
+   * @param {string} id
+   * @returns {Promise<number[]>} seconds, the newest first
+   * @throws {ApiError}
+   */
+  async positions(id) {
+    const url = new URL(`api/tracks/${encodeURIComponent(id)}/positions`, ROOT);
+    const { positions } = (await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
+    return positions.map((/** @type {{ position: number }} */ { position }) => position);
+  }
+
+  /**
+   * Change the playback; the active device stays the same.
+   * @param {string} id
+   * @param {object} state
+   * @throws {ApiError}
+   */
+  async updateState(id, state) {
+    const url = new URL(`api/tracks/update-state/${encodeURIComponent(id)}`, ROOT);
+    await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT), state);
   }
 
   /**
    * @param {URL} url
    * @param {AbortSignal} [signal]
+   * @param {object} [data] to POST
    * @returns {Promise<{ body: any, headers: Headers }>}
    * @throws {ApiError}
    */
-  async #get(url, signal) {
+  async #fetch(url, signal, data) {
     const headers = { Authorization: `Bearer ${this.#token}` };
-    const response = await fetch(url, { headers, signal }).catch((error) => {
+    const post = data && { method: "POST", body: JSON.stringify(data) };
+    const response = await fetch(url, { headers, signal, ...post }).catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new ApiError(0, "The server does not answer.");
     });

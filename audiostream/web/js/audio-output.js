@@ -11,10 +11,12 @@
  *                                          └─────────┘
  */
 
-import { isServed, streamUrl } from "./api.js";
-import { AudioProgress } from "./audio-progress.js";
+import { isServed } from "./api.js";
+import { AudioPreload } from "./audio-preload.js";
+import { AudioProgress, isHopeless } from "./audio-progress.js";
+import { Autoplay } from "./autoplay.js";
 import { EndDetector } from "./player/end-detector.js";
-import { targetPosition } from "./player/state.js";
+import { NO_TARGET, targetPosition } from "./player/state.js";
 
 /** Seconds that the element may be away from its target before it is moved. */
 const MAX_DRIFT = 0.3;
@@ -24,10 +26,6 @@ const VERY_END = 0.05;
 const REPORT_INTERVAL = 250;
 /** Seconds of audio after which a stream that broke counts as repaired. */
 const REPAIRED_AFTER = 1;
-/** Loads without audio before a stream is given up that the server serves. */
-const MAX_LOADS = 3;
-/** The same where the server answers, but does not serve it. */
-const MAX_UNSERVED_LOADS = 5;
 /** Milliseconds before a stream that is not served is loaded again. */
 const RELOAD_DELAY = 600;
 /** Milliseconds between two attempts to reach the server. */
@@ -39,21 +37,19 @@ const NETWORK_ERROR = 2;
 
 /** @typedef {import("../client.js").Track} Track */
 /** @typedef {import("./player/ports.js").Target} Target */
-
 /** @typedef {import("./player/ports.js").AudioHooks} Hooks */
 /** @typedef {import("./player/ports.js").AudioPort} AudioPort */
 
 /** @implements {AudioPort} */
 export class AudioOutput {
-  /** Whether the browser blocks audio until a user gesture. */
-  isBlocked = false;
   #audio;
+  #autoplay;
   #progress;
   #hooks;
   /** @type {string | null} */
   #trackId = null;
   /** @type {Target} */
-  #target = { position: 0, at: 0, isPlaying: false, rate: 1, waits: false };
+  #target = NO_TARGET;
   #hasMetadata = false;
   #hasFailed = false;
   /** Loads in a row that brought no audio. */
@@ -71,6 +67,7 @@ export class AudioOutput {
   /** Whether the element has given up. Else it may recover by itself. */
   #isBroken = false;
   #endDetector = new EndDetector();
+  #next = new AudioPreload();
   #reportedAt = 0;
   #listening = new AbortController();
 
@@ -82,6 +79,7 @@ export class AudioOutput {
     this.#audio = audio;
     this.#hooks = hooks;
     this.#progress = new AudioProgress(audio);
+    this.#autoplay = new Autoplay(audio, () => this.#target.isPlaying, hooks.onChanged);
     const { signal } = this.#listening;
     const listeners = {
       loadedmetadata: () => this.#loaded(),
@@ -99,6 +97,11 @@ export class AudioOutput {
     signal.addEventListener("abort", () => clearInterval(watch));
   }
 
+  /** Whether the browser blocks audio until a user gesture. */
+  get isBlocked() {
+    return this.#autoplay.isBlocked;
+  }
+
   /** Whether the element is where a position can be read off it. */
   get isReady() {
     return this.#hasMetadata && !this.#hasFailed && !this.isBlocked;
@@ -112,9 +115,8 @@ export class AudioOutput {
   /** Whether it plays, or does so as soon as the server lets it. */
   get willPlay() {
     const { paused, ended } = this.#audio;
-    const isOver = paused || ended;
     const isHeld = this.isBlocked || this.#hasFailed || this.#trackId === null;
-    return this.#target.isPlaying && !isHeld && !(this.isReady && isOver);
+    return this.#target.isPlaying && !isHeld && !(this.isReady && (paused || ended));
   }
 
   /** Whether the server has sent nothing for so long that the user is told. */
@@ -149,7 +151,7 @@ export class AudioOutput {
    */
   follow(track, target, isRetried) {
     this.#target = target;
-    if (!target.isPlaying) this.#setBlocked(false);
+    if (!target.isPlaying) this.#autoplay.setBlocked(false);
     if (track.id !== this.#trackId || (isRetried && (this.#hasFailed || this.#isBroken))) {
       this.#loads = 0;
       this.#endDetector.reset();
@@ -161,8 +163,8 @@ export class AudioOutput {
 
   /** Play what is to be played; call it in the handler of a user gesture. */
   unblock() {
-    this.#setBlocked(false);
-    if (this.#target.isPlaying) this.#play();
+    this.#autoplay.setBlocked(false);
+    if (this.#target.isPlaying) this.#autoplay.play();
   }
 
   /** Ask the server now, if the audio waits for it: it is there again. */
@@ -170,20 +172,36 @@ export class AudioOutput {
     if (this.#retryTimer !== undefined) this.#recover();
   }
 
-  /** Pause, and release the element. */
-  stop() {
+  /** @param {Track} track that will follow */
+  preload(track) {
+    this.#next.load(track);
+  }
+
+  /** Stop, and load nothing any more until there is something to follow. */
+  release() {
+    this.#next.drop();
+    this.#target = NO_TARGET;
+    this.#autoplay.setBlocked(false);
+    if (this.#trackId === null) return;
+    this.#trackId = null;
+    this.#hasMetadata = this.#hasFailed = false;
     this.#forgetRecovery();
-    this.#listening.abort();
     this.#audio.pause();
     this.#audio.removeAttribute("src");
     this.#audio.load();
+  }
+
+  /** Release the element for good. */
+  stop() {
+    this.#listening.abort();
+    this.release();
   }
 
   /** @param {Track} track */
   #load(track) {
     this.#forgetRecovery();
     this.#progress.reset();
-    const url = new URL(streamUrl(track));
+    const url = new URL(this.#next.urlOf(track));
     // Chromium answers a URL that it knows from memory, even where it could not play that one.
     if (track.id === this.#trackId) url.searchParams.set("load", String(this.#generation));
     this.#trackId = track.id;
@@ -192,11 +210,12 @@ export class AudioOutput {
     this.#loadedFrom = this.#playedUntil = this.#target.position;
     this.#audio.src = url.href;
     // Some browsers allow this only in the handler of a user gesture.
-    if (this.#target.isPlaying) this.#play();
+    if (this.#target.isPlaying) this.#autoplay.play();
   }
 
   #loaded() {
     this.#hasMetadata = true;
+    this.#next.drop();
     const { waits, position } = this.#target;
     this.#seekTo(waits ? position : targetPosition(this.#target, performance.now()));
     this.#hooks.onChanged();
@@ -204,14 +223,13 @@ export class AudioOutput {
 
   /** @param {number} wanted seconds */
   #seekTo(wanted) {
-    const audio = this.#audio;
-    const end = this.duration ?? Infinity;
+    const [audio, end] = [this.#audio, this.duration ?? Infinity];
     const position = Math.min(wanted, end);
     audio.playbackRate = this.#target.rate;
     if (Math.abs(audio.currentTime - position) > MAX_DRIFT) audio.currentTime = position;
     this.#loadedFrom = this.#playedUntil = position;
     if (!this.#target.isPlaying) audio.pause();
-    else if (audio.currentTime < end - VERY_END) this.#play();
+    else if (audio.currentTime < end - VERY_END) this.#autoplay.play();
     else if (audio.paused) this.#endLater();
   }
 
@@ -220,23 +238,6 @@ export class AudioOutput {
     const generation = this.#generation;
     const isAtEnd = () => generation === this.#generation && this.#target.isPlaying;
     setTimeout(() => isAtEnd() && this.#audio.paused && this.#ended());
-  }
-
-  #play() {
-    if (!this.#audio.paused) return;
-    this.#audio.play().then(
-      () => this.#setBlocked(false),
-      (error) => {
-        if (error.name === "NotAllowedError" && this.#target.isPlaying) this.#setBlocked(true);
-      },
-    );
-  }
-
-  /** @param {boolean} isBlocked */
-  #setBlocked(isBlocked) {
-    if (isBlocked === this.isBlocked) return;
-    this.isBlocked = isBlocked;
-    this.#hooks.onChanged();
   }
 
   #report() {
@@ -257,8 +258,8 @@ export class AudioOutput {
 
   #paused() {
     const { paused, ended, error } = this.#audio;
-    const isOwn = !this.#target.isPlaying || !paused;
-    if (!isOwn && !ended && !error && this.isReady) this.#hooks.onToggled(false, this.position);
+    const isOwn = !this.#target.isPlaying || !paused || ended || error;
+    if (!isOwn && this.isReady) this.#hooks.onToggled(false, this.position);
   }
 
   #ended() {
@@ -326,9 +327,8 @@ export class AudioOutput {
     if (generation !== this.#generation) return;
     if (isThere === false) return this.#fail(true);
     const isFetched = isThere && this.#audio.error?.code !== NETWORK_ERROR;
-    const isHopeless = this.#loads >= (isFetched ? MAX_LOADS : MAX_UNSERVED_LOADS);
     // A browser may delay the loading of a hidden page.
-    if (isHopeless && (this.#isBroken || !document.hidden)) return this.#fail(false);
+    if (isHopeless(this.#loads, isFetched) && (this.#isBroken || !document.hidden)) return this.#fail(false);
     const reload = () => generation === this.#generation && this.#reload(track);
     setTimeout(reload, isFetched ? 0 : RELOAD_DELAY);
   }

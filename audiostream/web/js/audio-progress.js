@@ -7,6 +7,20 @@
  */
 const STALLED_AFTER = 2_000;
 
+/** Loads without audio before a stream is given up that the server serves. */
+const MAX_LOADS = 3;
+/** The same where the server answers, but does not serve it. */
+const MAX_UNSERVED_LOADS = 5;
+
+/**
+ * @param {number} loads in a row that brought no audio
+ * @param {boolean} [isFetched] whether the browser got all that it asked for
+ * @returns {boolean} whether another load makes no sense
+ */
+export function isHopeless(loads, isFetched) {
+  return loads >= (isFetched ? MAX_LOADS : MAX_UNSERVED_LOADS);
+}
+
 export class AudioProgress {
   #audio;
   /** When there was progress last, in milliseconds of performance.now. */

@@ -18,6 +18,8 @@ import { TrackList } from "./track-list.js";
 const TOKEN_KEY = "audiostream.token";
 /** One screen with large targets, requested with ?kiosk=1. */
 const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
+/** Whether this page sounds though another device is the active one, requested with ?sounds=always. */
+const SOUNDS = new URLSearchParams(location.search).get("sounds") === "always" ? "always" : "active";
 /**
  * Options of the connection, in milliseconds. It notices a dead network within 8.5 s, and waits 4 s
  * at most to reconnect: other devices do not know what plays on here meanwhile.
@@ -112,7 +114,7 @@ function startSession(token) {
     onProblem: (text) => notices.show(text),
     onRecovered: (text) => notices.hide(text),
     onRequestFailed: handleApiError,
-  });
+  }, SOUNDS);
   session = { socket, player, endVolume: shareVolume(audio, socket) };
   queuePanel.attach(player);
   devicePanel.attach(player, socket);

@@ -19,6 +19,8 @@ const NOT_FOUND = 404;
  * @property {(error: ApiError) => void} onRequestFailed
  */
 
+/** @typedef {"active" | "always"} Sounds whether the page sounds as the active device alone */
+
 export class Player extends PlayerMachine {
   #audio;
 
@@ -28,8 +30,9 @@ export class Player extends PlayerMachine {
    * @param {Api} api
    * @param {string} ownId this tab's
    * @param {Hooks} hooks
+   * @param {Sounds} [sounds]
    */
-  constructor(element, socket, api, ownId, hooks) {
+  constructor(element, socket, api, ownId, hooks, sounds) {
     const loadTrack = (/** @type {string} */ id) => load(id, socket, api, hooks);
     const audio = new AudioOutput(element, {
       loadTrack,
@@ -39,7 +42,8 @@ export class Player extends PlayerMachine {
       onEnded: (position) => this.ended(position),
       onUnplayable: (position, isMissing) => this.unplayable(position, isMissing),
     });
-    super(ownId, {
+    /** @type {import("./player/ports.js").Ports} */
+    const ports = {
       ...hooks,
       audio,
       connection: connectionOf(socket),
@@ -50,8 +54,13 @@ export class Player extends PlayerMachine {
         return () => clearTimeout(timer);
       },
       loadTrack,
+      loadPositions: (id) => api.positions(id).catch(() => []), // an offer less
+      updateState: (id, state) => {
+        api.updateState(id, state).catch((error) => hooks.onRequestFailed(error));
+      },
       onTrackNotFound: (message) => hooks.onRequestFailed(new ApiError(NOT_FOUND, message)),
-    });
+    };
+    super(ownId, ports, sounds);
     this.#audio = audio;
     socket.on("connect", () => {
       audio.retryNow();
@@ -79,7 +88,6 @@ export class Player extends PlayerMachine {
 
   /** Stop the audio here. The playback goes on wherever else it does. */
   stop() {
-    this.forgetEnd();
     this.#audio.stop();
   }
 }

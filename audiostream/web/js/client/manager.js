@@ -158,7 +158,7 @@ export class Manager extends Emitter {
     const { event, data, id } = frame;
     if (this.#status === "opening") {
       if (event === "error") this.#receiveRefusal(data);
-      else if (event === "authenticated") this.#opened(data.deviceId);
+      else if (event === "authenticated") this.#opened(data);
       else this.#early.push(frame);
       return;
     }
@@ -169,8 +169,8 @@ export class Manager extends Emitter {
     if (event === "tokenExpiring") this.#renew();
   }
 
-  /** @param {string} deviceId */
-  async #opened(deviceId) {
+  /** @param {import("./socket.js").Authenticated} authenticated */
+  async #opened(authenticated) {
     const generation = this.#generation;
     if (this.opts.session !== false) await this.#openSession();
     if (generation !== this.#generation) return;
@@ -182,7 +182,7 @@ export class Manager extends Emitter {
     this.#attempts = 0;
     this._dispatch("open");
     if (attempts) this._dispatch("reconnect", attempts);
-    this.#socket._opened(deviceId);
+    this.#socket._opened(authenticated);
     for (const frame of this.#early.splice(0)) {
       if (generation === this.#generation) this.#receive(frame);
     }

@@ -18,8 +18,11 @@ const FRESH = 2_000;
 const RESERVED = new Set(["connect", "connect_error", "disconnect", "disconnecting"]);
 /** A player's position is of no use later, so a report is never buffered. */
 const REPORT = "updateStreaming";
-/** What changes the playback. The server answers it in any case. */
-export const COMMANDS = new Set(["playTrack", "pauseTrack"]);
+/** What changes the playback or the queue. The server answers it in any case. */
+export const COMMANDS = new Set([
+  ...["playTrack", "pauseTrack", "nextTrack", "previousTrack", "transferPlayback"],
+  ...["setQueue", "setRepeat", "shuffleQueue"],
+]);
 
 /** @typedef {import("./emitter.js").Listener} Listener */
 /** @typedef {{ event: string, data?: any, id?: number }} Frame */
@@ -27,6 +30,7 @@ export const COMMANDS = new Set(["playTrack", "pauseTrack"]);
 /** @typedef {(error: Error | null, data?: any) => void} Settle */
 /** @typedef {{ volatile?: boolean, timeout?: number, errorFirst?: boolean }} Flags */
 /** @typedef {{ rev?: number, updatedAt?: number }} Version of the state */
+/** @typedef {import("../../client.js").Authenticated} Authenticated */
 /** @typedef {{ frame: Frame, at: number } & Version} Sent a command, and what it is meant for */
 
 export class Socket extends Emitter {
@@ -34,6 +38,8 @@ export class Socket extends Emitter {
   /** @type {string | undefined} the `deviceId` that states carry; none while disconnected */
   id;
   recovered = false;
+  /** @type {Authenticated | undefined} what the server has said of itself and of this connection */
+  authenticated;
   /** @type {Auth | ((callback: (auth: Auth) => void) => void) | undefined} */
   auth;
   /** @type {Frame[]} */
@@ -174,9 +180,10 @@ export class Socket extends Emitter {
     this.#acks.set(frame.id, settle);
   }
 
-  /** @param {string} id */
-  _opened(id) {
-    this.id = id;
+  /** @param {Authenticated} authenticated */
+  _opened(authenticated) {
+    this.id = authenticated.deviceId;
+    this.authenticated = authenticated;
     this.connected = true;
     for (const sent of this.#unanswered.values()) this.#sendCommand(sent);
     for (const frame of this.sendBuffer.splice(0)) this.#send(frame, COMMANDS.has(frame.event));

@@ -1,109 +1,54 @@
 // @ts-check
 /**
- * The player's state machine: what the user's actions, the server's states and the end of the
- * audio lead to. It uses no DOM, audio element or network but its `Ports`.
- *
- *     user ──► act ──► audio, command           server ──► Sync ──► audio
- *     audio ends, or cannot be played ──► the active device goes on at once
- *                                    └──► another one goes on if the track plays nowhere else
+ * `PlayerMachine`: what the user does. It uses no DOM, audio element or network but its `Ports`;
+ * `Playback` below it has what happens by itself.
  */
 
-import { Problems } from "./problems.js";
-import { Queue } from "./queue.js";
-import { hasEnded, isEmpty, isOver, positionAt } from "./state.js";
-import { Sync } from "./sync.js";
-import { ACTIVE_TAKEOVER_DELAY, TAKEOVER_DELAY, Takeover } from "./takeover.js";
+import { LONG_TRACK } from "./offers.js";
+import { Playback } from "./playback.js";
+import * as edits from "./queue.js";
 
-/** Seconds into a track after which "previous" means its beginning. */
+/** Seconds into a track after which "previous" means its beginning, as the server has it. */
 const RESTART_AFTER = 3;
-/** Share of the listed duration before which a track has ended early; durations are estimates. */
-const COMPLETE = 0.9;
 
-/** @typedef {import("./state.js").State} State */
-/** @typedef {import("./state.js").Action} Action */
 /** @typedef {import("./state.js").Track} Track */
 /** @typedef {import("./ports.js").Ports} Ports */
+/** @typedef {import("./playback.js").Details} Details */
+/** @typedef {import("../../client.js").Repeat} Repeat */
 
-export class PlayerMachine {
-  /** @type {Track | null} */
-  track = null;
-  /** The conversation with the server; the one who has a connection calls its methods. */
-  sync;
-  #ports;
-  #problems;
-  #takeover;
-  #queue = new Queue();
-  /** @type {number | undefined} seconds from which the current track cannot be played */
-  #failedAt;
-  #isWaitingForLibrary = false;
+export class PlayerMachine extends Playback {
+  #ownId;
 
   /**
    * @param {string} ownId this tab's
    * @param {Ports} ports
+   * @param {"active" | "always"} [sounds] whether this page sounds as the active device alone
    */
-  constructor(ownId, ports) {
-    this.#ports = ports;
-    this.#problems = new Problems(ports);
-    this.#takeover = new Takeover(ports, () => this.#takeOver());
-    this.sync = new Sync(ownId, ports.connection, {
-      ...ports,
-      audioPlace: () => this.#audioPlace,
-      position: () => this.position,
-      onState: (before, track) => this.#follow(before, track),
-      onTrackRefused: () => this.unplayable(0, true),
-    });
-  }
-
-  get isPlaying() {
-    return this.#state.isPlaying && !this.#isOver;
+  constructor(ownId, ports, sounds = "active") {
+    super(ownId, ports, sounds);
+    this.#ownId = ownId;
   }
 
   get canPlay() {
-    return this.track !== null || !this.#queue.isEmpty;
+    return this.track !== null || !this._library.isEmpty;
   }
 
-  /** Whether another tab or device is the active one. */
-  get isFollowing() {
-    return this.sync.isFollowing;
+  /** What the user is offered for some seconds, null for nothing. */
+  get offer() {
+    return this._offers.current;
   }
 
-  /** Seconds. It stands still while nothing plays here, unless another device plays. */
-  get position() {
-    const { audio, now } = this.#ports;
-    const isOwn = !this.isFollowing && audio.holds(this.#state.trackId);
-    if (audio.isReady || isOwn) return audio.position;
-    const duration = this.#state.duration ?? this.track?.duration;
-    return positionAt({ ...this.#state, duration }, now());
-  }
-
-  /** Seconds, undefined while unknown. */
-  get duration() {
-    return this.#ports.audio.duration ?? this.#state.duration ?? this.track?.duration;
-  }
-
-  /** How fast it plays; 1 is as recorded. */
-  get rate() {
-    return this.#state.playbackRate;
-  }
-
-  /** The next track, in the order of what is shown or of the library. */
-  get following() {
-    return this.#queue.after(this.#state.trackId);
-  }
-
-  /** @param {Track[]} tracks the whole library */
-  setLibrary(tracks) {
-    const { trackId } = this.#state;
-    this.#queue.setLibrary(tracks, trackId);
-    if (this.#isWaitingForLibrary) this.#advance();
-    else if (!this.track && this.#queue.find(trackId)) this.#follow(this.#state);
-    this.#ports.onChanged();
-  }
-
-  /** @param {Track[]} tracks what the user sees: "previous" and "next" go on in it */
+  /** @param {Track[]} tracks what the user sees: "play" begins there where nothing was played */
   setShown(tracks) {
-    this.#queue.setShown(tracks, this.#state.trackId);
-    this.#ports.onChanged();
+    this._library.setShown(tracks);
+  }
+
+  /**
+   * @param {string | null} id
+   * @returns {Track | undefined} undefined for one that is not in the library
+   */
+  find(id) {
+    return this._library.find(id);
   }
 
   /**
@@ -111,17 +56,32 @@ export class PlayerMachine {
    * @returns {string} empty for a track that is not in the library
    */
   titleOf(id) {
-    return this.#queue.find(id)?.title ?? "";
+    return this._library.find(id)?.title ?? "";
   }
 
   /**
+   * Play a track, with the list as the queue; pause or play the current one.
    * @param {Track} track
    * @param {Track[]} list where the user has chosen it
    */
   choose(track, list) {
-    this.#queue.setList(list);
     if (track.id === this.track?.id) this.toggle();
-    else this.#start(track);
+    else this.playList(list, Math.max(0, list.indexOf(track)));
+  }
+
+  /**
+   * Play a list from one of its places on; it becomes the queue.
+   * @param {Track[]} list
+   * @param {number} [place]
+   */
+  playList(list, place = 0) {
+    const track = list[place];
+    if (!track) return;
+    const ids = list.map(({ id }) => id);
+    const { trackIds, index } = edits.windowOf(ids, place);
+    this.sync.queue.trackIds = trackIds;
+    this.#start(track, { setsQueue: true, index });
+    if ((track.duration ?? 0) >= LONG_TRACK) this.#offerResume(track);
   }
 
   toggle() {
@@ -130,13 +90,14 @@ export class PlayerMachine {
   }
 
   play() {
-    const { first } = this.#queue;
-    if (this.track) this.#act("playTrack", this.#isOver ? 0 : this.position);
-    else if (first) this.#start(first);
+    const { trackIds } = this.sync.queue;
+    if (this.track) this._act("playTrack", this._isOver ? 0 : this.position);
+    else if (trackIds?.length) this.playFromQueue(0);
+    else this.playList(this._library.list);
   }
 
   pause() {
-    if (this.track) this.#act("pauseTrack", this.position);
+    if (this.track) this._act("pauseTrack", this.position);
   }
 
   /** @param {number} step seconds, back if negative */
@@ -147,190 +108,119 @@ export class PlayerMachine {
   /** @param {number} position seconds */
   seek(position) {
     if (!this.track) return;
-    const within = Math.max(0, Math.min(position, this.duration ?? Infinity));
-    this.#act(this.isPlaying ? "playTrack" : "pauseTrack", within);
+    const before = this.position;
+    this.#seek(position);
+    this._offers.jumped(before, this.position, (back) => this.#seek(back));
   }
 
   next() {
-    if (this.following) this.#start(this.following);
+    const { _neighbour: next } = this;
+    if (next) this._goTo("nextTrack", next);
   }
 
   previous() {
     if (!this.track) return;
-    const before = this.#queue.before(this.#state.trackId);
-    if (before && this.position <= RESTART_AFTER) this.#start(before);
-    else this.#act("playTrack", 0);
+    const queue = this.position <= RESTART_AFTER ? this.queue : null;
+    const place = queue && edits.placeBefore(queue);
+    const before = this._library.find(queue?.trackIds[place ?? -1]);
+    if (before) this._goTo("previousTrack", before, { index: place });
+    else this._act("playTrack", 0);
   }
 
-  /** @param {number} position seconds at which the audio plays */
-  played(position) {
-    this.#problems.audioPlays(this.#ports.now());
-    this.sync.report(position);
+  /** @param {Repeat} repeat */
+  setRepeat(repeat) {
+    this.sync.queue.setRepeat(repeat);
+  }
+
+  /** Shuffle what follows. */
+  shuffle() {
+    this.sync.queue.shuffle();
+  }
+
+  /** @param {Track[]} tracks to follow the current one */
+  playNext(tracks) {
+    this.sync.queue.edit(edits.insertNext(tracks.map(({ id }) => id)));
+  }
+
+  /** @param {Track[]} tracks to follow all others */
+  add(tracks) {
+    this.sync.queue.edit(edits.append(tracks.map(({ id }) => id)));
   }
 
   /**
-   * Handle that something else than this page has started or paused the audio element.
-   * @param {boolean} isPlaying
-   * @param {number} position seconds
+   * @param {number} from
+   * @param {number} to the place that it has then
    */
-  audioToggled(isPlaying, position) {
-    this.#act(isPlaying ? "playTrack" : "pauseTrack", position);
+  moveInQueue(from, to) {
+    this.sync.queue.edit(edits.move(from, to, this.queue?.trackIds[from] ?? ""));
   }
 
-  /** @param {number} position seconds at which the audio has ended */
-  ended(position) {
-    if (isEmpty(position)) return this.unplayable(position);
-    const listed = Math.max(this.duration ?? 0, this.#state.duration ?? 0);
-    if (position < COMPLETE * listed) this.#failedAt = position;
-    if (this.isFollowing) return this.#takeover.start(TAKEOVER_DELAY);
-    return this.#advance();
+  /** @param {number} place */
+  removeFromQueue(place) {
+    this.sync.queue.edit(edits.remove(place, this.queue?.trackIds[place] ?? ""));
   }
 
-  /**
-   * Nothing more of the current track can be played here.
-   * @param {number} position seconds
-   * @param {boolean} [isMissing] whether the server has no such audio
-   */
-  unplayable(position, isMissing = false) {
-    const title = this.track?.title ?? "A track that is gone";
-    if (!this.#state.isPlaying) {
-      const why = isMissing ? "is no longer there" : "cannot be played in this browser";
-      if (!this.#problems.isShown) this.#problems.show(`“${title}” ${why}.`);
-      return;
+  /** Remove all that follows. */
+  clearQueue() {
+    this.sync.queue.edit(edits.clear);
+  }
+
+  /** @param {number} place */
+  async playFromQueue(place) {
+    const id = this.queue?.trackIds[place];
+    if (id === undefined) return;
+    const track = this._library.find(id) ?? (await this._ports.loadTrack(id));
+    if (track && this.queue?.trackIds[place] === id) {
+      this.#start(track, { setsQueue: true, index: place });
     }
-    this.#failedAt = position;
-    this.#problems.addFailure(title);
-    if (this.sync.devices.length <= 1) this.#advance();
-    else this.#takeover.start(this.isFollowing ? TAKEOVER_DELAY : ACTIVE_TAKEOVER_DELAY);
-  }
-
-  get #state() {
-    return this.sync.state;
-  }
-
-  get #isOver() {
-    return isOver(this.position, this.duration);
-  }
-
-  /** @type {import("./state.js").AudioPlace | undefined} */
-  get #audioPlace() {
-    const { audio } = this.#ports;
-    const { trackId, isPlaying, playbackRate } = this.#state;
-    const isOwn = audio.isPlaying || (audio.willPlay && !this.isFollowing);
-    if (!isPlaying || !isOwn || trackId === null || !audio.holds(trackId)) return undefined;
-    return { trackId, position: this.position, playbackRate };
   }
 
   /**
-   * Move the audio to the state, once its track is known.
-   * @param {State} before the former state
-   * @param {Track} [sent] comes with some events
+   * Make a device the active one.
+   * @param {string} deviceId of a device that is connected
+   * @param {boolean} [play] whether it plays then; as now if left out
    */
-  async #follow(before, sent) {
-    const state = this.#state;
-    const { trackId } = state;
-    const isNew = state.rev !== before.rev || trackId !== before.trackId;
-    if (isNew) this.forgetEnd();
-    if (trackId === null) return this.#ports.onChanged();
-    const known = this.track?.id === trackId ? this.track : this.#queue.find(trackId);
-    const track = sent ?? known ?? (await this.#ports.loadTrack(trackId));
-    if (state !== this.#state) return; // a newer one has come meanwhile
-    this.track = track ?? null;
-    this.#ports.onChanged();
-    if (track === null && state.isPlaying) return this.unplayable(state.currentTime, true);
+  transfer(deviceId, play) {
+    if (deviceId !== this.#ownId || !this.track) {
+      return this.sync.request("transferPlayback", { deviceId, play });
+    }
+    const { position } = this;
+    const isPlaying = play ?? this.isPlaying;
+    const start = isPlaying && this._isOver ? 0 : position;
+    return this._act("transferPlayback", start, { deviceId, isPlaying });
+  }
+
+  /** @param {number} rate */
+  setRate(rate) {
+    const { track } = this;
     if (!track) return;
-    this.#moveAudio(isNew && state.isPlaying);
-    const wasPlaying = before.isPlaying && before.trackId === trackId;
-    if (wasPlaying && hasEnded(state) && !this.isFollowing) this.#advance();
+    const state = { currentTime: this.position, isPlaying: this.isPlaying, playbackRate: rate };
+    const target = { ...this._state, ...state };
+    if (this.isFollowing) return this._ports.updateState(track.id, state);
+    this.sync.act(target, { event: "updateStreaming", isAutomatic: false });
+    this._moveAudio(false);
+    this._ports.onChanged();
   }
 
   /**
    * @param {Track} track
-   * @param {number} [ifRev] the rev without which the server shall refuse
+   * @param {Details} details
    */
-  #start(track, ifRev) {
+  #start(track, details) {
     this.track = track;
-    this.#act("playTrack", 0, ifRev);
+    this._act("playTrack", 0, details);
   }
 
-  /**
-   * Apply an action on the current track here at once, and then everywhere.
-   * @param {Action["event"]} event
-   * @param {number} position seconds
-   * @param {number} [ifRev] of an automatic action, which gives way to any other
-   */
-  #act(event, position, ifRev) {
-    this.forgetEnd();
-    const isAutomatic = ifRev !== undefined;
-    if (!isAutomatic) this.#problems.forgetFailures();
-    const { track } = this;
-    if (!track) return;
-    const isTrackChange = track.id !== this.#state.trackId;
-    const target = {
-      trackId: track.id,
-      currentTime: position,
-      isPlaying: event === "playTrack",
-      playbackRate: this.#queue.rateOf(track, this.#state),
-      duration: isTrackChange ? track.duration : this.#state.duration,
-    };
-    const commandId = this.#ports.newId();
-    this.sync.act(target, { event, commandId, isAutomatic, isTrackChange }, ifRev);
-    this.#moveAudio(!isAutomatic);
-    this.#ports.onChanged();
+  /** @param {number} position seconds */
+  #seek(position) {
+    const within = Math.max(0, Math.min(position, this.duration ?? Infinity));
+    this._act(this.isPlaying ? "playTrack" : "pauseTrack", within);
   }
 
-  /** @param {boolean} isRetried whether a track that could not be played is loaded again */
-  #moveAudio(isRetried) {
-    const { currentTime, at, isPlaying, playbackRate } = this.#state;
-    if (!this.track) return;
-    const target = { position: currentTime, at, isPlaying, rate: playbackRate };
-    this.#ports.audio.follow(this.track, { ...target, waits: !this.isFollowing }, isRetried);
-  }
-
-  /** Go on, unless another device plays what this one cannot. */
-  #takeOver() {
-    if (!this.#ports.connection.isConnected || !this.sync.isPlayedElsewhere) return this.#advance();
-    if (!this.#problems.hasFailures) return;
-    this.#problems.show(`“${this.track?.title}” plays elsewhere, but cannot be played here.`);
-  }
-
-  /** What was to follow the end of the current track has happened, or is not wanted any more. */
-  forgetEnd() {
-    this.#takeover.cancel();
-    this.#failedAt = undefined;
-    this.#isWaitingForLibrary = false;
-  }
-
-  /** Go on after the end of the track. Of several tabs that do so the server lets one. */
-  #advance() {
-    const { following } = this;
-    const { isHopeless, hasFailures } = this.#problems;
-    this.#isWaitingForLibrary = !this.#queue.isLoaded;
-    if (this.#isWaitingForLibrary) return;
-    if (following && !isHopeless) {
-      if (hasFailures) this.#problems.showFailures("Skipped.");
-      this.#start(following, this.#state.rev);
-    } else if (this.#state.isPlaying) {
-      this.#pauseAtEnd(isHopeless);
-    }
-    this.#ports.onChanged();
-  }
-
-  /** @param {boolean} isHopeless whether tracks follow, and none could be played */
-  #pauseAtEnd(isHopeless) {
-    const rest = isHopeless ? "Playback is paused." : "Nothing follows, so playback is paused.";
-    if (this.#problems.hasFailures) {
-      this.#problems.showFailures(rest);
-      this.#problems.forgetFailures();
-    } else if (this.#failedAt !== undefined) {
-      const title = this.track?.title;
-      this.#problems.show(`“${title}” ended early: its file is incomplete. ${rest}`);
-    }
-    const position = this.#failedAt ?? this.duration ?? this.position;
-    const { rev } = this.#state;
-    if (this.track) return this.#act("pauseTrack", position, rev);
-    const target = { ...this.#state, isPlaying: false, currentTime: position };
-    const kind = { event: /** @type {const} */ ("pauseTrack"), isAutomatic: true };
-    this.sync.act(target, { ...kind, commandId: this.#ports.newId(), isTrackChange: false }, rev);
+  /** @param {Track} track a long one, which has just been started */
+  async #offerResume(track) {
+    const positions = await this._ports.loadPositions(track.id);
+    if (this.track?.id !== track.id) return;
+    this._offers.started(positions, track.duration ?? 0, (position) => this.#seek(position));
   }
 }

@@ -26,6 +26,8 @@
  *     nothing but playing will move
  * @property {(track: Track, target: Target, isRetried: boolean) => void} follow play, or pause, at
  *     the target; `isRetried` loads a track again that could not be played
+ * @property {(track: Track) => void} preload load a track that will follow
+ * @property {() => void} release stop, and load nothing any more
  */
 
 /**
@@ -37,6 +39,10 @@
  * @property {(callback: () => void, delay: number) => () => void} schedule returns how to cancel
  * @property {(id: string) => Promise<Track | null | undefined>} loadTrack null where there is no
  *     such track, undefined where that is unknown now
+ * @property {(id: string) => Promise<number[]>} loadPositions seconds where a track was left, the
+ *     newest first
+ * @property {(id: string, state: Data) => void} updateState change the playback, and leave the
+ *     active device as it is
  * @property {() => void} onChanged anything that can be read here may have changed
  * @property {(text: string) => void} onProblem something that the user should know
  * @property {(text: string) => void} onRecovered this problem is over

@@ -59,7 +59,7 @@ export class Problems {
     const [title] = this.#failures;
     const count = this.#failures.length;
     const subject = count > 1 ? `${count} tracks in a row cannot` : `“${title}” cannot`;
-    this.show(`${subject} be played. ${consequence}`);
+    this.show(`${subject} be played here. ${consequence}`);
   }
 
   /** @param {number} now milliseconds; audio plays at this moment */

@@ -1,99 +1,121 @@
 // @ts-check
-/** What comes after the current track: in the list where it was chosen, else in the library. */
+/**
+ * Pure functions on the queue. Tracks may be in it several times, so that places are indexes; `index`
+ * is the place of the current track, null where it is not in the queue: then the first one follows.
+ */
 
-/** @typedef {import("../../client.js").Track} Track */
+/** Tracks in a queue, the server's AUDIOSTREAM_MAX_QUEUE as it is shipped. */
+export const MAX_QUEUE = 1_000;
+/** Bytes of the ids as JSON: the server takes frames of 64 KiB. */
+const MAX_BYTES = 60_000;
 
-export class Queue {
-  isLoaded = false;
-  /** @type {Track[]} */
-  #library = [];
-  /** @type {Track[]} the list where the current track was chosen, or that is shown now */
-  #list = [];
-  /** @type {Track | undefined} what follows the current track after it has left the library */
-  #successor;
+/**
+ * @typedef {object} Places
+ * @property {string[]} trackIds
+ * @property {number | null} index
+ */
 
-  get isEmpty() {
-    return this.#library.length === 0;
-  }
+/** @typedef {Places & { repeat: import("../../client.js").Repeat }} Queue */
+/** @typedef {(queue: Places) => Places | null} Edit null where it makes no sense any more */
 
-  get first() {
-    return this.#list[0] ?? this.#library[0];
-  }
+/**
+ * The part of a list that a queue can hold: from `index` on, and what is before it if there is room.
+ * @param {string[]} ids
+ * @param {number} index
+ * @returns {Places}
+ */
+export function windowOf(ids, index) {
+  const start = Math.max(0, Math.min(index, ids.length - MAX_QUEUE));
+  const trackIds = ids.slice(start, start + MAX_QUEUE);
+  if (isSendable(trackIds)) return { trackIds, index: index - start };
+  const longest = Math.max(...ids.map((id) => bytesOf([id])));
+  const few = Math.floor(MAX_BYTES / longest);
+  return { trackIds: ids.slice(index, index + few), index: 0 };
+}
 
-  /**
-   * @param {Track[]} tracks the whole library
-   * @param {string | null} currentId
-   */
-  setLibrary(tracks, currentId) {
-    const ids = new Set(tracks.map(({ id }) => id));
-    const current = this.#library.findIndex(({ id }) => id === currentId);
-    const later = current < 0 ? [this.#successor] : this.#library.slice(current + 1);
-    this.#successor = later.find((track) => track && ids.has(track.id));
-    this.#library = tracks;
-    this.#list = this.#list.filter(({ id }) => ids.has(id));
-    this.isLoaded = true;
-  }
+/**
+ * @param {string[]} ids
+ * @returns {boolean} whether the server takes a queue of these
+ */
+export function isSendable(ids) {
+  return ids.length <= MAX_QUEUE && bytesOf(ids) <= MAX_BYTES;
+}
 
-  /**
-   * Go on in another list, if the current track is in it.
-   * @param {Track[]} tracks what the user sees
-   * @param {string | null} currentId
-   */
-  setShown(tracks, currentId) {
-    if (currentId === null || tracks.some(({ id }) => id === currentId)) this.#list = tracks;
-  }
+/** @param {string[]} ids */
+function bytesOf(ids) {
+  return new TextEncoder().encode(JSON.stringify(ids)).length;
+}
 
-  /** @param {Track[]} tracks where the user has chosen a track */
-  setList(tracks) {
-    this.#list = tracks;
-  }
+/**
+ * The places that follow, in their order; with `repeat: all` up to the current one, around.
+ * @param {Queue} queue
+ * @returns {number[]}
+ */
+export function placesAfter({ trackIds, index, repeat }) {
+  const all = [...trackIds.keys()];
+  const first = (index ?? -1) + 1;
+  return [...all.slice(first), ...(repeat === "all" ? all.slice(0, first) : [])];
+}
 
-  /**
-   * @param {string | null} id
-   * @returns {Track | undefined}
-   */
-  find(id) {
-    return this.#library.find((track) => track.id === id);
-  }
+/**
+ * @param {Queue} queue
+ * @returns {number | null} the place before the current one
+ */
+export function placeBefore({ trackIds, index, repeat }) {
+  if (index === null) return null;
+  if (index > 0) return index - 1;
+  return repeat === "all" ? trackIds.length - 1 : null;
+}
 
-  /**
-   * @param {string | null} currentId
-   * @returns {Track | undefined}
-   */
-  after(currentId) {
-    const found = this.#place(currentId);
-    return found ? found.tracks[found.index + 1] : this.#successor;
-  }
+/**
+ * @param {string[]} ids
+ * @returns {Edit} insert them after the current track
+ */
+export function insertNext(ids) {
+  return ({ trackIds, index }) => {
+    const at = (index ?? -1) + 1;
+    return { trackIds: trackIds.toSpliced(at, 0, ...ids), index };
+  };
+}
 
-  /**
-   * @param {string | null} currentId
-   * @returns {Track | undefined}
-   */
-  before(currentId) {
-    const found = this.#place(currentId);
-    return found?.tracks[found.index - 1];
-  }
+/**
+ * @param {string[]} ids
+ * @returns {Edit} add them at the end
+ */
+export function append(ids) {
+  return ({ trackIds, index }) => ({ trackIds: [...trackIds, ...ids], index });
+}
 
-  /**
-   * The rate at which a track begins, as the server decides it: the rate stays within an album.
-   * @param {Track} track
-   * @param {{ trackId: string | null, playbackRate: number }} state the current one
-   */
-  rateOf(track, { trackId, playbackRate }) {
-    const current = this.find(trackId);
-    const isOfSameAlbum =
-      track.album !== undefined &&
-      track.album === current?.album &&
-      track.albumArtist === current?.albumArtist;
-    return track.id === trackId || isOfSameAlbum ? playbackRate : 1;
-  }
+/**
+ * @param {number} from
+ * @param {number} to its place afterwards
+ * @param {string} id what is expected at `from`
+ * @returns {Edit}
+ */
+export function move(from, to, id) {
+  return ({ trackIds, index }) => {
+    if (trackIds[from] !== id || !(to in trackIds)) return null;
+    const order = [...trackIds.keys()].toSpliced(from, 1).toSpliced(to, 0, from);
+    const moved = order.map((place) => trackIds[place]);
+    return { trackIds: moved, index: index === null ? null : order.indexOf(index) };
+  };
+}
 
-  /** @param {string | null} id */
-  #place(id) {
-    for (const tracks of [this.#list, this.#library]) {
-      const index = tracks.findIndex((track) => track.id === id);
-      if (index >= 0) return { tracks, index };
-    }
-    return undefined;
-  }
+/**
+ * @param {number} at the place of the current track leaves what follows alone in the queue
+ * @param {string} id what is expected at `at`
+ * @returns {Edit}
+ */
+export function remove(at, id) {
+  return ({ trackIds, index }) => {
+    if (trackIds[at] !== id) return null;
+    if (at === index) return { trackIds: trackIds.slice(at + 1), index: null };
+    const isBefore = index !== null && at < index;
+    return { trackIds: trackIds.toSpliced(at, 1), index: isBefore ? index - 1 : index };
+  };
+}
+
+/** @type {Edit} remove what follows the current track */
+export function clear({ trackIds, index }) {
+  return { trackIds: trackIds.slice(0, (index ?? -1) + 1), index };
 }

@@ -9,9 +9,12 @@ const END_MARGIN = 0.1;
  * more brings page and server together.
  */
 const MAX_DRIFT = 1;
+/** Seconds in which a device that plays reports; browsers do so four times a second. */
+const REPORT_AGE = 1;
 
 /** @typedef {import("../../client.js").Track} Track */
 /** @typedef {import("../../client.js").UpdateStreaming} UpdateStreaming */
+/** @typedef {import("../../client.js").QueuePlace} QueuePlace */
 
 /**
  * The user's playback at the moment `at`.
@@ -24,6 +27,8 @@ const MAX_DRIFT = 1;
  * @property {number} rev
  * @property {string | null} deviceId of the active device, null for none
  * @property {number} at milliseconds of a monotonic clock
+ * @property {QueuePlace} [queue] missing before the server has sent it
+ * @property {Track | null} [nextTrack] what follows this track; missing while unknown
  */
 
 /**
@@ -35,14 +40,22 @@ const MAX_DRIFT = 1;
  */
 
 /**
- * A command, and the rev that it is meant for.
+ * A command, or the report of an end, and the rev that it is meant for.
  * @typedef {object} Action
- * @property {"playTrack" | "pauseTrack"} event
+ * @property {Event} event
  * @property {string} commandId the same each time it is sent: it takes effect once
  * @property {number} rev
  * @property {boolean} isAutomatic whether it gives way to any other action, as no user made it
- * @property {boolean} isTrackChange whether another track was current before
+ * @property {string | null} from the id of the track that was current before
+ * @property {string} [deviceId] the device that is active after it, this tab if left out
+ * @property {boolean} [setsQueue] whether it is sent with the queue
+ * @property {AudioPlace} [ended] where the audio has ended
+ * @property {string[]} [path] the tracks that have followed each other here since `rev`
  * @property {AudioPlace} [before] where the audio was before it
+ */
+/**
+ * @typedef {"playTrack" | "pauseTrack" | "nextTrack" | "previousTrack" | "transferPlayback"
+ *     | "updateStreaming"} Event
  */
 
 /** @type {State} before the server has sent one: none of its revs is like this one */
@@ -55,6 +68,9 @@ export const NO_STATE = {
   deviceId: null,
   at: 0,
 };
+
+/** @type {import("./ports.js").Target} where nothing is to be played */
+export const NO_TARGET = { position: 0, at: 0, isPlaying: false, rate: 1, waits: false };
 
 /**
  * Whether two states differ in nothing but the position.
@@ -128,13 +144,42 @@ export function reportOf({ trackId, position, playbackRate }) {
 }
 
 /**
- * @param {Action} action
- * @param {string} trackId
- * @param {number} position seconds
+ * @param {import("../../client.js").Devices["devices"][number]} device
+ * @param {string | null} trackId
+ * @returns {boolean} whether it has reported just now that it plays this track
  */
-export function commandOf({ rev, commandId }, trackId, position) {
+export function reportsPlaying(device, trackId) {
+  const isFresh = (device.reportAge ?? Infinity) < REPORT_AGE;
+  return isFresh && device.isPlaying && device.trackId === trackId;
+}
+
+/**
+ * The data of an action's frame.
+ * @param {Action} action
+ * @param {State} state that it has led to here
+ * @param {string[]} trackIds of the queue
+ */
+export function commandOf(action, state, trackIds) {
+  const { event, rev, commandId, deviceId, ended } = action;
   const ifRev = rev === NO_STATE.rev ? undefined : rev;
-  return { trackId, currentTime: rounded(position), ifRev, commandId };
+  if (event === "updateStreaming") return { ...reportOfAction(state, ended), ifRev };
+  const common = { ifRev, commandId, ...(deviceId && { deviceId }) };
+  if (event === "nextTrack" || event === "previousTrack") return common;
+  if (event === "transferPlayback") return { play: state.isPlaying, ...common };
+  const queue = action.setsQueue && { queue: trackIds, queueIndex: state.queue?.index };
+  const currentTime = rounded(state.currentTime);
+  return { trackId: state.trackId ?? "", currentTime, ...queue, ...common };
+}
+
+/**
+ * @param {State} state
+ * @param {AudioPlace} [ended]
+ * @returns {UpdateStreaming}
+ */
+function reportOfAction({ trackId, currentTime, isPlaying, playbackRate }, ended) {
+  if (ended) return { ...reportOf(ended), isPlaying: false, ended: true };
+  const place = { trackId: trackId ?? "", position: currentTime, playbackRate };
+  return { ...reportOf(place), isPlaying };
 }
 
 /**

@@ -11,14 +11,15 @@
  * right: a state of that rev does not move it, but is corrected.
  */
 
-import { NO_STATE, commandOf, isSame, matches, reportOf } from "./state.js";
+import { ServerQueue } from "./server-queue.js";
+import { NO_STATE, commandOf, isSame, matches, reportOf, reportsPlaying } from "./state.js";
+import { isRepeatable, revived, unsentOf } from "./unsent.js";
 
-/** Seconds in which a device that plays reports; browsers do so four times a second. */
-const REPORT_AGE = 1;
 const TRACK_NOT_FOUND = "track_not_found";
 const REPORT = "updateStreaming";
 const QUESTION = "getCurrentState";
 const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackState"]);
+const QUEUES = new Set(["queue", "queueUpdated"]);
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Action} Action */
@@ -35,7 +36,6 @@ const STATES = new Set(["trackPlaying", "trackPaused", "trackUpdated", "trackSta
  * @property {() => number} position seconds, as the user sees it
  * @property {(before: State, track?: Track) => void} onState the server's state is to be followed
  * @property {() => void} onChanged the state has changed, and the audio stays as it is
- * @property {() => void} onTrackRefused the track that was to follow is not there
  * @property {(message: string) => void} onTrackNotFound
  * @property {(text: string) => void} onProblem
  * @property {() => number} now milliseconds of a monotonic clock
@@ -54,6 +54,7 @@ export class Sync {
   state = NO_STATE;
   /** @type {Device[]} all that are connected, as far as the server has sent them */
   devices = [];
+  queue;
   #ownId;
   #connection;
   #hooks;
@@ -62,6 +63,8 @@ export class Sync {
   /** @type {Action | null} the user's last one without a connection, or whose answer was lost */
   #unsent = null;
   #isResyncing = true;
+  /** The rev once all that was sent has taken effect, if nobody else acts. */
+  #nextRev = NO_STATE.rev;
 
   /**
    * @param {string} ownId this tab's
@@ -72,6 +75,7 @@ export class Sync {
     this.#ownId = ownId;
     this.#connection = connection;
     this.#hooks = hooks;
+    this.queue = new ServerQueue(this, connection, hooks);
   }
 
   /** Whether another device is the active one. */
@@ -79,14 +83,20 @@ export class Sync {
     return !this.#isOwn(this.state);
   }
 
+  /** The row of the active device, null where none is, or it is not connected. */
+  get activeDevice() {
+    return this.devices.find(({ deviceId }) => deviceId === this.state.deviceId) ?? null;
+  }
+
+  /** Whether the active device is another one that has left. */
+  get isAbandoned() {
+    return this.isFollowing && this.devices.length > 0 && !this.activeDevice;
+  }
+
   /** Whether the current track plays on another device, as far as the server has sent. */
   get isPlayedElsewhere() {
     return this.devices.some(
-      ({ deviceId, trackId, isPlaying, reportAge }) =>
-        deviceId !== this.#ownId &&
-        isPlaying &&
-        trackId === this.state.trackId &&
-        (reportAge ?? Infinity) < REPORT_AGE,
+      (device) => device.deviceId !== this.#ownId && reportsPlaying(device, this.state.trackId),
     );
   }
 
@@ -98,12 +108,15 @@ export class Sync {
     const place = this.#unsent ? this.#unsent.before : this.#hooks.audioPlace();
     if (place) this.#ask({ event: REPORT }, reportOf(place));
     else this.#connection.send(QUESTION);
+    this.queue.ask();
   }
 
   disconnected() {
     this.#isResyncing = true;
-    this.#unsent = this.#pending?.action ?? this.#unsent;
+    const action = this.#pending?.action;
+    if (action) this.#unsent = unsentOf(action, this.state, this.#unsent);
     this.#pending = null;
+    this.queue.disconnected();
   }
 
   /** Ask for the state: until it comes, no broadcast counts. */
@@ -117,7 +130,8 @@ export class Sync {
    * @param {Data} data
    */
   receive(event, data) {
-    if (event === "devices") this.devices = data.devices;
+    if (event === "devices") this.#receiveDevices(data.devices);
+    else if (QUEUES.has(event)) this.#receiveQueue(data);
     else if (event === "error") this.#receiveError(data);
     else if (STATES.has(event) && !this.#pending) this.#receiveState(data, null);
   }
@@ -125,15 +139,24 @@ export class Sync {
   /**
    * Apply an action here at once, and send it.
    * @param {Omit<State, "rev" | "deviceId" | "at">} target
-   * @param {Omit<Action, "rev" | "before">} action
-   * @param {number} [ifRev] the rev without which the server shall refuse; else the current one
+   * @param {Omit<Action, "rev" | "before" | "from" | "commandId">} action
    */
-  act(target, action, ifRev) {
+  act(target, action) {
     const before = (this.#unsent ?? this.#pending?.action)?.before ?? this.#hooks.audioPlace();
-    const rev = ifRev ?? this.#expectedRev;
-    const own = { deviceId: this.#ownId, at: this.#hooks.now() };
+    const rev = this.expectedRev;
+    const from = this.state.trackId;
+    const own = { deviceId: action.deviceId ?? this.#ownId, at: this.#hooks.now() };
     this.state = { ...target, ...own, rev: this.state.rev };
-    this.#command({ ...action, before, rev }, target.currentTime);
+    this.#command({ ...action, commandId: this.#hooks.newId(), from, before, rev });
+  }
+
+  /**
+   * Send a command whose effect is not known before its answer.
+   * @param {string} event
+   * @param {Data} data
+   */
+  request(event, data) {
+    this.#ask({ event }, { ...data, commandId: this.#hooks.newId() });
   }
 
   /** @param {number} position seconds where the audio plays */
@@ -143,24 +166,43 @@ export class Sync {
     this.#connection.send(REPORT, reportOf({ trackId, position, playbackRate }));
   }
 
-  /** The rev once what is pending has taken effect, if nobody else acts. */
-  get #expectedRev() {
-    const rev = this.#pending?.action?.rev ?? NO_STATE.rev;
-    return rev === NO_STATE.rev ? this.state.rev : rev + 1;
+  /** @param {Device[]} devices */
+  #receiveDevices(devices) {
+    const wasAbandoned = this.isAbandoned;
+    this.devices = devices;
+    this.#hooks.onChanged();
+    if (this.isAbandoned && !wasAbandoned && !this.#pending) this.refresh(); // its position stands still
   }
 
-  /**
-   * @param {Action} action
-   * @param {number} position seconds
-   */
-  #command(action, position) {
-    if (this.#connection.isConnected) {
-      this.#isResyncing = false;
-      const { event } = action;
-      this.#ask({ event, action }, commandOf(action, this.state.trackId ?? "", position));
-    } else {
-      this.#unsent = { ...action, rev: this.state.rev };
+  /** @param {Data} data */
+  #receiveQueue(data) {
+    const rev = Math.max(data.rev, this.state.rev);
+    if (!this.#isResyncing) this.state = { ...this.state, rev };
+    this.queue.receive(data);
+  }
+
+  /** The rev that the server has reached, if nobody else acts, when it gets what is sent now. */
+  get expectedRev() {
+    const isAhead = this.#pending?.action || this.queue.isPending;
+    return isAhead && this.#nextRev !== NO_STATE.rev ? this.#nextRev : this.state.rev;
+  }
+
+  /** @param {number} rev for which a change is sent now */
+  sentFor(rev) {
+    this.#nextRev = rev === NO_STATE.rev ? rev : rev + 1;
+  }
+
+  /** @param {Action} action */
+  #command(action) {
+    if (!this.#connection.isConnected) {
+      const kept = { ...action, rev: this.state.rev };
+      this.#unsent = unsentOf(kept, this.state, this.#unsent);
+      return;
     }
+    this.#isResyncing = false;
+    this.sentFor(action.rev);
+    const data = commandOf(action, this.state, this.queue.trackIds ?? []);
+    this.#ask({ event: action.event, action }, data);
   }
 
   /**
@@ -182,13 +224,14 @@ export class Sync {
    * @param {Pending | null} answered null for a broadcast
    */
   #receiveState(data, answered) {
-    const state = /** @type {State} */ ({ ...data, at: this.#hooks.now() });
+    const state = this.#stateOf(data);
+    const isSameDevice = [null, this.state.deviceId].includes(state.deviceId);
     if (this.#isResyncing) {
       this.#isResyncing = false;
       this.#resync(state, data.track);
     } else if (answered?.event === QUESTION) {
       this.#follow(state, data.track);
-    } else if (answered && isSame(state, this.state)) {
+    } else if (answered?.action && isSameDevice && isSame(state, this.state)) {
       // Our own action: the audio has gone on while it was on its way.
       const { currentTime, at } = this.state;
       this.state = { ...state, currentTime, at };
@@ -199,8 +242,18 @@ export class Sync {
   }
 
   /**
-   * Apply the first state of a connection. What the user did while there was none counts if nobody
-   * has acted since; that is seen by the rev, or as the state is where the audio was before.
+   * @param {Data} data
+   * @returns {State} with the next track, which the server sends only with some events
+   */
+  #stateOf(data) {
+    const { trackId, queue, nextTrack } = this.state;
+    const isSamePlace = data.trackId === trackId && data.queue?.index === queue?.index;
+    const known = isSamePlace && nextTrack !== undefined ? { nextTrack } : {};
+    return /** @type {State} */ ({ queue, ...known, ...data, at: this.#hooks.now() });
+  }
+
+  /**
+   * Apply the first state of a connection.
    * @param {State} state
    * @param {Track} [track]
    */
@@ -210,16 +263,9 @@ export class Sync {
     const place = this.#hooks.audioPlace();
     if (!unsent && place && matches(state, place)) return this.#keep(state);
     if (!unsent) return this.#apply(state, track);
-    const isUntouched = [this.state.rev, unsent.rev].includes(state.rev);
-    const isRevived = unsent.before !== undefined && matches(state, unsent.before);
-    if (isUntouched || isRevived || state.trackId === null || unsent.rev === NO_STATE.rev) {
-      this.#override(unsent, state.rev);
-    } else if (state.rev === unsent.rev + 1 && isSame(state, this.state)) {
-      // It may have taken effect, and its answer was lost: the server recognizes its id.
-      this.#override({ ...unsent, isAutomatic: true }, unsent.rev);
-    } else {
-      this.#follow(state, track);
-    }
+    const action = revived(unsent, state, this.state);
+    if (action) this.#override(action, action.rev);
+    else this.#follow(state, track);
   }
 
   /**
@@ -235,7 +281,7 @@ export class Sync {
     if (matches(state, before)) return this.#keep(state);
     const commandId = this.#hooks.newId();
     const event = /** @type {const} */ ("playTrack");
-    const action = { event, commandId, isAutomatic: true, isTrackChange: false, before };
+    const action = { event, commandId, isAutomatic: true, from: state.trackId, before };
     return this.#override(action, state.rev);
   }
 
@@ -263,7 +309,7 @@ export class Sync {
   #override(action, rev) {
     const currentTime = this.#hooks.position();
     this.state = { ...this.state, rev, currentTime, at: this.#hooks.now() };
-    this.#command({ ...action, rev }, currentTime);
+    this.#command({ ...action, rev });
     this.#hooks.onChanged();
   }
 
@@ -289,25 +335,15 @@ export class Sync {
    */
   #refused({ code, message, state }, refused) {
     const action = refused?.action;
-    if (action && code === "conflict" && !action.isAutomatic && this.#isRepeatable(state)) {
+    if (action && code === "conflict" && isRepeatable(action, state, this.state)) {
       // A user's action counts whatever others have done, unless an outage has delayed it.
       this.state = { ...this.state, rev: state.rev };
-      return this.#command({ ...action, rev: state.rev }, this.state.currentTime);
+      return this.#command({ ...action, rev: state.rev });
     }
     if (code === TRACK_NOT_FOUND) this.#hooks.onTrackNotFound(message);
     else if (code !== "conflict") this.#hooks.onProblem(`The server says: ${message}.`);
     if (!refused) return undefined;
-    // The library here was an older one: what follows in it may still be there.
-    const isSkipped = action?.event === "playTrack" && action.isTrackChange;
-    if (code === TRACK_NOT_FOUND && isSkipped) return this.#hooks.onTrackRefused();
-    return this.#ask({ event: QUESTION });
-  }
-
-  /**
-   * Whether an action that was refused for a newer state still makes sense.
-   * @param {State} state
-   */
-  #isRepeatable({ trackId }) {
-    return this.state.isPlaying || trackId === this.state.trackId;
+    this.#ask({ event: QUESTION });
+    return this.queue.ask();
   }
 }

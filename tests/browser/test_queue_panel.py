@@ -144,7 +144,7 @@ async def test_rows_are_moved_and_removed_by_the_keyboard_with_announcements(
     await queue.shows(first, second, fourth, fifth, third, sixth)
     await expect(queue.rows.nth(4).locator(".entry")).to_be_focused()
     await key("Shift+Tab")
-    handle = page.get_by_role("button", name=f"Move {third}")
+    handle = page.get_by_role("button", name=f"Move {third}", exact=True)
     await expect(handle).to_be_focused()
     await key("Space")
     await expect(handle).to_have_attribute("aria-pressed", "true")
@@ -160,10 +160,10 @@ async def test_rows_are_moved_and_removed_by_the_keyboard_with_announcements(
     await key("Delete")
     await queue.announces(f"Removed “{sixth}”")
     await queue.shows(third, first, second, fourth, fifth)
-    await expect(page.get_by_role("button", name=f"Move {fifth}")).to_be_focused()
+    await expect(page.get_by_role("button", name=f"Move {fifth}", exact=True)).to_be_focused()
     # Handles alone, for those who have no arrow keys: of the row, then of the place.
-    await page.get_by_role("button", name=f"Move {fourth}").click()
-    await page.get_by_role("button", name=f"Move {first}").click()
+    await page.get_by_role("button", name=f"Move {fourth}", exact=True).click()
+    await page.get_by_role("button", name=f"Move {first}", exact=True).click()
     await queue.shows(third, fourth, first, second, fifth)
     await page.context.close()
 

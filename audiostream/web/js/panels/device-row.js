@@ -57,7 +57,9 @@ export class DeviceRow {
     const activity = !isActive ? "" : !title ? "Active" : isPlaying ? "Playing" : "Paused";
     setNames(this.#activity, [isOwn ? "This device" : "", activity, isActive ? title : ""]);
     setText(this.#play, isOwn ? "Play here" : `Play on ${name}`);
+    const hadFocus = document.activeElement === this.#play;
     this.#play.hidden = isActive;
+    if (hadFocus && isActive) this.element.focus(); // else nothing has it
     this.#volume.show(device);
   }
 }

@@ -29,11 +29,9 @@ export class Panel {
     this.#button.addEventListener("click", () => (dialog.open ? this.close() : this.open()));
     dialog.querySelector(".close")?.addEventListener("click", () => this.close());
     dialog.addEventListener("close", () => this.#closed());
-    dialog.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.defaultPrevented) return;
-      event.preventDefault();
-      event.stopPropagation(); // what is under the panel stays open
-      this.close();
+    dialog.addEventListener("keydown", (event) => this.#pressed(event));
+    document.body.addEventListener("keydown", (event) => {
+      if (event.target === document.body) this.#pressed(event); // nothing has the focus
     });
     dialog.addEventListener("click", (event) => this.#clicked(event));
     HAS_ROOM.addEventListener("change", () => this.#adapt());
@@ -71,6 +69,14 @@ export class Panel {
 
   #releaseNotices() {
     if (this.#dialog.contains(this.#notices)) this.#noticesPlace.after(this.#notices);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || !this.isOpen) return;
+    event.preventDefault();
+    event.stopPropagation(); // what is under the panel stays open
+    this.close();
   }
 
   /** Become a sheet, or a panel, in a window that was resized. */

@@ -44,7 +44,7 @@ export class Api {
    * @throws {ApiError} 401 where the server refuses it
    */
   async check() {
-    await this.#fetch(new URL("api/tracks/current-state", ROOT));
+    await this.#get(new URL("api/tracks/current-state", ROOT));
   }
 
   /**
@@ -57,7 +57,7 @@ export class Api {
   async list(query, signal) {
     const url = new URL("api/tracks", ROOT);
     if (query) url.searchParams.set("q", query);
-    const { body, headers } = await this.#fetch(url, signal);
+    const { body, headers } = await this.#get(url, signal);
     return {
       tracks: body.tracks,
       version: headers.get("X-Library-Version"),
@@ -73,7 +73,7 @@ export class Api {
    */
   async track(id) {
     const url = new URL(`api/tracks/${encodeURIComponent(id)}`, ROOT);
-    return (await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
+    return (await this.#get(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
   }
 
   /**
@@ -84,37 +84,48 @@ export class Api {
    */
   async positions(id) {
     const url = new URL(`api/tracks/${encodeURIComponent(id)}/positions`, ROOT);
-    const { positions } = (await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
+    const { positions } = (await this.#get(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body;
     return positions.map((/** @type {{ position: number }} */ { position }) => position);
   }
 
   /**
-   * Change the playback; the active device stays the same.
-   * @param {string} id
-   * @param {object} state
+   * Send a command.
+   * @param {string} path below the API, without a slash before it
+   * @param {object} data
+   * @returns {Promise<Response>} a success, its body not read
    * @throws {ApiError}
    */
-  async updateState(id, state) {
-    const url = new URL(`api/tracks/update-state/${encodeURIComponent(id)}`, ROOT);
-    await this.#fetch(url, AbortSignal.timeout(REQUEST_TIMEOUT), state);
+  post(path, data) {
+    const body = JSON.stringify(data);
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+    return this.#request(new URL(`api/${path}`, ROOT), { method: "POST", body, signal });
   }
 
   /**
    * @param {URL} url
    * @param {AbortSignal} [signal]
-   * @param {object} [data] to POST
    * @returns {Promise<{ body: any, headers: Headers }>}
    * @throws {ApiError}
    */
-  async #fetch(url, signal, data) {
+  async #get(url, signal) {
+    const response = await this.#request(url, { signal });
+    return { body: await response.json().catch(() => ({})), headers: response.headers };
+  }
+
+  /**
+   * @param {URL} url
+   * @param {RequestInit} request
+   * @returns {Promise<Response>} a success
+   * @throws {ApiError}
+   */
+  async #request(url, request) {
     const headers = { Authorization: `Bearer ${this.#token}` };
-    const post = data && { method: "POST", body: JSON.stringify(data) };
-    const response = await fetch(url, { headers, signal, ...post }).catch((error) => {
+    const response = await fetch(url, { ...request, headers }).catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new ApiError(0, "The server does not answer.");
     });
+    if (response.ok) return response;
     const body = await response.json().catch(() => ({}));
-    if (response.ok) return { body, headers: response.headers };
     throw new ApiError(response.status, body.error?.message ?? response.statusText);
   }
 }

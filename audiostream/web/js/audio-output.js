@@ -12,7 +12,7 @@
  */
 
 import { isServed } from "./api.js";
-import { AudioPreload } from "./audio-preload.js";
+import { AudioPreload, unload } from "./audio-preload.js";
 import { AudioProgress, isHopeless } from "./audio-progress.js";
 import { Autoplay } from "./autoplay.js";
 import { EndDetector } from "./player/end-detector.js";
@@ -164,7 +164,8 @@ export class AudioOutput {
   /** Play what is to be played; call it in the handler of a user gesture. */
   unblock() {
     this.#autoplay.setBlocked(false);
-    if (this.#target.isPlaying) this.#autoplay.play();
+    if (this.#hasMetadata) this.#loaded(); // and so where the room is: it is reported next
+    else if (this.#target.isPlaying) this.#autoplay.play();
   }
 
   /** Ask the server now, if the audio waits for it: it is there again. */
@@ -186,9 +187,7 @@ export class AudioOutput {
     this.#trackId = null;
     this.#hasMetadata = this.#hasFailed = false;
     this.#forgetRecovery();
-    this.#audio.pause();
-    this.#audio.removeAttribute("src");
-    this.#audio.load();
+    unload(this.#audio);
   }
 
   /** Release the element for good. */
@@ -252,8 +251,8 @@ export class AudioOutput {
   }
 
   #started() {
-    const isOwn = this.#target.isPlaying || this.#audio.paused;
-    if (!isOwn) this.#hooks.onToggled(true, this.position);
+    if (this.#target.isPlaying || this.#audio.paused) return; // this page has started it
+    this.#hooks.onToggled(true, this.position);
   }
 
   #paused() {
@@ -327,8 +326,8 @@ export class AudioOutput {
     if (generation !== this.#generation) return;
     if (isThere === false) return this.#fail(true);
     const isFetched = isThere && this.#audio.error?.code !== NETWORK_ERROR;
-    // A browser may delay the loading of a hidden page.
-    if (isHopeless(this.#loads, isFetched) && (this.#isBroken || !document.hidden)) return this.#fail(false);
+    const isDelayed = document.hidden && !this.#isBroken; // as browsers do with hidden pages
+    if (!isDelayed && isHopeless(this.#loads, isFetched)) return this.#fail(false);
     const reload = () => generation === this.#generation && this.#reload(track);
     setTimeout(reload, isFetched ? 0 : RELOAD_DELAY);
   }

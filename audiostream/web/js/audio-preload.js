@@ -37,8 +37,14 @@ export class AudioPreload {
   /** Release the element: what it has loaded is played by another one, or not needed. */
   drop() {
     this.#trackId = null;
-    this.#element?.removeAttribute("src");
-    this.#element?.load();
+    if (this.#element) unload(this.#element);
     this.#element = null;
   }
+}
+
+/** @param {HTMLAudioElement} audio which is to load and play nothing any more */
+export function unload(audio) {
+  audio.pause();
+  audio.removeAttribute("src");
+  audio.load();
 }

@@ -1,30 +1,9 @@
 // @ts-check
-/** The id and the name under which the server lists this tab. */
+/** The name under which the server lists this tab. */
 
-import { randomId } from "./client/random-id.js";
-
-const DEVICE_KEY = "audiostream.device";
 const NAME_KEY = "audiostream.deviceName";
 /** Characters that the server keeps of a name. */
 const MAX_NAME_LENGTH = 128;
-
-/**
- * This tab's own id: it survives a reload, and no other tab has it. A tab that is duplicated, or
- * opened from another, begins with a copy of the other's storage; so the id is stored only while
- * its page is not shown.
- * @returns {string}
- */
-export function deviceId() {
-  const id = sessionStorage.getItem(DEVICE_KEY) ?? randomId();
-  const remove = () => sessionStorage.removeItem(DEVICE_KEY);
-  const store = () => sessionStorage.setItem(DEVICE_KEY, id);
-  remove();
-  addEventListener("pagehide", store);
-  addEventListener("pageshow", remove);
-  document.addEventListener("freeze", store);
-  document.addEventListener("resume", remove);
-  return id;
-}
 
 /** @returns {string} what the user has called this browser, else what it is */
 export function deviceName() {

@@ -3,10 +3,12 @@
 
 import { io } from "../client.js";
 import { Api, ROOT } from "./api.js";
-import { deviceId, deviceName } from "./device-label.js";
+import { deviceId } from "./device-id.js";
+import { deviceName } from "./device-label.js";
 import { find, setText } from "./dom.js";
 import { Notices } from "./notices.js";
 import { NowPlaying } from "./now-playing.js";
+import { OfferNotice } from "./offer-notice.js";
 import { DevicePanel } from "./panels/device-panel.js";
 import { shareVolume } from "./panels/own-volume.js";
 import { QueuePanel } from "./panels/queue-panel.js";
@@ -52,11 +54,12 @@ const STATUS_TEXT = {
 /** @typedef {import("./panels/device-panel.js").Device} Device */
 
 const audio = find("audio", HTMLAudioElement);
-const ownId = deviceId();
+const ownId = await deviceId();
 /** @type {{ socket: Socket, player: Player, endVolume: () => void } | null} */
 let session = null;
 
 const notices = new Notices();
+const offerNotice = new OfferNotice();
 const nowPlaying = new NowPlaying(audio);
 const signIn = new SignIn(startSession);
 const trackList = new TrackList({
@@ -109,12 +112,13 @@ function startSession(token) {
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
   listen(socket); // before the player, which needs the devices when it resumes
-  const player = new Player(audio, socket, api, ownId, {
+  const hooks = {
     onChanged: update,
-    onProblem: (text) => notices.show(text),
-    onRecovered: (text) => notices.hide(text),
+    onProblem: (/** @type {string} */ text) => notices.show(text),
+    onRecovered: (/** @type {string} */ text) => notices.hide(text),
     onRequestFailed: handleApiError,
-  }, SOUNDS);
+  };
+  const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);
   session = { socket, player, endVolume: shareVolume(audio, socket) };
   queuePanel.attach(player);
   devicePanel.attach(player, socket);
@@ -176,6 +180,7 @@ function endSession() {
   trackList.close();
   showDevices(null);
   notices.hide();
+  offerNotice.show(null);
 }
 
 /**
@@ -197,6 +202,7 @@ function update() {
   nowPlaying.update();
   queuePanel.update();
   devicePanel.update();
+  offerNotice.show(session.player.offer);
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 

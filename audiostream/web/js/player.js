@@ -56,7 +56,8 @@ export class Player extends PlayerMachine {
       loadTrack,
       loadPositions: (id) => api.positions(id).catch(() => []), // an offer less
       updateState: (id, state) => {
-        api.updateState(id, state).catch((error) => hooks.onRequestFailed(error));
+        const path = `tracks/update-state/${encodeURIComponent(id)}`;
+        api.post(path, state).catch((error) => hooks.onRequestFailed(error));
       },
       onTrackNotFound: (message) => hooks.onRequestFailed(new ApiError(NOT_FOUND, message)),
     };

@@ -100,6 +100,11 @@ export class Manager extends Emitter {
     return this;
   }
 
+  /** What the server can do, as it said at the last connection. */
+  get features() {
+    return this.#socket.authenticated?.features ?? [];
+  }
+
   get _isResponding() {
     return this.#heartbeat.isResponding;
   }

@@ -45,7 +45,7 @@ async def test_space_after_a_click_on_next_pauses_and_does_not_skip_again(tab: T
         await plays(tab, "Harbour Lights")
 
 
-@pytest.mark.parametrize("clicked", ["#tracks li:nth-child(2)", "#seek", "#mute", "#devices-count"])
+@pytest.mark.parametrize("clicked", ["#tracks li:nth-child(2)", "#seek", "#mute", "#open-devices"])
 async def test_space_pauses_after_any_click(tab: Tab, clicked: str) -> None:
     await tab.click("#tracks li:nth-child(1)")
     await plays(tab, "First Light")

@@ -21,7 +21,8 @@ RLO = "\u202e"
 IS_OPEN = "document.querySelector('#connection').dataset.status === 'open'"
 ROWS = "document.querySelectorAll('#tracks li').length"
 AUDIO = "document.querySelector('audio')"
-WHERE = "document.querySelector('#now-where').textContent"
+REMOTE = "document.querySelector('#remote')"
+DEVICES = "document.querySelectorAll('#devices-list li').length"
 
 # The rows that a notice lies over, where they could be seen if there was none: not under the dock,
 # nor under what stays at the top of a kiosk's tracks.
@@ -190,31 +191,30 @@ async def test_started_elsewhere_is_said_as_long_as_that_device_is_there(
     await wait_for(one, f"{ROWS} > 3")
     await one.click("#tracks li:nth-child(3)")
     await wait_for(one, f"{AUDIO}.currentTime > 0.3")
-    await wait_for(other, f"{WHERE}.startsWith('Started on another') && !{AUDIO}.paused")
+    await wait_for(other, f"!{REMOTE}.hidden && {REMOTE}.textContent.includes('Playing on Web')")
     await one.goto("about:blank")
-    await wait_for(other, f"{WHERE} === ''")
+    await wait_for(other, f"{REMOTE}.hidden")
     await other.evaluate("new Promise((done) => setTimeout(done, 1500))")
-    assert await other.evaluate(WHERE) == ""
+    assert await other.evaluate(f"{REMOTE}.hidden")
 
 
 async def test_a_tab_that_is_opened_from_another_is_a_device_of_its_own(
     engine: Engine, thirty: ServerProcess, token: Token
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))
-    devices = "document.querySelector('#devices-count').textContent"
-    await wait_for(tab, f"{devices} === '1 device'")
+    await wait_for(tab, f"{DEVICES} === 1")
     # The storage of a tab is copied for one that it opens, as when a person duplicates it.
     await tab.evaluate(
         "document.querySelector('header h1').addEventListener('click',"
         " () => (window.copy = window.open(location.href))) ?? null"
     )
     await tab.click("header h1")
-    await wait_for(tab, f"{devices} === '2 devices'")
+    await wait_for(tab, f"{DEVICES} === 2")
     rows = "[...document.querySelectorAll('#devices-list li')].map((row) => row.textContent)"
     names = await tab.evaluate(rows)
-    assert len([name for name in names if name.startswith("This tab")]) == 1, names
+    assert len([name for name in names if "This device" in name]) == 1, names
     await tab.evaluate("window.copy.close() ?? null")
-    await wait_for(tab, f"{devices} === '1 device'")
+    await wait_for(tab, f"{DEVICES} === 1")
 
 
 async def test_a_tab_that_is_reloaded_stays_the_same_device(
@@ -227,8 +227,8 @@ async def test_a_tab_that_is_reloaded_stays_the_same_device(
     await tab.goto(f"{thirty.url}/")
     await wait_for(tab, IS_OPEN)
     await wait_for(tab, f"{AUDIO}.currentTime > 0.3")
-    assert await tab.evaluate(WHERE) == ""  # this very tab started it
-    await wait_for(tab, "document.querySelector('#devices-count').textContent === '1 device'")
+    assert await tab.evaluate(f"{REMOTE}.hidden")  # this very tab started it
+    await wait_for(tab, f"{DEVICES} === 1")
 
 
 async def test_a_kiosk_has_a_heading_of_level_one(

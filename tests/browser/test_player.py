@@ -173,8 +173,6 @@ async def test_axe_finds_no_violation_in_any_state_of_the_page(
         assert await violations(page, axe) == []
     await choose(page, "First Light")
     await plays(page)
-    if not query:
-        await page.locator("#devices-count").click()
     assert await violations(page, axe) == []
     await page.evaluate("away.hidden = false")
     assert await violations(page, axe) == []
@@ -195,31 +193,6 @@ async def test_a_track_shows_its_cover_in_the_panel_and_in_its_row(signed_in: Pa
     await choose(signed_in, "First Light")
     for picture in ("#cover", "#tracks img"):
         await becomes(signed_in, f"document.querySelector('{picture}').naturalWidth > 0")
-
-
-async def test_play_here_makes_a_second_tab_the_active_device(
-    browser: Browser, signed_in: Page, server: ServerProcess, token: Token
-) -> None:
-    await choose(signed_in, "Harbour Lights")
-    await plays(signed_in)
-    other = await (await browser.new_context()).new_page()
-    problems = watch(other)
-    await other.goto(f"{server.url}/#token={token('demo')}")
-    await expect(other.get_by_role("button", name="Pause")).to_be_visible()
-    devices = other.locator("#devices li")
-    await other.locator("#devices-count").click()
-    await expect(devices).to_have_count(2)
-    await expect(devices.nth(1)).to_contain_text("Playing · Harbour Lights · leads")
-    await other.get_by_role("button", name="Play here").click()
-    await expect(devices.first).to_contain_text("This tab")
-    await expect(devices.first).to_contain_text("leads")
-    await plays(other)
-    await becomes(signed_in, PAUSED)
-    await expect(other.get_by_role("button", name="Play here")).to_be_hidden()
-    await expect(signed_in.locator("#now-where")).not_to_be_empty()
-    await other.context.close()
-    await expect(signed_in.locator("#devices-count")).to_have_text("1 device")
-    assert problems == []
 
 
 async def test_a_track_is_found_played_sought_and_paused_by_the_keyboard_alone(

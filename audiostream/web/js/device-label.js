@@ -1,11 +1,28 @@
 // @ts-check
 /** The name under which the server lists this tab. */
 
+const NAME_KEY = "audiostream.deviceName";
 /** Characters that the server keeps of a name. */
 const MAX_NAME_LENGTH = 128;
 
-/** @returns {string} */
+/** @returns {string} what the user has called this browser, else what it is */
 export function deviceName() {
+  return localStorage.getItem(NAME_KEY) ?? defaultName();
+}
+
+/**
+ * Remember a name for this browser; an empty one brings the first one back.
+ * @param {string} name
+ * @returns {string} as it is shown from now on
+ */
+export function rename(name) {
+  const kept = [...name.trim()].slice(0, MAX_NAME_LENGTH).join("");
+  if (kept) localStorage.setItem(NAME_KEY, kept);
+  else localStorage.removeItem(NAME_KEY);
+  return deviceName();
+}
+
+function defaultName() {
   const { userAgentData, platform } = /** @type {any} */ (navigator);
   const system = userAgentData?.platform || platform || "unknown";
   return `Web player, ${system}`.slice(0, MAX_NAME_LENGTH);

@@ -5,11 +5,13 @@ import { io } from "../client.js";
 import { Api, ROOT } from "./api.js";
 import { deviceId } from "./device-id.js";
 import { deviceName } from "./device-label.js";
-import { DeviceList } from "./devices.js";
 import { find, setText } from "./dom.js";
 import { Notices } from "./notices.js";
 import { NowPlaying } from "./now-playing.js";
 import { OfferNotice } from "./offer-notice.js";
+import { DevicePanel } from "./panels/device-panel.js";
+import { shareVolume } from "./panels/own-volume.js";
+import { QueuePanel } from "./panels/queue-panel.js";
 import { Player } from "./player.js";
 import { addShortcuts } from "./shortcuts.js";
 import { SignIn, refusal } from "./sign-in.js";
@@ -49,11 +51,11 @@ const STATUS_TEXT = {
 };
 
 /** @typedef {import("../client.js").Socket} Socket */
-/** @typedef {import("./devices.js").Device} Device */
+/** @typedef {import("./panels/device-panel.js").Device} Device */
 
 const audio = find("audio", HTMLAudioElement);
 const ownId = await deviceId();
-/** @type {{ socket: Socket, player: Player } | null} */
+/** @type {{ socket: Socket, player: Player, endVolume: () => void } | null} */
 let session = null;
 
 const notices = new Notices();
@@ -68,17 +70,13 @@ const trackList = new TrackList({
   onShown: (tracks) => session?.player.setShown(tracks),
   onLibrary: (tracks) => {
     session?.player.setLibrary(tracks);
-    deviceList.show();
+    queuePanel.setLibrary(tracks);
+    devicePanel.update();
   },
   onRequestFailed: handleApiError,
 });
-const deviceList = new DeviceList(ownId, {
-  titleOf: (id) => session?.player.titleOf(id) ?? "",
-  onPlayHere: () => {
-    audio.muted = false;
-    session?.player.transfer(ownId, true);
-  },
-});
+const devicePanel = new DevicePanel(ownId, audio);
+const queuePanel = new QueuePanel();
 
 addShortcuts(() => session?.player ?? null);
 find("sign-out").addEventListener("click", () => signOut(""));
@@ -121,7 +119,9 @@ function startSession(token) {
     onRequestFailed: handleApiError,
   };
   const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);
-  session = { socket, player };
+  session = { socket, player, endVolume: shareVolume(audio, socket) };
+  queuePanel.attach(player);
+  devicePanel.attach(player, socket);
   signIn.hide();
   nowPlaying.show(player);
   trackList.open(api);
@@ -174,6 +174,8 @@ function endSession() {
   ending?.socket.off().offAny().disconnect();
   showStatus("closed");
   ending?.player.stop();
+  ending?.endVolume();
+  queuePanel.attach(null);
   nowPlaying.show(null);
   trackList.close();
   showDevices(null);
@@ -198,15 +200,16 @@ function openLibrary(isOpen) {
 function update() {
   if (!session) return;
   nowPlaying.update();
+  queuePanel.update();
+  devicePanel.update();
   offerNotice.show(session.player.offer);
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 
 /** @param {Device[] | null} devices null where the server sends none */
 function showDevices(devices) {
-  if (devices) deviceList.show(devices);
-  else deviceList.hide();
-  nowPlaying.setDevices(devices);
+  if (devices) devicePanel.show(devices);
+  else devicePanel.hide();
 }
 
 /**

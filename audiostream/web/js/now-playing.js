@@ -23,15 +23,12 @@ const KEY_STEPS = {
 };
 
 /** @typedef {import("./player.js").Player} Player */
-/** @typedef {import("./devices.js").Device} Device */
 
 export class NowPlaying {
   /** @type {Player | null} */
   #player = null;
   /** @type {string | null | undefined} null for no track, undefined before the first update */
   #shownTrack;
-  /** @type {Device[] | null} null where the server has sent none */
-  #devices = null;
   #isDragging = false;
   #audio;
   #mediaControls = new MediaControls(() => this.#player);
@@ -62,27 +59,18 @@ export class NowPlaying {
     this.update();
   }
 
-  /** @param {Device[] | null} devices null where the server has sent none */
-  setDevices(devices) {
-    this.#devices = devices;
-    this.update();
-  }
-
   /** Show the player's state, which may have changed. */
   update() {
     const player = this.#player;
     if (!player) return;
     if ((player.track?.id ?? null) !== this.#shownTrack) this.#showTrack();
-    const { isPlaying, isBlocked, isFollowing, following, track } = player;
+    const { isPlaying, isBlocked, following, track } = player;
     setIcon(this.#toggle, isPlaying ? "pause" : "play", isPlaying ? "Pause" : "Play");
     this.#toggle.disabled = !player.canPlay;
     this.#previous.disabled = !track;
     this.#next.disabled = !following;
     this.#listen.hidden = !isBlocked;
-    // The active device may be gone: then the list has none.
-    const isElsewhere = isFollowing && (this.#devices?.some(({ isActive }) => isActive) ?? true);
-    const where = isPlaying && isElsewhere ? "Started on another tab or device" : "";
-    setText(find("now-where"), player.isStalled ? "Waiting for the server" : where);
+    setText(find("now-where"), player.isStalled ? "Waiting for the server" : "");
     this.#mediaControls.update(player);
     this.#showTime();
   }

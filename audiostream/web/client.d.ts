@@ -265,6 +265,8 @@ export declare class Manager extends Emitter<ManagerEvents> {
   constructor(url?: string, options?: Options);
   constructor(options?: Options);
   readonly opts: Options;
+  /** What the server can do, as it said at the last connection. */
+  readonly features: readonly string[];
   open(): this;
   /** Reconnect now, not at the end of the delay; does nothing but then. */
   retry(): this;

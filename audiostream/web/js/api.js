@@ -77,19 +77,43 @@ export class Api {
   }
 
   /**
+   * Send a command.
+   * @param {string} path below the API, without a slash before it
+   * @param {object} data
+   * @returns {Promise<Response>} a success, its body not read
+   * @throws {ApiError}
+   */
+  post(path, data) {
+    const body = JSON.stringify(data);
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+    return this.#request(new URL(`api/${path}`, ROOT), { method: "POST", body, signal });
+  }
+
+  /**
    * @param {URL} url
    * @param {AbortSignal} [signal]
    * @returns {Promise<{ body: any, headers: Headers }>}
    * @throws {ApiError}
    */
   async #get(url, signal) {
+    const response = await this.#request(url, { signal });
+    return { body: await response.json().catch(() => ({})), headers: response.headers };
+  }
+
+  /**
+   * @param {URL} url
+   * @param {RequestInit} request
+   * @returns {Promise<Response>} a success
+   * @throws {ApiError}
+   */
+  async #request(url, request) {
     const headers = { Authorization: `Bearer ${this.#token}` };
-    const response = await fetch(url, { headers, signal }).catch((error) => {
+    const response = await fetch(url, { ...request, headers }).catch((error) => {
       if (error.name === "AbortError") throw error;
       throw new ApiError(0, "The server does not answer.");
     });
+    if (response.ok) return response;
     const body = await response.json().catch(() => ({}));
-    if (response.ok) return { body, headers: response.headers };
     throw new ApiError(response.status, body.error?.message ?? response.statusText);
   }
 }

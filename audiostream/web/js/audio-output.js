@@ -39,7 +39,6 @@ const NETWORK_ERROR = 2;
 
 /** @typedef {import("../client.js").Track} Track */
 /** @typedef {import("./player/ports.js").Target} Target */
-
 /** @typedef {import("./player/ports.js").AudioHooks} Hooks */
 /** @typedef {import("./player/ports.js").AudioPort} AudioPort */
 
@@ -162,7 +161,8 @@ export class AudioOutput {
   /** Play what is to be played; call it in the handler of a user gesture. */
   unblock() {
     this.#setBlocked(false);
-    if (this.#target.isPlaying) this.#play();
+    if (this.#hasMetadata) this.#loaded(); // and so where the room is: it is reported next
+    else if (this.#target.isPlaying) this.#play();
   }
 
   /** Ask the server now, if the audio waits for it: it is there again. */

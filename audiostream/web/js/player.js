@@ -71,6 +71,24 @@ export class Player extends PlayerMachine {
     return this.#audio.isStalled;
   }
 
+  /**
+   * Play. Where the browser blocks the audio it plays already elsewhere, and is let play here.
+   * @override
+   */
+  play() {
+    if (this.isBlocked) this.unblock();
+    else super.play();
+  }
+
+  /**
+   * Play, or pause what can be heard here or elsewhere.
+   * @override
+   */
+  toggle() {
+    if (this.isBlocked) this.unblock();
+    else super.toggle();
+  }
+
   /** Let the browser play audio; call it in the handler of a user gesture. */
   unblock() {
     this.#audio.unblock();

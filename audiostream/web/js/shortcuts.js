@@ -20,6 +20,9 @@ const KEYS = [
   ["?", "This list"],
 ];
 
+/** Keys after which the keyboard has moved the focus. */
+const NAVIGATION = new Set(["Tab", "ArrowUp", "ArrowDown"]);
+
 /** @typedef {import("./player.js").Player} Player */
 
 /**
@@ -29,12 +32,21 @@ const KEYS = [
 export function addShortcuts(current, toggleMuted) {
   let isByPointer = false;
   addEventListener("pointerdown", () => (isByPointer = true), true);
-  addEventListener("keydown", ({ key }) => (isByPointer &&= key !== "Tab"), true);
+  addEventListener("keydown", ({ key }) => (isByPointer &&= !NAVIGATION.has(key)), true);
   // After a choice by the pointer the space bar pauses, and does not open the choice again.
   addEventListener("change", ({ target }) => {
     if (isByPointer && target instanceof HTMLSelectElement) target.blur();
   });
   addEventListener("keydown", (event) => {
+    if (isLeftToFocus(event, isByPointer)) return;
+    act(event);
+    if (event.defaultPrevented) event.stopPropagation(); // the list would look for the letter
+  }, true);
+  addEventListener("keydown", act);
+  find("show-keys").addEventListener("click", showKeys);
+
+  /** @param {KeyboardEvent} event */
+  function act(event) {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
     const player = current();
     if (!player || isUsedByFocus(event, isByPointer)) return;
@@ -43,8 +55,7 @@ export function addShortcuts(current, toggleMuted) {
     event.preventDefault();
     const isStep = event.key.startsWith("Arrow") && !event.shiftKey;
     if (isStep || !event.repeat) action();
-  });
-  find("show-keys").addEventListener("click", showKeys);
+  }
 }
 
 /**
@@ -69,6 +80,17 @@ function actionOf({ key, shiftKey }, player, toggleMuted) {
     "?": showKeys,
   };
   return actions[key.toLowerCase()];
+}
+
+/**
+ * Whether a key is left to whatever has the focus. A list takes letters for the beginnings of
+ * titles, but after a click on a row users expect them to act on what plays.
+ * @param {KeyboardEvent} event
+ * @param {boolean} isByPointer
+ */
+function isLeftToFocus({ target, key }, isByPointer) {
+  const isInList = /** @type {Element} */ (target).closest?.("#tracks");
+  return !isInList || !(key === "?" || (isByPointer && /^[a-z]$/i.test(key)));
 }
 
 function showKeys() {

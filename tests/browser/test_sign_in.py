@@ -21,7 +21,7 @@ async def sign_in(page: Page, server: ServerProcess, token: str, *, stay: bool) 
     await page.goto(server.url)
     await page.get_by_label("Access token").fill(token)
     if stay:
-        await page.get_by_label("Stay signed in on this device").check()
+        await page.get_by_role("checkbox", name="Stay signed in on this device").check()
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("Connected")).to_be_attached()
 
@@ -96,7 +96,7 @@ async def test_a_qr_code_of_the_signed_in_address_is_shown_on_request(
     await page.get_by_role("button", name="Sign in a phone").click()
     dialog = page.get_by_role("dialog", name="Sign in a phone")
     await expect(dialog.get_by_role("img", name="QR code")).to_be_visible()
-    await becomes(page, "document.querySelector('#qr-code path').getAttribute('d').length > 1000")
+    await becomes(page, "document.querySelector('#qr-code path').getAttribute('d')?.length > 1000")
     await dialog.get_by_role("button", name="Close").click()
     await expect(dialog).to_be_hidden()
     await becomes(page, "document.querySelector('#qr-code path').getAttribute('d') === null")

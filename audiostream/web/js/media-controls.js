@@ -3,9 +3,12 @@
 
 import { coverUrl } from "./api.js";
 
-/** Seconds that the controls skip, unless they say how many. */
-const SKIP_BACK = 15;
-const SKIP_FORWARD = 30;
+/**
+ * Seconds that buttons, keys and the system's controls skip, unless they say how many: back to the
+ * beginning of a sentence, on over a jingle.
+ */
+export const SKIP_BACK = 15;
+export const SKIP_FORWARD = 30;
 
 /** @typedef {import("./player.js").Player} Player */
 

@@ -5,12 +5,9 @@ import { coverUrl } from "./api.js";
 import { find, setIcon, setNames, setText } from "./dom.js";
 import { withoutBidiControls } from "./format.js";
 import { hueOf } from "./hue.js";
-import { MediaControls } from "./media-controls.js";
+import { MediaControls, SKIP_BACK, SKIP_FORWARD } from "./media-controls.js";
 import { SeekBar } from "./seek-bar.js";
 
-/** Seconds that the buttons and keys beside "play" skip: back to a sentence, on over a jingle. */
-export const SKIP_BACK = 15;
-export const SKIP_FORWARD = 30;
 /** Milliseconds between two updates of the position. */
 const UPDATE_INTERVAL = 250;
 

@@ -2,7 +2,7 @@
 /** Keys that act wherever the focus is, unless they mean something else there; and their list. */
 
 import { find } from "./dom.js";
-import { SKIP_BACK, SKIP_FORWARD } from "./now-playing.js";
+import { SKIP_BACK, SKIP_FORWARD } from "./media-controls.js";
 import { KEY_STEP } from "./seek-bar.js";
 
 /** What the dialog lists: keys, and what they do. */

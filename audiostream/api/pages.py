@@ -24,8 +24,10 @@ _MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".ts": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
 }
 _HEADERS: Final = {
     "Cache-Control": "no-cache",

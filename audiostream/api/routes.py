@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import artwork, history, playback, queue, session, tracks
+from . import artwork, history, playback, qr_code, queue, session, tracks
 from .health import health
 
 
@@ -28,5 +28,6 @@ def routes(prefix: str) -> list[web.RouteDef]:
         web.post(f"{prefix}/tracks/update-state/{{id}}", playback.update_state),
         web.post(f"{prefix}/session", session.open_session),
         web.delete(f"{prefix}/session", session.close_session),
+        web.post(f"{prefix}/session/qr", qr_code.draw_qr_code),
         web.get(f"{prefix}/healthz", health),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, InvalidMessage, Unauthorized
+from ..ops import optional_packages
 from ..protocol.decode import decode_auth_token
 from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, parse_frame
@@ -27,7 +28,10 @@ AUTH_TIMEOUT = 10.0
 AUTH_ATTEMPTS = 5
 """First messages of one device, as long as only their labels are refused."""
 
-FEATURES = ("queue", "transfer", "volume", "history")
+FEATURES = (
+    *("queue", "transfer", "volume", "history"),
+    *(("qr",) if optional_packages.DRAWS_QR_CODES else ()),
+)
 """What this server can do beyond the first version of the protocol, by names that stay."""
 
 NO_FRAME = Frame("", {})

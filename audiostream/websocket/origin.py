@@ -23,13 +23,14 @@ def check_origin(request: web.Request) -> None:
     allowed = request.app[SERVICES].settings.cors_origins
     if origin is None or "*" in allowed or origin.lower() in allowed:
         return
-    if not _is_same_origin(origin, client_of(request).host):
+    if not is_same_origin(origin, client_of(request).host):
         raise Forbidden(
             "this origin may not connect; the server's CORS_ORIGINS names those that may"
         )
 
 
-def _is_same_origin(origin: str, host: str) -> bool:
+def is_same_origin(origin: str, host: str) -> bool:
+    """Return whether an Origin header names the host of a Host header, with the same port."""
     try:
         parts, own = urlsplit(origin), urlsplit(f"//{host}")
         default = _DEFAULT_PORTS.get(parts.scheme)

@@ -134,7 +134,8 @@ async def test_the_play_button_is_never_cut_off_at_any_size(
     for size in (PHONE, DESKTOP, *LANDSCAPE_PHONES, *LOW_WINDOWS):
         await tab.evaluate("scrollTo(0, 0) ?? null")
         await resize(tab, size)
-        for name in ("toggle", "next", "previous"):
+        # The bar of a phone opens into a view that has the others.
+        for name in ("toggle", "next") if size == PHONE else ("toggle", "next", "previous"):
             await wait_for(tab, HIT % (f"#{name}", f"#{name}"))
         await tab.evaluate("scrollTo(0, 400) ?? null")
         await wait_for(tab, HIT % ("#toggle", "#toggle"))

@@ -75,6 +75,8 @@ export class Fixture {
   notFound = [];
   /** What was sent by REST. */
   updates = [];
+  /** Which of them are refused as outdated, in order. */
+  refusals = [];
   /** Seconds where tracks were left, the newest first. */
   positions = [];
   #timers = new Set();
@@ -89,7 +91,10 @@ export class Fixture {
       schedule: (callback, delay) => this.#schedule(callback, this.now + delay),
       loadTrack,
       loadPositions: async () => this.positions,
-      updateState: (trackId, state) => this.updates.push({ trackId, ...state }),
+      updateState: async (trackId, change) => {
+        this.updates.push({ trackId, ...change });
+        return !this.refusals.shift();
+      },
       onChanged: () => {},
       onProblem: (text) => this.problems.push(text),
       onRecovered: (text) => this.recovered.push(text),

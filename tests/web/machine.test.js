@@ -205,14 +205,22 @@ test("previous goes to the place before within 3 s, and else to the beginning", 
   assert.equal(fixture.audio.trackId, "a");
 });
 
-test("a rate that is set here is heard at once and reported, and of another device sent by REST", () => {
+test("a rate is set by REST wherever it plays, once more after a conflict, and here in an outage", async () => {
+  for (const fixture of [new Fixture().playing(), new Fixture().following()]) {
+    fixture.connection.take();
+    fixture.refusals.push(true);
+    const isSet = fixture.machine.setRate(1.5);
+    await new Promise(setImmediate);
+    fixture.pass(300);
+    await isSet;
+    assert.deepEqual(fixture.connection.take(), []);
+    const [first, second] = fixture.updates;
+    assert.deepEqual([first.trackId, first.playbackRate], ["a", 1.5]);
+    assert.deepEqual([second.playbackRate, fixture.updates.length], [1.5, 2]);
+  }
   const fixture = new Fixture().playing();
-  fixture.machine.setRate(1.5);
-  assert.equal(fixture.audio.targets.at(-1).rate, 1.5);
-  const [{ event, data }] = fixture.connection.take();
-  assert.deepEqual([event, data.playbackRate, data.isPlaying], ["updateStreaming", 1.5, true]);
-  const remote = new Fixture().following();
-  remote.machine.setRate(1.5);
-  assert.deepEqual(remote.connection.take(), []);
-  assert.deepEqual([remote.updates[0].trackId, remote.updates[0].playbackRate], ["a", 1.5]);
+  fixture.connection.isConnected = false;
+  fixture.machine.setRate(2);
+  assert.equal(fixture.audio.targets.at(-1).rate, 2);
+  assert.deepEqual(fixture.updates, []);
 });

@@ -35,6 +35,15 @@ export function setIcon(button, icon, label) {
 }
 
 /**
+ * @param {HTMLInputElement} range
+ * @param {number} share 0 to 1
+ * @param {string} [property] of css/sliders.css
+ */
+export function setFill(range, share, property = "--fill") {
+  range.style.setProperty(property, `${Math.min(1, share) * 100}%`);
+}
+
+/**
  * Show a sentence with the name in its quotation marks isolated: a name may be written from right
  * to left, or have characters that change the direction of all that follows (UAX #9 §6.4).
  * @param {Element | null} element

@@ -6,6 +6,8 @@ import { Api, ROOT } from "./api.js";
 import { deviceId } from "./device-id.js";
 import { deviceName } from "./device-label.js";
 import { find, setText } from "./dom.js";
+import { FullView } from "./full-view.js";
+import { Menu } from "./menu.js";
 import { Notices } from "./notices.js";
 import { NowPlaying } from "./now-playing.js";
 import { OfferNotice } from "./offer-notice.js";
@@ -15,9 +17,12 @@ import { QueuePanel } from "./panels/queue-panel.js";
 import { Player } from "./player.js";
 import { addShortcuts } from "./shortcuts.js";
 import { SignIn, refusal } from "./sign-in.js";
+import { SleepControl } from "./sleep-control.js";
+import { SpeedControl } from "./speed-control.js";
+import { forgetToken, isKept, onForgotten, storeToken, storedToken } from "./token-store.js";
 import { TrackList } from "./track-list.js";
+import { Volume } from "./volume.js";
 
-const TOKEN_KEY = "audiostream.token";
 /** One screen with large targets, requested with ?kiosk=1. */
 const IS_KIOSK = new URLSearchParams(location.search).get("kiosk") === "1";
 /** Whether this page sounds though another device is the active one, requested with ?sounds=always. */
@@ -42,6 +47,9 @@ const TOKEN_REFUSED = 4401;
 const UNAUTHORIZED = 401;
 const NOT_FOUND = 404;
 
+/** Milliseconds between two looks of the sleep timer. */
+const UPDATE_INTERVAL = 250;
+const ASLEEP = "The sleep timer has paused the playback.";
 const EXPIRING = "Your sign-in ends within a minute. Open a fresh link to go on without a break.";
 const STATUS_TEXT = {
   connecting: "Connecting",
@@ -60,7 +68,16 @@ let session = null;
 
 const notices = new Notices();
 const offerNotice = new OfferNotice();
+const volume = new Volume(audio);
 const nowPlaying = new NowPlaying(audio);
+const fullView = new FullView(() => session?.player ?? null);
+const menu = new Menu();
+const speedControl = new SpeedControl(() => session?.player ?? null, handleApiError);
+const sleepControl = new SleepControl({
+  current: () => session?.player ?? null,
+  onFade: (share) => volume.fade(share),
+  onEnded: () => notices.show(ASLEEP, { label: "Play on", act: () => session?.player.play() }),
+});
 const signIn = new SignIn(startSession);
 const trackList = new TrackList({
   onChosen: (track, shown) => {
@@ -75,10 +92,15 @@ const trackList = new TrackList({
   },
   onRequestFailed: handleApiError,
 });
-const devicePanel = new DevicePanel(ownId, audio);
+const devicePanel = new DevicePanel(ownId, volume);
 const queuePanel = new QueuePanel();
 
-addShortcuts(() => session?.player ?? null);
+addShortcuts(
+  () => session?.player ?? null,
+  () => volume.toggleMuted(),
+);
+setInterval(() => sleepControl.update(), UPDATE_INTERVAL);
+onForgotten(() => signOut(""));
 find("sign-out").addEventListener("click", () => signOut(""));
 find("retry").addEventListener("click", () => session?.socket.io.retry());
 find("browse").addEventListener("click", () => openLibrary(true));
@@ -95,19 +117,20 @@ begin();
 function begin() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) history.replaceState(null, "", location.pathname + location.search);
-  const token = given ?? sessionStorage.getItem(TOKEN_KEY);
+  const token = given ?? storedToken();
   if (session && !given) return;
-  if (token) startSession(token);
+  if (token) startSession(token, isKept());
   else signOut("");
 }
 
 /**
  * Show the player; whether the server accepts the token is seen later.
  * @param {string} token
+ * @param {boolean} isToBeKept whether it outlives this tab
  */
-function startSession(token) {
+function startSession(token, isToBeKept) {
   endSession();
-  sessionStorage.setItem(TOKEN_KEY, token);
+  storeToken(token, isToBeKept);
   const api = new Api(token);
   const auth = { token, deviceId: ownId, deviceName: deviceName() };
   const socket = io(ROOT.href, { ...CONNECTION, auth, autoConnect: false });
@@ -119,10 +142,11 @@ function startSession(token) {
     onRequestFailed: handleApiError,
   };
   const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);
-  session = { socket, player, endVolume: shareVolume(audio, socket) };
+  session = { socket, player, endVolume: shareVolume(volume, socket) };
   queuePanel.attach(player);
   devicePanel.attach(player, socket);
   signIn.hide();
+  menu.show(api);
   nowPlaying.show(player);
   trackList.open(api);
   showStatus("connecting");
@@ -143,6 +167,7 @@ function listen(socket) {
   socket.on("connect", () => {
     stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
     showStatus("open");
+    menu.setFeatures(socket.io.features);
     trackList.refresh();
     socket.emit("getDevices", { watch: true });
     socket.emit("watchLibrary");
@@ -156,7 +181,8 @@ function listen(socket) {
   socket.on("devices", ({ devices }) => showDevices(devices));
   socket.on("error", ({ event }) => event === "getDevices" && showDevices(null));
   socket.on("tokenExpiring", (notice) => {
-    if (notice.expiresAt !== expiresAt) notices.show(EXPIRING); // it comes again with every probe
+    const isNew = notice.expiresAt !== expiresAt; // it comes again with every probe
+    if (isNew) notices.show(EXPIRING, { label: "Sign in", act: () => signOut("") });
     expiresAt = notice.expiresAt;
   });
 }
@@ -164,7 +190,7 @@ function listen(socket) {
 /** @param {string} problem why, empty if the user wanted it */
 function signOut(problem) {
   endSession();
-  sessionStorage.removeItem(TOKEN_KEY);
+  forgetToken();
   signIn.show(problem);
 }
 
@@ -177,6 +203,8 @@ function endSession() {
   ending?.endVolume();
   queuePanel.attach(null);
   nowPlaying.show(null);
+  menu.show(null);
+  fullView.close();
   trackList.close();
   showDevices(null);
   notices.hide();
@@ -203,6 +231,8 @@ function update() {
   queuePanel.update();
   devicePanel.update();
   offerNotice.show(session.player.offer);
+  speedControl.update();
+  sleepControl.update();
   trackList.mark(session.player.track?.id ?? null, session.player.isPlaying);
 }
 

@@ -3,8 +3,12 @@
 
 import { coverUrl } from "./api.js";
 
-/** Seconds that a control skips, unless it says how many. */
-const SKIP = 10;
+/**
+ * Seconds that buttons, keys and the system's controls skip, unless they say how many: back to the
+ * beginning of a sentence, on over a jingle.
+ */
+export const SKIP_BACK = 15;
+export const SKIP_FORWARD = 30;
 
 /** @typedef {import("./player.js").Player} Player */
 
@@ -21,8 +25,9 @@ export class MediaControls {
     session.setActionHandler("previoustrack", () => player()?.previous());
     session.setActionHandler("nexttrack", () => player()?.next());
     session.setActionHandler("seekto", ({ seekTime }) => player()?.seek(seekTime ?? 0));
-    session.setActionHandler("seekbackward", ({ seekOffset: step = SKIP }) => player()?.skip(-step));
-    session.setActionHandler("seekforward", ({ seekOffset: step = SKIP }) => player()?.skip(step));
+    const skip = (/** @type {number} */ step) => player()?.skip(step);
+    session.setActionHandler("seekbackward", ({ seekOffset = SKIP_BACK }) => skip(-seekOffset));
+    session.setActionHandler("seekforward", ({ seekOffset = SKIP_FORWARD }) => skip(seekOffset));
   }
 
   /** @param {import("../client.js").Track | null} track the current one */

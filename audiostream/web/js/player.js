@@ -7,6 +7,7 @@ import { randomId } from "./client/random-id.js";
 import { PlayerMachine } from "./player/machine.js";
 
 const NOT_FOUND = 404;
+const CONFLICT = 409;
 
 /** @typedef {import("../client.js").Socket} Socket */
 /** @typedef {import("./api.js").Api} Api */
@@ -55,10 +56,7 @@ export class Player extends PlayerMachine {
       },
       loadTrack,
       loadPositions: (id) => api.positions(id).catch(() => []), // an offer less
-      updateState: (id, state) => {
-        const path = `tracks/update-state/${encodeURIComponent(id)}`;
-        api.post(path, state).catch((error) => hooks.onRequestFailed(error));
-      },
+      updateState: (id, change) => updateState(api, id, change),
       onTrackNotFound: (message) => hooks.onRequestFailed(new ApiError(NOT_FOUND, message)),
     };
     super(ownId, ports, sounds);
@@ -79,6 +77,24 @@ export class Player extends PlayerMachine {
   /** Whether the audio should play here, and the server sends none. */
   get isStalled() {
     return this.#audio.isStalled;
+  }
+
+  /**
+   * Play. Where the browser blocks the audio it plays already elsewhere, and is let play here.
+   * @override
+   */
+  play() {
+    if (this.isBlocked) this.unblock();
+    else super.play();
+  }
+
+  /**
+   * Play, or pause what can be heard here or elsewhere.
+   * @override
+   */
+  toggle() {
+    if (this.isBlocked) this.unblock();
+    else super.toggle();
   }
 
   /** Let the browser play audio; call it in the handler of a user gesture. */
@@ -111,6 +127,23 @@ function connectionOf(socket) {
       else socket.volatile.emit(...frame);
     },
   };
+}
+
+/**
+ * @param {Api} api
+ * @param {string} id of the track
+ * @param {object} change
+ * @returns {Promise<boolean>} false where the change is of an outdated state
+ * @throws {ApiError}
+ */
+async function updateState(api, id, change) {
+  try {
+    await api.post(`tracks/update-state/${encodeURIComponent(id)}`, change);
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === CONFLICT) return false;
+    throw error;
+  }
 }
 
 /**

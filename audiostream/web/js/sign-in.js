@@ -10,7 +10,10 @@ export class SignIn {
   #onToken;
   #field = find("token", HTMLInputElement);
 
-  /** @param {(token: string) => void} onToken gets a token that the server accepts */
+  /**
+   * @param {(token: string, isToBeKept: boolean) => void} onToken gets a token that the server
+   *     accepts, and whether it outlives this tab
+   */
   constructor(onToken) {
     this.#onToken = onToken;
     find("sign-in-form", HTMLFormElement).addEventListener("submit", (event) => {
@@ -40,7 +43,7 @@ export class SignIn {
     try {
       await new Api(token).check();
       this.#field.value = "";
-      this.#onToken(token);
+      this.#onToken(token, find("stay", HTMLInputElement).checked);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       const isRefused = error.status === UNAUTHORIZED;

@@ -18,7 +18,7 @@ const ANSWER_TIMEOUT = 5_000;
 
 export class DevicePanel {
   #ownId;
-  #audio;
+  #own;
   /** @type {{ player: Player, socket: Socket } | null} */
   #session = null;
   /** @type {Device[]} */
@@ -37,17 +37,17 @@ export class DevicePanel {
 
   /**
    * @param {string} ownId this tab's
-   * @param {HTMLAudioElement} audio of this tab
+   * @param {import("../volume.js").Volume} own of this tab
    */
-  constructor(ownId, audio) {
+  constructor(ownId, own) {
     this.#ownId = ownId;
-    this.#audio = audio;
+    this.#own = own;
     this.#panel = new Panel("device-panel", "open-devices", () => this.#opened());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#rename();
     });
-    audio.addEventListener("volumechange", () => this.update());
+    own.watch(() => this.update());
     const mute = find("remote-mute", HTMLButtonElement);
     const slider = find("remote-volume", HTMLInputElement);
     this.#remoteVolume = new VolumeControl(mute, slider, (change) => {
@@ -106,7 +106,8 @@ export class DevicePanel {
     const title = this.#session?.player.titleOf(trackId) ?? "";
     // Its own volume, as the server has not received the latest one.
     const reported = { volume: device.volume ?? null, muted: device.muted ?? null };
-    const { volume, muted } = isOwn && reported.muted !== null ? this.#audio : reported;
+    const own = { volume: this.#own.level, muted: this.#own.isMuted };
+    const { volume, muted } = isOwn && reported.muted !== null ? own : reported;
     const shown = isOwn && reported.volume === null ? null : volume;
     const label = name || "Unnamed device";
     return { deviceId, name: label, title, isOwn, isActive, isPlaying, volume: shown, muted };
@@ -166,7 +167,7 @@ export class DevicePanel {
    * @param {Change} volume
    */
   #setVolume({ deviceId, name, isOwn }, volume) {
-    if (isOwn) return Object.assign(this.#audio, volume);
+    if (isOwn) return this.#own.set(volume);
     const socket = this.#session?.socket;
     if (!socket?.connected) return this.#announce("There is no connection to the server.");
     const change = { deviceId, ...volume };

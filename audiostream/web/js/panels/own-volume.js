@@ -9,48 +9,33 @@ const REPORT_INTERVAL = 300;
 /** @typedef {import("../../client.js").Socket} Socket */
 
 /**
- * Report the volume of an element with every connection and at every change, and set it where the
- * server sends `volume`.
- * @param {HTMLMediaElement} audio
+ * Report this page's volume with every connection and at every change, and set it where the server
+ * sends `volume`.
+ * @param {import("../volume.js").Volume} own
  * @param {Socket} socket
  * @returns {() => void} ends that
  */
-export function shareVolume(audio, socket) {
-  const hasVolume = canSetVolume(audio);
+export function shareVolume(own, socket) {
+  const { canBeSet } = own;
   let reported = "";
   const report = throttled(() => {
-    const { volume, muted } = audio;
-    const data = hasVolume ? { volume: rounded(volume), muted } : { muted };
+    const muted = own.isMuted;
+    const data = canBeSet ? { volume: rounded(own.level), muted } : { muted };
     const text = JSON.stringify(data);
     if (!socket.connected || text === reported) return;
     reported = text;
     socket.volatile.emit("deviceUpdate", data);
   }, REPORT_INTERVAL);
-  const changed = () => report(undefined);
-  audio.addEventListener("volumechange", changed);
+  const ending = new AbortController();
+  own.watch(() => report(undefined), ending.signal);
   socket.on("connect", () => {
     reported = "";
-    changed();
+    report(undefined);
   });
-  socket.on("volume", ({ deviceId, volume, muted }) => {
-    if (deviceId !== undefined) return; // the answer to what was set elsewhere
-    if (volume !== undefined) audio.volume = volume;
-    if (muted !== undefined) audio.muted = muted;
+  socket.on("volume", ({ deviceId, ...change }) => {
+    if (deviceId === undefined) own.set(change); // else the answer to what was set elsewhere
   });
-  return () => audio.removeEventListener("volumechange", changed);
-}
-
-/**
- * On iOS the buttons of the device alone set the volume of media, and it reads as 1.
- * @param {HTMLMediaElement} audio
- */
-function canSetVolume(audio) {
-  const { volume } = audio;
-  const other = volume < 0.5 ? 1 : 0.25;
-  audio.volume = other;
-  const isSet = audio.volume === other;
-  audio.volume = volume;
-  return isSet;
+  return () => ending.abort();
 }
 
 /** @param {number} volume 0 to 1 */

@@ -10,6 +10,8 @@ import * as edits from "./queue.js";
 
 /** Seconds into a track after which "previous" means its beginning, as the server has it. */
 const RESTART_AFTER = 3;
+/** Milliseconds after which a state that the server has already is here, too. */
+const NEWER_STATE_DELAY = 300;
 
 /** @typedef {import("./state.js").Track} Track */
 /** @typedef {import("./ports.js").Ports} Ports */
@@ -190,14 +192,35 @@ export class PlayerMachine extends Playback {
     return this._act("transferPlayback", start, { deviceId, isPlaying });
   }
 
+  /**
+   * Have the server change the rate, wherever it plays: a report of another rate would make this
+   * page the active one, or be ignored while the device settles (R3). Without a connection the rate
+   * changes here, and is reported later.
+   * @param {number} rate
+   */
+  async setRate(rate) {
+    if (!this.isFollowing && !this._ports.connection.isConnected) return this.#setOwnRate(rate);
+    if (await this.#requestRate(rate)) return;
+    await new Promise((done) => this._ports.schedule(() => done(true), NEWER_STATE_DELAY));
+    await this.#requestRate(rate);
+  }
+
+  /**
+   * @param {number} rate
+   * @returns {Promise<boolean>} false where this page had an outdated state
+   */
+  async #requestRate(rate) {
+    const { track, position, isPlaying, sync } = this;
+    if (!track) return true;
+    const change = { currentTime: position, isPlaying, playbackRate: rate, ifRev: sync.state.rev };
+    return this._ports.updateState(track.id, change);
+  }
+
   /** @param {number} rate */
-  setRate(rate) {
-    const { track } = this;
-    if (!track) return;
+  #setOwnRate(rate) {
     const state = { currentTime: this.position, isPlaying: this.isPlaying, playbackRate: rate };
-    const target = { ...this._state, ...state };
-    if (this.isFollowing) return this._ports.updateState(track.id, state);
-    this.sync.act(target, { event: "updateStreaming", isAutomatic: false });
+    if (!this.track) return;
+    this.sync.act({ ...this._state, ...state }, { event: "updateStreaming", isAutomatic: false });
     this._moveAudio(false);
     this._ports.onChanged();
   }

@@ -41,8 +41,8 @@
  *     such track, undefined where that is unknown now
  * @property {(id: string) => Promise<number[]>} loadPositions seconds where a track was left, the
  *     newest first
- * @property {(id: string, state: Data) => void} updateState change the playback, and leave the
- *     active device as it is
+ * @property {(id: string, change: Data) => Promise<boolean>} updateState change the playback, and
+ *     leave the active device as it is; false where `ifRev` is outdated
  * @property {() => void} onChanged anything that can be read here may have changed
  * @property {(text: string) => void} onProblem something that the user should know
  * @property {(text: string) => void} onRecovered this problem is over

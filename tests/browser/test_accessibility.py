@@ -1,0 +1,129 @@
+"""axe-core finds no violation in any state of the page: light, dark, on a phone and on a kiosk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.support.server_process import ServerProcess
+
+from .player_page import choose, plays
+
+Token = Callable[..., str]
+
+
+class View(NamedTuple):
+    """A view that has to be usable by everybody."""
+
+    query: str = ""
+    width: int = 1200
+    height: int = 800
+    scheme: Literal["light", "dark"] = "light"
+
+
+VIEWS = {
+    "light": View(),
+    "dark": View(scheme="dark"),
+    "phone": View(width=360, height=740),
+    "kiosk": View("?kiosk=1", 1024, 600, "dark"),
+}
+
+
+class Audit:
+    """The page, and what axe finds on it, serious or not."""
+
+    def __init__(self, page: Page, axe: str) -> None:
+        self.page = page
+        self._axe = axe
+        self.violations: list[str] = []
+
+    async def look(self, state: str) -> None:
+        """Look at the page once its animations have ended."""
+        await self.page.evaluate(
+            "Promise.all(document.getAnimations()"
+            ".filter(({ effect }) => effect.getTiming().iterations !== Infinity)"
+            ".map(({ finished }) => finished))"
+        )
+        await self.page.evaluate(self._axe)
+        found = await self.page.evaluate("axe.run().then((result) => result.violations)")
+        self.violations += [f"{state}: {one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+@pytest.fixture(params=VIEWS)
+async def view(request: pytest.FixtureRequest) -> View:
+    return VIEWS[request.param]
+
+
+@pytest.fixture
+async def audit(browser: Browser, node_modules: Path, view: View) -> Audit:
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
+    context = await browser.new_context(
+        viewport={"width": view.width, "height": view.height},
+        color_scheme=view.scheme,
+        bypass_csp=True,
+    )
+    return Audit(await context.new_page(), axe)
+
+
+async def test_axe_finds_no_violation_while_signing_in(
+    audit: Audit, view: View, server: ServerProcess
+) -> None:
+    page = audit.page
+    await page.goto(f"{server.url}/{view.query}")
+    await audit.look("sign-in")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Paste a token first")
+    await audit.look("problem")
+    assert audit.violations == []
+
+
+async def test_axe_finds_no_violation_in_any_state_of_the_player(
+    audit: Audit, view: View, server: ServerProcess, token: Token
+) -> None:
+    page = audit.page
+    await page.goto(f"{server.url}/{view.query}#token={token('demo', 55)}")
+    await expect(page.get_by_text("Connected")).to_be_attached()
+    await expect(page.locator("#notice")).to_contain_text("ends within a minute")
+    await audit.look("empty, with a notice")
+    await page.goto(f"{server.url}/{view.query}#token={token('demo')}")
+    if view.query:
+        await page.get_by_role("button", name="Choose a track").click()
+    await expect(page.locator("#tracks li")).to_have_count(6)
+    await choose(page, "First Light")
+    await plays(page)
+    await audit.look("playing")
+    await page.evaluate("away.hidden = listen.hidden = false")
+    await audit.look("blocked and without a server")
+    await page.evaluate("(away.hidden = listen.hidden = true)")
+    await page.keyboard.press("?")
+    await audit.look("keys")
+    await page.keyboard.press("Escape")
+    if view.query:
+        await page.get_by_role("button", name="Choose a track").click()
+        await audit.look("library")
+    else:
+        await look_at_panels(audit)
+    assert audit.violations == []
+
+
+async def look_at_panels(audit: Audit) -> None:
+    """Open what a kiosk does not have."""
+    page = audit.page
+    await page.locator("#devices-count").click()
+    await audit.look("devices")
+    await page.locator("#devices-count").click()
+    await page.get_by_role("button", name="Menu").click()
+    await audit.look("menu")
+    await page.keyboard.press("Escape")
+    opener = page.get_by_role("button", name="Open the player")
+    if await opener.is_visible():
+        await opener.click()
+        await audit.look("full view")
+        await page.keyboard.press("Escape")
+    await page.get_by_label("Search title, artist, album").fill("no such thing")
+    await expect(page.get_by_text("Nothing matches")).to_be_visible()
+    await audit.look("nothing found")

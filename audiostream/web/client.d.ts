@@ -15,6 +15,8 @@ export interface Track {
   disc?: number;
   trackNumber?: number;
   duration?: number;
+  /** Epoch milliseconds: when the file was added, or changed since. */
+  addedAt?: number;
   ownerId?: string;
   /** A path with a ticket: `<audio>` needs no other credential. */
   streamUrl: string;
@@ -265,6 +267,8 @@ export declare class Manager extends Emitter<ManagerEvents> {
   constructor(url?: string, options?: Options);
   constructor(options?: Options);
   readonly opts: Options;
+  /** What the server can do, as it said at the last connection. */
+  readonly features: readonly string[];
   open(): this;
   /** Reconnect now, not at the end of the delay; does nothing but then. */
   retry(): this;

@@ -46,6 +46,7 @@ const STATUS_TEXT = {
 
 /** @typedef {import("../client.js").Socket} Socket */
 /** @typedef {import("./devices.js").Device} Device */
+/** @typedef {import("../client.js").Track} Track */
 
 const audio = find("audio", HTMLAudioElement);
 const ownId = deviceId();
@@ -60,6 +61,8 @@ const trackList = new TrackList({
     session?.player.choose(track, shown);
     openLibrary(false);
   },
+  onPlayNext: (tracks) => queueOf(session?.player)?.playNext?.(tracks),
+  onAdd: (tracks) => queueOf(session?.player)?.add?.(tracks),
   onShown: (tracks) => session?.player.setShown(tracks),
   onLibrary: (tracks) => {
     session?.player.setLibrary(tracks);
@@ -137,6 +140,7 @@ function listen(socket) {
   socket.on("connect", () => {
     stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
     showStatus("open");
+    trackList.setFeatures(socket.io.features);
     trackList.refresh();
     socket.emit("getDevices", { watch: true });
     socket.emit("watchLibrary");
@@ -225,4 +229,13 @@ function handleApiError(error) {
   } else {
     notices.show(error.message);
   }
+}
+
+/**
+ * The queue of a player, which it may not have.
+ * @param {object | undefined} player
+ * @returns {{ playNext?: (tracks: Track[]) => void, add?: (tracks: Track[]) => void } | undefined}
+ */
+function queueOf(player) {
+  return player;
 }

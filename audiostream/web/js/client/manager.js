@@ -30,6 +30,8 @@ export class Manager extends Emitter {
   _isWanted = false;
   /** @type {Record<string, any>} */
   opts;
+  /** @type {string[]} what the server can do, as it said at the last connection */
+  features = [];
   #base;
   #socket;
   #heartbeat;
@@ -158,7 +160,7 @@ export class Manager extends Emitter {
     const { event, data, id } = frame;
     if (this.#status === "opening") {
       if (event === "error") this.#receiveRefusal(data);
-      else if (event === "authenticated") this.#opened(data.deviceId);
+      else if (event === "authenticated") this.#opened(data);
       else this.#early.push(frame);
       return;
     }
@@ -169,8 +171,9 @@ export class Manager extends Emitter {
     if (event === "tokenExpiring") this.#renew();
   }
 
-  /** @param {string} deviceId */
-  async #opened(deviceId) {
+  /** @param {{ deviceId: string, features?: string[] }} authenticated */
+  async #opened({ deviceId, features }) {
+    this.features = features ?? [];
     const generation = this.#generation;
     if (this.opts.session !== false) await this.#openSession();
     if (generation !== this.#generation) return;

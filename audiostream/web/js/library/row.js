@@ -1,51 +1,108 @@
 // @ts-check
-/** The elements of one row in the list of tracks. */
+/** The elements of one row in the library's list: a track, an album's header, or an artist. */
 
-import { coverUrl } from "./api.js";
-import { clockTime } from "./format.js";
-import { hueOf } from "./hue.js";
+import { coverUrl } from "../api.js";
+import { setNames } from "../dom.js";
+import { clockTime } from "../format.js";
+import { hueOf } from "../hue.js";
 
-/** @typedef {import("../client.js").Track} Track */
+/** @typedef {import("./views.js").Item} Item */
 
 /**
- * @param {Track} track
- * @param {number} index
- * @param {number} count of all rows
+ * @param {Item} item
+ * @param {number} index in the list
+ * @returns {HTMLLIElement}
  */
-export function createRow(track, index, count) {
+export function createRow(item, index) {
+  const { kind, name, track, isOpen } = item;
   const row = document.createElement("li");
-  row.id = `track-${index}`;
-  row.setAttribute("role", "option");
-  row.setAttribute("aria-posinset", String(index + 1));
-  row.setAttribute("aria-setsize", String(count));
-  const tile = createPart("tile", "");
-  tile.dataset.hue = String(hueOf(track));
-  tile.append(createPart("bar", ""), createPart("bar", ""), createPart("bar", ""));
-  row.append(
-    tile,
-    createPart("title", track.title),
-    createPart("artist", track.artist ?? ""),
-    createPart("album", track.album ?? ""),
-    createPart("duration", track.duration === undefined ? "" : clockTime(track.duration)),
-  );
+  row.id = `row-${index}`;
+  row.className = track && item.album ? "in-album" : `${kind}-row`;
+  row.dataset.index = String(index);
+  row.setAttribute("role", "treeitem");
+  row.setAttribute("aria-label", labelOf(item));
+  row.setAttribute("aria-level", String(item.level));
+  row.setAttribute("aria-posinset", String(item.position));
+  row.setAttribute("aria-setsize", String(item.size));
+  if (isOpen !== undefined) row.setAttribute("aria-expanded", String(isOpen));
+  const details = createPart("artist", "");
+  setNames(details, item.details);
+  row.append(createTile(item), createPart("title", name), details);
+  if (track) {
+    row.append(createPart("album", (!item.album && track.album) || ""));
+    row.append(createPart("duration", durationOf(item)));
+  }
+  if (kind === "album") row.append(createButton("play", `Play ${name}`));
+  row.append(createButton("more", `More for ${name}`));
   return row;
 }
 
 /**
  * Load a row's cover, once. Its tile has the album's hue until then.
  * @param {HTMLLIElement} row
- * @param {Track} track
+ * @param {Item} item
  */
-export function addCover(row, track) {
+export function addCover(row, { album, track, tracks }) {
   const tile = /** @type {HTMLElement} */ (row.firstElementChild);
-  if (tile.dataset.asked) return;
+  if (tile.dataset.asked || (album && track)) return;
   tile.dataset.asked = "true";
   const cover = new Image();
   cover.decoding = "async";
   cover.alt = "";
   cover.addEventListener("error", () => cover.remove()); // the hue stays
-  cover.src = coverUrl(track);
+  cover.src = coverUrl(track ?? tracks[0]);
   tile.prepend(cover);
+}
+
+/** @param {Item} item */
+function createTile({ album, track, tracks, number }) {
+  if (album && track) {
+    const place = createPart("tile number", "");
+    place.append(createPart("", number ?? ""), ...createBars());
+    return place;
+  }
+  const tile = createPart("tile", "");
+  tile.dataset.hue = String(hueOf(track ?? tracks[0]));
+  if (track) tile.append(...createBars());
+  return tile;
+}
+
+/** What shows that a track plays. */
+function createBars() {
+  return [1, 2, 3].map(() => createPart("bar", ""));
+}
+
+/** @param {Item} item */
+function durationOf({ track }) {
+  return track?.duration === undefined ? "" : clockTime(track.duration);
+}
+
+/** @param {Item} item */
+function labelOf(item) {
+  const { name, number, details, track } = item;
+  const album = track && !item.album ? track.album : "";
+  return [number, name, ...details, album, durationOf(item)].filter(Boolean).join(", ");
+}
+
+/**
+ * A button for pointers and touch; the keyboard has keys for the same, so Tab passes it by.
+ * @param {"play" | "more"} name of the class and of the icon
+ * @param {string} label
+ */
+function createButton(name, label) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = `icon ${name}`;
+  button.tabIndex = -1;
+  button.setAttribute("aria-label", label);
+  if (name === "more") button.setAttribute("aria-haspopup", "menu");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.append(use);
+  button.append(svg);
+  return button;
 }
 
 /**

@@ -27,11 +27,12 @@ export function createRow(item, index) {
   if (isOpen !== undefined) row.setAttribute("aria-expanded", String(isOpen));
   const details = createPart("artist", "");
   setNames(details, item.details);
-  row.append(createTile(item), createPart("title", name), details);
+  const parts = [createTile(item), createPart("title", name), details];
   if (track) {
-    row.append(createPart("album", (!item.album && track.album) || ""));
-    row.append(createPart("duration", durationOf(item)));
+    parts.push(createPart("duration", durationOf(item)));
+    parts.push(createPart("album", (!item.album && track.album) || ""));
   }
+  row.append(...parts.flatMap((part) => [part, " "])); // a space between words, for who reads aloud
   if (kind === "album") row.append(createButton("play", `Play ${name}`));
   row.append(createButton("more", `More for ${name}`));
   return row;
@@ -77,11 +78,15 @@ function durationOf({ track }) {
   return track?.duration === undefined ? "" : clockTime(track.duration);
 }
 
-/** @param {Item} item */
+/**
+ * The name of a row without its buttons. It has what can be seen, in that order.
+ * @param {Item} item
+ */
 function labelOf(item) {
   const { name, number, details, track } = item;
   const album = track && !item.album ? track.album : "";
-  return [number, name, ...details, album, durationOf(item)].filter(Boolean).join(", ");
+  const detail = details.filter(Boolean).join(" · ");
+  return [number, name, detail, durationOf(item), album].filter(Boolean).join(", ");
 }
 
 /**

@@ -95,6 +95,8 @@ export class ListInput {
     const list = this.#list;
     this.#isByKeyboard = true; // unless a click follows
     if (list.items[list.active]) return void list.nameActive();
+    // Not while a pointer is down: a row that grows would move the one that is clicked.
+    if (!list.element.matches(":focus-visible")) return;
     this.#activate(list.items.length ? Math.max(0, list.firstVisible()) : -1);
   }
 

@@ -14,7 +14,7 @@ from tests.support.audio_files import id3_of, mpeg_frames
 
 from .conftest import watch
 
-LONG: Final = "A title of so many words that no screen in the whole house can show it on one line " * 2
+LONG: Final = "A title of so many words that no screen in the house can show it on one line " * 2
 ARABIC: Final = "نسم علينا الهوى"
 SONGS: Final[Sequence[Mapping[str, str]]] = (
     {"TIT2": "Zephyr", "TPE1": "Ann", "TALB": "Blue", "TRCK": "1"},

@@ -282,7 +282,7 @@ async def test_a_long_press_opens_the_menu_with_the_name_in_full_and_a_tap_plays
         one_browser, songs.url, token("demo"), viewport=PHONE, has_touch=True
     )
     page = library.page
-    await page.get_by_label("Search title").fill("whole house")
+    await page.get_by_label("Search title").fill("in the house")
     await expect(library.rows).to_have_count(1)
     finger = {"pointerType": "touch", "bubbles": True, "clientX": 100, "clientY": 300}
     await library.rows.first.dispatch_event("pointerdown", finger)

@@ -66,7 +66,7 @@ def write_songs(folder: Path) -> None:
     """Write ``SONGS`` as MP3 files of half a second."""
     for number, texts in enumerate(SONGS):
         sound = mpeg_frames(20)
-        (folder / f"{number:02}.mp3").write_bytes(id3_of(**texts) + sound)
+        (folder / f"{number:02}.mp3").write_bytes(id3_of(3, 1, **texts) + sound)
 
 
 @dataclass

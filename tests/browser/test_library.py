@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.support.server_process import ServerProcess
 
@@ -20,7 +20,7 @@ from .test_player import violations
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 BLUE = ["Zephyr", "Anchor", "Maple"]
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 MENU = ["Play", "Play next", "Add to queue"]
 
 

@@ -104,8 +104,8 @@ async def test_a_long_list_has_few_rows_in_the_document_and_shows_any_place_at_o
     for view, count in (("albums", "1,000 albums"), ("tracks", "10,000 tracks")):
         await tab.click(f"#views [value={view}]")
         await wait_for(tab, f"count.textContent === '{count}'")
-        for place in (0.5, 1.0, 0.25):
-            await tab.evaluate(TO_PLACE % (place, UNCOVERED))
+        for share in (0.5, 1.0, 0.25):
+            await tab.evaluate(TO_PLACE % (share, UNCOVERED))
             assert await tab.evaluate(UNCOVERED) == 0
             assert await tab.evaluate(ROWS) < MOST_ROWS
     await tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")

@@ -91,6 +91,7 @@ class TrackDescriptions:
             "disc": track.disc,
             "trackNumber": track.track_number,
             "duration": track.duration,
+            "addedAt": track.added_at,
             "ownerId": track.owner_id,
         }
         return {

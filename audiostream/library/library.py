@@ -18,7 +18,7 @@ from .catalogue import Catalogue
 from .manifest import ManifestFile
 from .scanner import FreezeCounter, Scan, ScanProgress, ScanReport, log_left_out
 from .search import parse_query
-from .tag_cache import NO_TAGS, ScanRow, TagCache, from_rows, to_rows
+from .tag_cache import NO_TAGS, ScanRow, TagCache, change_time_of, from_rows, to_rows
 from .track_finder import TrackFinder
 from .tracks import Track
 from .walk import walk_all
@@ -86,8 +86,9 @@ class Library:
             others = map(finder.track_at, cache.keys() - manifest.claimed)
             tracks: dict[str, Track] = {}
             for track in chain(manifest.entries, filter(None, others)):
-                tags = cache.get(track.path, NO_TAGS).tags
-                tracks.setdefault(track.id, track.with_tags(tags))
+                fingerprint, tags = cache.get(track.path, NO_TAGS)
+                added_at = change_time_of(fingerprint)
+                tracks.setdefault(track.id, track.with_tags(tags, added_at))
                 self._new_tracks.add()
             self._publish(tracks)
             self.ready = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from .tag_cache import NO_TAGS, STALE, CachedTags, TagCache, fingerprint_of
+from .tag_cache import NO_TAGS, STALE, CachedTags, TagCache, change_time_of, fingerprint_of
 from .tags.reader import TagReader
 from .tracks import Track
 
@@ -144,7 +144,8 @@ class Scan:
             cached = CachedTags(STALE, cached.tags)
         self.cache[track.path] = cached
         known = self._previous.get(track.id)
-        self.tracks[track.id] = _same_if_equal(track.with_tags(cached.tags), known)
+        found = track.with_tags(cached.tags, change_time_of(fingerprint))
+        self.tracks[track.id] = _same_if_equal(found, known)
         if known is None:
             self._new_tracks.add()
 
@@ -158,7 +159,8 @@ class Scan:
                     track, fingerprint = self._unread[path]
                     self.cache[path] = CachedTags(fingerprint, tags)
                     known = self.tracks[track.id]
-                    self.tracks[track.id] = _same_if_equal(track.with_tags(tags), known)
+                    found = track.with_tags(tags, change_time_of(fingerprint))
+                    self.tracks[track.id] = _same_if_equal(found, known)
                 self._throttle.publish_if_due(self.tracks)
 
     def report(self, published: Mapping[str, Track]) -> ScanReport:

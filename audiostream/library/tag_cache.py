@@ -38,6 +38,18 @@ def fingerprint_of(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}.{status.st_ctime_ns:x}.{status.st_size:x}.{status.st_ino:x}"
 
 
+def change_time_of(fingerprint: str) -> int | None:
+    """Return when a file was added or last changed, its ctime, in epoch milliseconds.
+
+    A copy may keep the mtime of its original, but not the ctime. None for ``STALE``, and for what
+    is no fingerprint.
+    """
+    try:
+        return int(fingerprint.split(".")[1], 16) // 1_000_000
+    except (IndexError, ValueError):
+        return None
+
+
 def to_rows(root: Path, cache: TagCache) -> list[ScanRow]:
     """Return the rows of a cache, but for names that cannot be stored as text."""
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .tags.fields import Tags, clean_text
@@ -14,7 +14,8 @@ class Track:
 
     ``path`` is absolute, without symbolic links, and was a regular file when it was scanned.
     ``duration`` is in float seconds, None where unknown. ``owner_id`` is the only user who may
-    play the track, None for a shared one. ``title`` is empty until ``with_tags``.
+    play the track, None for a shared one. ``title`` is empty until ``with_tags``. ``added_at`` is
+    in epoch milliseconds, None where unknown; a track that differs in it alone is the same.
     """
 
     id: str
@@ -27,12 +28,13 @@ class Track:
     album_artist: str | None = None
     disc: int | None = None
     track_number: int | None = None
+    added_at: int | None = field(default=None, compare=False)
 
     def playable_by(self, user_id: str | None) -> bool:
         """Return whether a user may play it; None is a listener without a user id."""
         return self.owner_id is None or self.owner_id == user_id
 
-    def with_tags(self, tags: Tags) -> Track:
+    def with_tags(self, tags: Tags, added_at: int | None = None) -> Track:
         """Return the track with the file's tags, or its name, in the fields that are empty."""
         return Track(
             id=self.id,
@@ -45,6 +47,7 @@ class Track:
             album_artist=self.album_artist or tags.album_artist,
             disc=self.disc or tags.disc,
             track_number=self.track_number or tags.track_number,
+            added_at=added_at,
         )
 
 

@@ -15,6 +15,8 @@ export interface Track {
   disc?: number;
   trackNumber?: number;
   duration?: number;
+  /** Epoch milliseconds: when the file was added, or changed since. */
+  addedAt?: number;
   ownerId?: string;
   /** A path with a ticket: `<audio>` needs no other credential. */
   streamUrl: string;

@@ -49,7 +49,7 @@ async def test_the_gap_between_two_tracks_is_under_300_ms(
     await page.evaluate(RECORD)
     await asyncio.sleep(14.0)
     samples = await page.evaluate("samples")
-    assert [title for title in dict.fromkeys(title for _, title, _ in samples)] == ["a", "b", "c"]
+    assert list(dict.fromkeys(title for _, title, _ in samples)) == ["a", "b", "c"]
     for before, after in ("ab", "bc"):
         ends = [(at, where) for at, title, where in samples if title == before]
         end = next(at for at, where in ends if where == max(where for _, where in ends))

@@ -7,7 +7,7 @@ import {
   spokenTime,
   withoutBidiControls,
 } from "../../audiostream/web/js/format.js";
-import { TypeAhead } from "../../audiostream/web/js/type-ahead.js";
+import { TypeAhead } from "../../audiostream/web/js/library/type-ahead.js";
 
 test("a clock time has hours only where there are any", () => {
   assert.equal(clockTime(187.9), "3:07");
@@ -31,7 +31,7 @@ test("a name in the window's title keeps no control characters of bidirectional 
 });
 
 test("typed letters lead to the next title that begins with them, in a circle", () => {
-  const titles = ["Song", "Other", "So far"].map((title) => ({ title }));
+  const titles = ["Song", "Other", "So far"].map((name) => ({ name, level: 1 }));
   assert.equal(new TypeAhead().find("s", titles, 0), 2);
   assert.equal(new TypeAhead().find("o", titles, 2), 1);
   const word = new TypeAhead();

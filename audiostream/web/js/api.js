@@ -66,6 +66,17 @@ export class Api {
   }
 
   /**
+   * The tracks that were played, the last one first.
+   * @param {number} limit
+   * @returns {Promise<import("./library/views.js").Played[]>}
+   * @throws {ApiError} 404 where the server keeps no history
+   */
+  async history(limit) {
+    const url = new URL(`api/tracks/history?limit=${limit}`, ROOT);
+    return (await this.#get(url, AbortSignal.timeout(REQUEST_TIMEOUT))).body.tracks;
+  }
+
+  /**
    * One track, with a fresh ticket.
    * @param {string} id
    * @returns {Promise<Track>}

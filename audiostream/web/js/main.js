@@ -84,6 +84,8 @@ const trackList = new TrackList({
     session?.player.choose(track, shown);
     openLibrary(false);
   },
+  onPlayNext: (tracks) => session?.player.playNext(tracks),
+  onAdd: (tracks) => session?.player.add(tracks),
   onShown: (tracks) => session?.player.setShown(tracks),
   onLibrary: (tracks) => {
     session?.player.setLibrary(tracks);
@@ -168,6 +170,7 @@ function listen(socket) {
     stableTimer = setTimeout(() => (failures = 0), STABLE_AFTER);
     showStatus("open");
     menu.setFeatures(socket.io.features);
+    trackList.setFeatures(socket.io.features);
     trackList.refresh();
     socket.emit("getDevices", { watch: true });
     socket.emit("watchLibrary");

@@ -82,7 +82,7 @@ export class NowPlaying {
     if (hadFocus && !isBlocked) this.#toggle.focus();
   }
 
-  /** @param {import("../client.js").Track | undefined} track the next one */
+  /** @param {import("../client.js").Track | null | undefined} track the next one */
   #showNext(track) {
     const element = find("now-next");
     element.hidden = !track;

@@ -2,17 +2,22 @@
 /** The list of tracks with its search, and what is shown where there are none. */
 
 import { ApiError } from "./api.js";
-import { find, setQuoted } from "./dom.js";
+import { find, setQuoted, setText } from "./dom.js";
 import { counted } from "./format.js";
-import { Rows } from "./rows.js";
+import { LibraryView } from "./library/library-view.js";
 
 /** Milliseconds without a key before a search starts. */
 const TYPING_PAUSE = 180;
 /** Milliseconds between two requests that the user has not made. */
 const REFRESH_PAUSE = 1_000;
+/** Tracks of the history that are shown. */
+const MAX_HISTORY = 200;
+/** Milliseconds after the current track has changed until the server has it in the history. */
+const HISTORY_DELAY = 500;
 /** Milliseconds before a library that is being scanned, or is empty, is requested again. */
 const POLL_INTERVAL = 4_000;
 const BAD_REQUEST = 400;
+const NOT_FOUND = 404;
 /** Statuses from here on are no fault of the request: it may be made again. */
 const TOO_MANY_REQUESTS = 429;
 
@@ -22,9 +27,13 @@ const TOO_MANY_REQUESTS = 429;
 
 /**
  * @typedef {object} Hooks
- * @property {(track: Track, shown: Track[]) => void} onChosen one of the tracks that are shown
+ * @property {(track: Track, list: Track[]) => void} onChosen a track, and the list that it is of: an
+ *     album, or all that is shown, in that order
+ * @property {(tracks: Track[]) => void} onPlayNext
+ * @property {(tracks: Track[]) => void} onAdd at the end of the queue
  * @property {(tracks: Track[]) => void} onLibrary the whole library, whenever it was loaded
- * @property {(tracks: Track[]) => void} onShown what the list shows from now on
+ * @property {(tracks: Track[]) => void} onShown what the list shows from now on, if it is no view
+ *     of groups
  * @property {(error: ApiError) => void} onRequestFailed
  */
 
@@ -50,22 +59,33 @@ export class TrackList {
   #page = null;
   /** @type {LibraryUpdated | null} what the server has sent since that was requested */
   #update = null;
-  #rows;
+  /** @type {string | null} the current track's id */
+  #current = null;
+  #hasHistory = false;
+  #view;
   #search = find("search", HTMLInputElement);
 
   /** @param {Hooks} hooks */
   constructor(hooks) {
     this.#hooks = hooks;
-    this.#rows = new Rows((track) => hooks.onChosen(track, this.#rows.tracks));
+    this.#view = new LibraryView({ ...hooks, onViewChanged: () => this.#viewChanged() });
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#searchTimer);
       this.#searchTimer = setTimeout(() => this.load(), TYPING_PAUSE);
+    });
+    this.#search.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowDown") return;
+      event.preventDefault();
+      find("tracks").focus();
     });
     find("search-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.load();
     });
-    find("again").addEventListener("click", () => this.load());
+    find("again").addEventListener("click", () => {
+      this.#search.value = "";
+      this.load();
+    });
   }
 
   /**
@@ -79,7 +99,13 @@ export class TrackList {
     this.#page = null;
     this.#search.value = "";
     find("count").textContent = "";
-    find("empty").hidden = true;
+    this.#explain("Loading the library…", "", "");
+  }
+
+  /** @param {readonly string[]} features of the server */
+  setFeatures(features) {
+    this.#hasHistory = features.includes("history");
+    this.#loadHistory();
   }
 
   /** Cancel what is under way, and empty the list. */
@@ -90,7 +116,10 @@ export class TrackList {
     this.#isLoading = false;
     this.#api = null;
     this.#query = undefined;
-    this.#rows.show([], "top");
+    this.#hasHistory = false;
+    this.#view.setLibrary([]);
+    this.#view.setHistory(null);
+    this.#view.show([], "top");
   }
 
   /** Load the tracks that match the search box. */
@@ -137,8 +166,9 @@ export class TrackList {
 
   /** Show that the server does not answer, if there are no tracks to show. */
   showUnreachable() {
-    if (this.#rows.tracks.length) return;
-    this.#explain("The library is out of reach", "It appears here once the server answers.");
+    if (this.#view.size.count) return;
+    const advice = "It appears here once the server answers. Is the server on, and your network?";
+    this.#explain("The library is out of reach", advice);
   }
 
   /**
@@ -147,7 +177,10 @@ export class TrackList {
    * @param {boolean} isPlaying
    */
   mark(id, isPlaying) {
-    this.#rows.mark(id, isPlaying);
+    this.#view.mark(id, isPlaying);
+    if (id === this.#current) return;
+    this.#current = id;
+    if (this.#view.view === "recent") setTimeout(() => this.#loadHistory(), HISTORY_DELAY);
   }
 
   /**
@@ -162,6 +195,7 @@ export class TrackList {
     if (query && !this.#isStale) return;
     const all = query ? await api.list("", signal) : page;
     this.#isStale = this.#hasChanged;
+    if (query) this.#view.setLibrary(all.tracks);
     this.#hooks.onLibrary(all.tracks);
   }
 
@@ -183,9 +217,35 @@ export class TrackList {
     if (error.status >= TOO_MANY_REQUESTS) this.#loadIn(POLL_INTERVAL);
     if (error.status !== BAD_REQUEST) return this.#hooks.onRequestFailed(error);
     this.#query = undefined;
-    this.#rows.show([], "top");
+    this.#view.show([], "top");
     find("count").textContent = "";
-    this.#explain("That is too much to search for", "Up to 16 words and 200 characters, please.");
+    const advice = "Up to 16 words and 200 characters, please.";
+    this.#explain("That is too much to search for", advice, "Clear the search");
+  }
+
+  /** Load what was played, if the server knows. */
+  async #loadHistory() {
+    const api = this.#hasHistory ? this.#api : null;
+    try {
+      const history = api ? await api.history(MAX_HISTORY) : null;
+      if (api === this.#api || !api) this.#showHistory(history);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === NOT_FOUND) this.#showHistory(null);
+    }
+  }
+
+  /** @param {import("./library/views.js").Played[] | null} history */
+  #showHistory(history) {
+    this.#view.setHistory(history);
+    if (this.#page) this.#showCount();
+  }
+
+  #viewChanged() {
+    if (this.#view.view === "recent") this.#loadHistory();
+    if (!this.#page) return;
+    this.#showCount();
+    this.#reportShown();
   }
 
   /**
@@ -195,14 +255,27 @@ export class TrackList {
   #show(page, query) {
     const { tracks, isScanning } = page;
     this.#page = page;
-    const count = counted(tracks.length, "track");
-    find("count").textContent = isScanning && tracks.length ? `${count} so far` : count;
-    find("empty").hidden = tracks.length > 0;
-    if (!tracks.length) this.#explainNone(query, isScanning);
-    this.#rows.show(tracks, query === this.#query ? "same" : "top");
+    if (!query) this.#view.setLibrary(tracks);
+    this.#view.show(tracks, query === this.#query ? "same" : "top");
     this.#query = query;
-    this.#hooks.onShown(tracks);
+    this.#showCount();
+    this.#reportShown();
     if (isScanning || (!query && !tracks.length)) this.#loadIn(POLL_INTERVAL);
+  }
+
+  #reportShown() {
+    const tracks = this.#view.flatTracks;
+    if (tracks) this.#hooks.onShown(tracks);
+  }
+
+  /** Show how much the view has, or why it has nothing. */
+  #showCount() {
+    const { count, noun } = this.#view.size;
+    const isScanning = this.#page?.isScanning ?? false;
+    const text = counted(count, noun);
+    setText(find("count"), isScanning && count ? `${text} so far` : text);
+    find("empty").hidden = count > 0;
+    if (!count) this.#explainNone(this.#query ?? "", isScanning);
   }
 
   /**
@@ -213,7 +286,10 @@ export class TrackList {
     if (isScanning) {
       this.#explain("Reading the library…", "Tracks appear here as soon as they are found.");
     } else if (query) {
-      this.#explain(`Nothing matches “${query}”`, "Try a title, an artist or an album.");
+      const advice = "Try a title, an artist or an album, or fewer words.";
+      this.#explain(`Nothing matches “${query}”`, advice, "Clear the search");
+    } else if (this.#view.view === "recent") {
+      this.#explain("Nothing was played yet", "What you play appears here.", "");
     } else {
       const advice = "Put audio files into the server’s media folder, and they appear here.";
       this.#explain("No audio yet", advice);
@@ -223,11 +299,13 @@ export class TrackList {
   /**
    * @param {string} title
    * @param {string} advice
+   * @param {string} [button] what it does, empty for none
    */
-  #explain(title, advice) {
+  #explain(title, advice, button = "Look again") {
     const empty = find("empty");
     empty.hidden = false;
-    find("again").hidden = this.#search.value !== "";
+    find("again").hidden = !button;
+    setText(find("again"), button);
     setQuoted(empty.querySelector("h2"), title);
     setQuoted(empty.querySelector("p"), advice);
   }

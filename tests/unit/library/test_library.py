@@ -92,6 +92,8 @@ def test_restored_lists_are_complete_before_any_tags_are_read(
     assert library.tracks_for("ada") == before.tracks_for("ada")
     assert library.tracks_for(None) == before.tracks_for(None)
     assert library.find("named", None).duration == 0.1
+    changed_at = (folder / "album/3.wav").stat().st_ctime_ns // 1_000_000
+    assert library.find("named", None).added_at == before.find("named", None).added_at == changed_at
     assert read == []
 
 

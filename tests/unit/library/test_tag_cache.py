@@ -8,7 +8,14 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiostream.library.tag_cache import CachedTags, fingerprint_of, from_rows, to_rows
+from audiostream.library.tag_cache import (
+    STALE,
+    CachedTags,
+    change_time_of,
+    fingerprint_of,
+    from_rows,
+    to_rows,
+)
 from audiostream.library.tags.fields import Tags, clean_duration, clean_number, clean_text
 
 ROOT = Path("/media")
@@ -43,3 +50,12 @@ def test_a_fingerprint_changes_with_the_content_also_where_the_mtime_is_restored
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     assert fingerprint_of(path.stat()) != fingerprint_of(before)
+
+
+def test_a_fingerprint_has_the_time_at_which_the_file_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(b"one")
+    os.utime(path, (1, 1))  # as a copy that keeps the times of its original
+    status = path.stat()
+    assert change_time_of(fingerprint_of(status)) == status.st_ctime_ns // 1_000_000
+    assert [change_time_of(text) for text in (STALE, "1", "1.x.2.3")] == [None] * 3

@@ -13,8 +13,9 @@ from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
-from .conftest import FLAGS, program
+from .chromium import FLAGS
 from .player_page import PAUSED, POSITION, RestClient, becomes, new_page
+from .programs import program
 
 Token = Callable[..., str]
 AUTOPLAY = "--autoplay-policy=no-user-gesture-required"

@@ -15,7 +15,8 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
-from .conftest import chromium, watch
+from . import chromium
+from .conftest import watch
 from .player_page import PATIENCE, RestClient, becomes, choose, new_page, open_player
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,8 +26,8 @@ VIEWS = {"desktop": (1280, 800, ""), "phone": (390, 844, ""), "kiosk": (1024, 60
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
+async def browser(chromium_address: str) -> AsyncIterator[Browser]:
+    async with chromium.session(chromium_address) as browser:
         yield browser
 
 

@@ -12,10 +12,10 @@ from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.support.server_process import ServerProcess
 
-from .conftest import chromium
+from . import chromium
+from .audit import Audit
 from .library_page import ARABIC, LONG, LibraryPage, write_songs
 from .player_page import becomes
-from .test_player import violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
@@ -36,8 +36,8 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def one_browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
+async def one_browser(chromium_address: str) -> AsyncIterator[Browser]:
+    async with chromium.session(chromium_address) as browser:
         yield browser
 
 
@@ -417,16 +417,18 @@ async def test_axe_finds_no_violation_in_any_view_of_the_library(
         one_browser, songs.url, token("demo"), query, bypass_csp=True, **looks
     )
     page = library.page
+    audit = Audit(page, axe)
     await library.row("Zephyr").click()
-    assert await violations(page, axe) == []
+    await audit.look("tracks")
     await page.get_by_role("button", name="Jump to a letter").click()
-    assert await violations(page, axe) == []
+    await audit.look("letters")
     await page.keyboard.press("Escape")
     await library.view("Albums")
     await library.row("Maple").click(button="right")
-    assert await violations(page, axe) == []
+    await audit.look("menu")
     await page.keyboard.press("Escape")
     await library.view("Artists")
     await library.row("Ann").click()
-    assert await violations(page, axe) == []
+    await audit.look("artists")
+    assert audit.violations == []
     await library.context.close()

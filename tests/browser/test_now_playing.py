@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.audio_files import write_wav
 from tests.support.server_process import ServerProcess
 
-from .conftest import chromium
+from . import chromium
 from .player_page import (
     PAUSED,
     POSITION,
@@ -39,8 +39,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
+async def browser(chromium_address: str) -> AsyncIterator[Browser]:
+    async with chromium.session(chromium_address) as browser:
         yield browser
 
 

@@ -12,7 +12,8 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support.server_process import Launch, ServerProcess
 
-from .conftest import chromium, watch
+from . import chromium
+from .conftest import watch
 from .player_page import PATIENCE, RestClient, becomes, new_page, open_player
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,8 +33,8 @@ VIEWS = {"desktop": (1280, 800, ""), "phone": (390, 844, ""), "kiosk": (1024, 60
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
+async def browser(chromium_address: str) -> AsyncIterator[Browser]:
+    async with chromium.session(chromium_address) as browser:
         yield browser
 
 

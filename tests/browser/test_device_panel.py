@@ -53,6 +53,13 @@ async def opened(page: Page, server: ServerProcess, token: str, query: str = "")
     return page
 
 
+async def open_devices(page: Page) -> None:
+    """Open the panel, on a phone from the full view of the player."""
+    if not await page.locator("#open-devices").is_visible():
+        await page.locator("#open-full").click()
+    await page.locator("#open-devices").click()
+
+
 def row(page: Page, name: str) -> Locator:
     return page.locator("#devices-list li").filter(has_text=name)
 
@@ -125,7 +132,7 @@ async def test_a_page_obeys_the_volume_that_another_page_sets(
     other = await opened(await new_page(browser, 390, 844), server, token("demo"))
     await choose(one, "Late Tram")
     await becomes(one, f"!{AUDIO}.paused")
-    await other.locator("#open-devices").click()
+    await open_devices(other)
     theirs = other.locator("#devices-list li").nth(1)
     await expect(theirs).to_contain_text("Playing · Late Tram")
     await theirs.get_by_role("slider").fill("25")
@@ -201,7 +208,7 @@ async def test_axe_finds_no_violation_in_the_device_panel(
         await open_player(page, server, token("demo"), query)
         async with kitchen(server, token("demo")) as peer:
             await peer.send("deviceUpdate", volume=0.6, muted=False)
-            await page.locator("#open-devices").click()
+            await open_devices(page)
             await expect(row(page, "Kitchen").get_by_role("slider")).to_have_value("60")
             await page.evaluate(axe)
             found = await page.evaluate("axe.run().then(({ violations }) => violations)")

@@ -151,7 +151,12 @@ async def test_what_was_played_is_a_view_that_shows_when_and_where_it_was_left(
 async def test_a_server_without_a_history_has_no_such_view(library: LibraryPage) -> None:
     recent = library.page.get_by_role("button", name="Recent")
     await expect(recent).to_be_hidden()
-    await library.load("?history")  # 404 by a server that promises more than it has
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=404, json={"error": {"code": "not_found", "message": "no"}})
+
+    await library.page.route("**/api/tracks/history*", refuse)
+    await library.load("?history")  # a server that promises more than it has
     await expect(recent).to_be_hidden()
     library.problems.clear()  # the browser logs the 404
 

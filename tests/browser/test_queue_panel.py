@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.server_process import Launch, ServerProcess
 
 from . import chromium
-from .conftest import watch
+from .conftest import SAMPLES, watch
 from .player_page import PATIENCE, RestClient, becomes, new_page, open_player
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -252,18 +253,14 @@ async def test_a_thousand_tracks_open_move_and_keep_the_order_of_equal_ones(
 
 
 async def test_a_track_that_has_left_the_library_is_shown_as_such(
-    browser: Browser, launch: Launch, token: Token, tmp_path: Path
+    browser: Browser, launch: Launch, demo_token: str, tmp_path: Path
 ) -> None:
-    import shutil
-
-    from .conftest import SAMPLES
-
     media = tmp_path / "copied"
     shutil.copytree(SAMPLES, media)
     server = launch("--media", str(media))
     server.wait_for_log("the library has 6 tracks")
     page = await new_page(browser)
-    queue = await Queue.open(page, server, token("demo"), *TITLES)
+    queue = await Queue.open(page, server, demo_token, *TITLES)
     gone = next(path for path in media.rglob("*") if "Wooden" in path.name or "wooden" in path.name)
     gone.unlink()
     server.process.send_signal(1)

@@ -32,7 +32,7 @@ RECORD = """(() => {
   setInterval(() => samples.push([Date.now() / 1000, audio.currentTime, audio.paused]), 10);
 })()"""
 PRESS = """(() => {
-  document.getElementById("here").click();
+  document.getElementById("remote-play-here").click();
   return Date.now() / 1000;
 })()"""
 

@@ -119,7 +119,7 @@ function element(name, text) {
  */
 function isUsedByFocus({ target, key }, isByPointer) {
   const element = /** @type {Element} */ (target);
-  if (element.closest("dialog")) return true;
+  if (element.closest("dialog:modal")) return true;
   if (element.closest("#seek")) return false; // it prevents the default of the keys that it uses
   if (element.closest("input[type=range]")) return /^Arrow/.test(key);
   if (element.closest("input[type=checkbox]")) return key === " ";

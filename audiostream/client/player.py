@@ -43,7 +43,6 @@ async def connect(
     device_id: str | None = None,
     device_name: str | None = None,
     sounds: Sounds = "active",
-    on_connect: Callable[[], Report | None] = lambda: None,
     session: ClientSession | None = None,
     timeout: float = 10.0,  # noqa: ASYNC109 - of every single command, not of this call
 ) -> AsyncIterator[Player]:
@@ -52,10 +51,8 @@ async def connect(
     Does not wait for the server: it may come up later, go away, and come back; it is tried again
     after up to 0.5 s, then 1 s, 2 s, at most 30 s. ``timeout`` is what a command may take in
     seconds, all tries together. A ``token`` function is called for each connection and before the
-    last token expires. ``sounds`` decides ``Player.sounds_here``. ``on_connect`` is called at each
-    connection and returns where this device's player is, if it plays: an outage, or a restart of
-    the server, then does not pause it. A ``session`` is left open. Raises ``ValueError`` for a bad
-    URL or ``sounds``.
+    last token expires. ``sounds`` decides ``Player.sounds_here``. A ``session`` is left open.
+    Raises ``ValueError`` for a bad URL or ``sounds``.
     """
     address = Address.parse(url)
     if sounds not in get_args(Sounds):
@@ -66,7 +63,7 @@ async def connect(
         labels = {"deviceId": device_id or secrets.token_hex(8)}
         if device_name is not None:
             labels["deviceName"] = device_name
-        player = Player(address, token, labels, session, timeout, sounds, on_connect)
+        player = Player(address, token, labels, session, timeout, sounds)
         running = asyncio.create_task(player.run())
         try:
             yield player
@@ -87,7 +84,9 @@ class Player:
 
     ``last`` is the last state received, ``server`` what the server told of itself: None before.
     ``track`` and ``next_track`` are the current track and the one that starts at its end, as far as
-    they were received: None if there is none, or if it came without its details.
+    they were received: None if there is none, or if it came without its details. ``on_connect`` may
+    be set: it is called at each connection and returns where this device's player is, if it plays,
+    so that neither an outage nor a restart of the server pauses it.
     """
 
     def __init__(
@@ -98,17 +97,17 @@ class Player:
         session: ClientSession,
         timeout: float,
         sounds: Sounds,
-        on_connect: Callable[[], Report | None],
     ) -> None:
         self.last: State | None = None
         self.server: ServerInfo | None = None
         self.track: Track | None = None
         self.next_track: Track | None = None
         self.device_id = labels["deviceId"]
+        self.on_connect: Callable[[], Report | None] = lambda: None
         self._address = address
         self._sounds = sounds
         self._connection = Connection(
-            address, token, labels, session, timeout, self._on_frame, on_connect
+            address, token, labels, session, timeout, self._on_frame, lambda: self.on_connect()
         )
         self._requests = TrackRequests(session, self._connection, address, timeout)
         self._events = EventQueue()
@@ -148,12 +147,14 @@ class Player:
         resume: bool = False,
         queue: Sequence[str] | None = None,
         queue_index: int | None = None,
+        if_rev: int | None = None,
     ) -> State:
         """Play. Without ``position`` (seconds) the current track continues where it is; another
         starts at 0, or with ``resume`` at its last stop point.
 
         ``queue`` replaces the queue and has ``track_id`` at ``queue_index``, None: at its first
         place. Without it the queue goes on from ``track_id`` if it has that, and else is emptied.
+        With ``if_rev`` only if the state has that rev.
         """
         data = {
             "trackId": track_id,
@@ -161,6 +162,7 @@ class Player:
             "resume": resume,
             "queue": None if queue is None else list(queue),
             "queueIndex": queue_index,
+            "ifRev": if_rev,
         }
         return await self._command("playTrack", data)
 

@@ -227,7 +227,10 @@ class HeadlessPlayer:
 
     async def _load_afresh(self, track_id: str) -> None:
         """Have a track loaded again, with a fresh ticket, once the server can be reached."""
-        while (track := await self._find_track(track_id)) is None:
+        while True:
+            track = await self._find_track(track_id)
+            if track is not None:
+                break
             await asyncio.sleep(RETRY_DELAY)
         state = self._player.last
         if state is not None and state.track_id == track_id:

@@ -18,7 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
-from . import background
+from . import __version__, background
 from .api import pages
 from .api.cors import add_cors
 from .api.response_bodies import SharedBodies
@@ -103,6 +103,7 @@ def _build_services(
     open_streams: Counter[Hashable] = Counter()
     registry = Registry(descriptions, clock, settings.sync_tolerance, wall_clock)
     return Services(
+        version=__version__,
         settings=settings,
         clock=clock,
         wall_clock=wall_clock,

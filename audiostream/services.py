@@ -44,7 +44,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The services of one application.
+    """The services of one application, of which ``version`` is the release.
 
     ``clock`` returns monotonic seconds, for positions and timeouts; ``wall_clock`` returns epoch
     seconds, for what is shown and compared with tokens, tickets, cookies and HTTP dates.
@@ -53,6 +53,7 @@ class Services:
     address, ``unauthenticated`` counts WebSockets by address.
     """
 
+    version: str
     settings: Settings
     clock: Callable[[], float]
     wall_clock: Callable[[], float]

@@ -58,7 +58,10 @@ def decode_command(event: str, data: JsonObject) -> Command:
 def decode_report(data: JsonObject) -> Report:
     """Decode the data of an ``updateStreaming`` frame."""
     duration = _duration(data) if "duration" in data else None
-    return Report(*_player_state(data), duration)
+    ended = "ended" in data and _flag(data, "ended")
+    if "volume" not in data and "muted" not in data:
+        return Report(*_player_state(data), duration, ended)
+    return Report(*_player_state(data), duration, ended, decode_volume(data), decode_muted(data))
 
 
 def decode_set_state(data: JsonObject) -> SetState:
@@ -69,6 +72,24 @@ def decode_set_state(data: JsonObject) -> SetState:
 def decode_get_devices(data: JsonObject) -> bool:
     """Return whether a ``getDevices`` frame asks to ``watch``: to be sent every change too."""
     return _flag(data, "watch")
+
+
+def decode_volume(data: JsonObject) -> float | None:
+    """Return the ``volume`` of a device, between 0 and 1; None without one."""
+    volume = _number(data, "volume")
+    if volume is not None and not 0.0 <= volume <= 1.0:
+        raise InvalidMessage('"volume" must be between 0 and 1')
+    return volume
+
+
+def decode_muted(data: JsonObject) -> bool | None:
+    """Return whether a device is ``muted``; None where it does not say."""
+    return decode_optional_flag(data, "muted")
+
+
+def decode_optional_flag(data: JsonObject, name: str) -> bool | None:
+    """Return a flag whose absence means neither true nor false."""
+    return None if data.get(name) is None else _flag(data, name)
 
 
 def decode_auth_token(data: JsonObject) -> str:

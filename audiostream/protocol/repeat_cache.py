@@ -41,6 +41,9 @@ class RepeatedMessageParser:
             cached.playback_rate,
             cached.if_rev,
             cached.duration,
+            cached.ended,
+            cached.volume,
+            cached.muted,
         )
 
     def parse_query(self, text: str) -> Frame | None:

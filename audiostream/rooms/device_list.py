@@ -30,25 +30,45 @@ class DeviceList:
         device.send_queue.send_text(encode_frame("devices", data, frame_id))
         return data
 
+    def answer(
+        self, device: Device, state: State, now: float, frame_id: FrameId | None
+    ) -> dict[str, Any]:
+        """Send the changed list to those that watch, and to ``device`` if its frame has an id."""
+        data = self._encode(state, now)
+        if frame_id is not None:
+            device.send_queue.send_text(encode_frame("devices", data, frame_id))
+        self.notify_watchers(state, now, answered=device if frame_id is not None else None)
+        return data
+
     def unwatch(self, device: Device) -> None:
         """Send a device no further changes, if it watches."""
         self.watchers = tuple(each for each in self.watchers if each is not device)
 
-    def notify_watchers(self, state: State, now: float) -> None:
-        """Send the list to those that watch, if more than positions has changed in it."""
+    def notify_watchers(self, state: State, now: float, answered: Device | None = None) -> None:
+        """Send the list to those that watch, if more than positions has changed in it.
+
+        Not to the one that was ``answered`` with it already.
+        """
         if not self.watchers or (summary := self._summary(state)) == self._last_sent:
             return
         self._last_sent = summary
         text = encode_frame("devices", self._encode(state, now))
         for device in self.watchers:
-            device.send_queue.send_text(text)
+            if device is not answered:
+                device.send_queue.send_text(text)
 
     def _summary(self, state: State) -> tuple[object, ...]:
         """Return what watchers are sent but for positions, which change all the time."""
         return (
             state.active_device,
             *(
-                (device.ref, current and (current.track_id, current.is_playing))
+                (
+                    device.ref,
+                    device.name,
+                    device.volume,
+                    device.muted,
+                    current and (current.track_id, current.is_playing),
+                )
                 for device in self.devices.values()
                 for current in [device.sync.current]
             ),
@@ -72,5 +92,7 @@ def _describe(device: Device, state: State, now: float) -> dict[str, Any]:
         "trackId": current and current.track_id,
         "currentTime": None if position is None else round(position, 3),
         "isPlaying": current is not None and current.is_playing,
+        "volume": device.volume,
+        "muted": device.muted,
         "reportAge": None if last_report is None else round(now - last_report.at, 3),
     }

@@ -12,12 +12,13 @@ from typing import Any
 
 from ..errors import Conflict, TrackNotFound
 from ..playback import lifecycle, rules
-from ..playback.commands import Change, PauseTrack, PlayTrack, Report
+from ..playback.commands import Change, PauseTrack, PlayTrack, Report, TransferPlayback
 from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
 from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
 from ..protocol.encode import StateView
 from ..protocol.envelope import Frame, FrameId
+from . import device_commands
 from .broadcast import Catalogue, StateBroadcaster, select_recipients
 from .device import Device
 from .device_list import DeviceList
@@ -125,11 +126,25 @@ class Room:
         """
         if frame.event == "getDevices":
             self.send_device_list(device, decode_get_devices(frame.data), frame.id)
+        elif frame.event in device_commands.DEVICE_EVENTS:
+            self.handle_device_frame(frame, device)
         else:
             self.apply(decode_command(frame.event, frame.data), device, frame.id)
 
+    def handle_device_frame(self, frame: Frame, device: Device) -> dict[str, Any]:
+        """Do what a frame of ``DEVICE_EVENTS`` asks for; return the data of its acknowledgement.
+
+        Raises ``DeviceNotFound``, and what ``handle_frame`` raises.
+        """
+        now = self._context.clock()
+        self._advance(now)
+        return device_commands.handle(self, self._device_list, frame, device, now)
+
     def apply(
-        self, command: Command, device: Device | None = None, frame_id: FrameId | None = None
+        self,
+        command: Command | TransferPlayback,
+        device: Device | None = None,
+        frame_id: FrameId | None = None,
     ) -> float:
         """Apply ``command``, send the outcome to its recipients, and return the time of it.
 
@@ -143,7 +158,7 @@ class Room:
             self._complete_duration()
         if isinstance(command, GetCurrentState):  # R12
             self._answer(device, "trackState", now, frame_id)
-        elif not isinstance(command, Report) and _command_id(command) in self._applied_ids:
+        elif not isinstance(command, Report) and self.has_applied(_command_id(command)):
             event = "trackPlaying" if self.state.is_playing else "trackPaused"
             self._answer(device, event, now, frame_id)  # it may have missed the outcome
         else:
@@ -153,6 +168,15 @@ class Room:
     def view(self, now: float) -> StateView:
         """Return the state as clients are sent it, at the time that ``apply`` returned."""
         return StateView.of(self.state, now, self._context.wall_clock())
+
+    def has_applied(self, command_id: str | None) -> bool:
+        """Whether a command of that id took effect before."""
+        return command_id in self._applied_ids
+
+    def record_applied(self, command_id: str | None) -> None:
+        """Note that a command took effect."""
+        if command_id is not None:
+            self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
@@ -186,16 +210,20 @@ class Room:
             self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
     def _apply_change(
-        self, command: Change, device: Device | None, now: float, frame_id: FrameId | None
+        self,
+        command: Change | TransferPlayback,
+        device: Device | None,
+        now: float,
+        frame_id: FrameId | None,
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
             self._change_state(outcome.state, now)
-            command_id = _command_id(command)
-            if command_id is not None:
-                self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
+            self.record_applied(_command_id(command))
         if device is not None:
             device.sync = outcome.sync
+            if isinstance(command, Report):
+                device.record_volume(command.volume, command.muted)
             if outcome.sync.is_ignored:
                 self._context.needs_housekeeping.add(self)
         if outcome.recipients is not NOBODY or frame_id is not None:
@@ -203,11 +231,17 @@ class Room:
             self._broadcaster.send(
                 recipients, outcome.event, before, self.state, now, device, frame_id
             )
+        if self.state.active_device is not before.active_device:
+            device_commands.expect_player(self, before, command)
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 
-    def _decide(self, command: Change, device: Device | None, now: float) -> Outcome:
+    def _decide(
+        self, command: Change | TransferPlayback, device: Device | None, now: float
+    ) -> Outcome:
         """Return what the rules make of ``command``."""
+        if isinstance(command, TransferPlayback):
+            return device_commands.transfer(self, self._context.catalogue, command, device, now)
         state, track_id = self.state, command.track_id
         duration, is_listed = self._listed_duration(track_id, device)
         try:
@@ -296,5 +330,7 @@ class Room:
                 self.state = lifecycle.with_listed_duration(self.state, duration)
 
 
-def _command_id(command: Change) -> str | None:
-    return command.command_id if isinstance(command, PlayTrack | PauseTrack) else None
+def _command_id(command: Change | TransferPlayback) -> str | None:
+    if isinstance(command, PlayTrack | PauseTrack | TransferPlayback):
+        return command.command_id
+    return None

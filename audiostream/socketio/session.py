@@ -19,6 +19,7 @@ from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
 from ..protocol.strict_json import encode_json
 from ..rooms.device import Device
+from ..rooms.device_commands import DEVICE_EVENTS
 from ..rooms.room import Room
 from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
@@ -78,6 +79,7 @@ class SocketioSession:
         self.user_id: str | None = identity.user_id
         self.send_queue = SocketioSendQueue(endpoint, engine_id)
         self._endpoint = endpoint
+        self._services = app[SERVICES]
         self._registry = app[SERVICES].registry
         self._loader = app[SERVICES].storage.loader
         self._library_subscriptions = app[SERVICES].library_subscriptions
@@ -118,6 +120,8 @@ class SocketioSession:
                 return self._library_subscriptions.subscribe(self.send_queue).to_json()
             if event == "getDevices":
                 return self._room.send_device_list(self._device, decode_get_devices(frame.data))
+            if event in DEVICE_EVENTS:
+                return self._room.handle_device_frame(frame, self._device)
             return await self._perform(decode_command(event, frame.data))
         except AudiostreamError as error:
             return self._send_error(error, event)
@@ -177,7 +181,7 @@ class SocketioSession:
         if identity.user_id != self.user_id:
             self.close_nowait(CloseReason.OTHER_USER, "the token is another user's")
             raise Unauthorized("the token is another user's")
-        data = authenticated_data(identity, self._room, self._device)
+        data = authenticated_data(self._services, identity, self._room, self._device)
         self.send_queue.send_text(encode_frame("authenticated", data))
         self._expiry.watch(identity)
         return data

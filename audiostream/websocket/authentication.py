@@ -15,6 +15,7 @@ from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, parse_frame
 from ..rooms.device import Device
 from ..rooms.room import Room
+from ..services import Services
 from ..settings import Limits
 from .close_reasons import CloseConnection, CloseReason
 from .device_websocket import DeviceWebSocket
@@ -25,6 +26,9 @@ AUTH_TIMEOUT = 10.0
 """Seconds that a device has to authenticate: a round trip on the worst of mobile networks."""
 AUTH_ATTEMPTS = 5
 """First messages of one device, as long as only their labels are refused."""
+
+FEATURES = ("queue", "transfer", "volume", "history")
+"""What this server can do beyond the first version of the protocol, by names that stay."""
 
 NO_FRAME = Frame("", {})
 """Stands for a message that could not be read, in the error that answers it."""
@@ -91,11 +95,16 @@ def send_error(queue: SendQueue, error: AudiostreamError, frame: Frame) -> None:
     queue.send_text(encode_error(error, frame.event or None, frame_id))
 
 
-def authenticated_data(identity: Identity, room: Room, device: Device) -> dict[str, Any]:
-    """Return the data of the ``authenticated`` event."""
+def authenticated_data(
+    services: Services, identity: Identity, room: Room, device: Device
+) -> dict[str, Any]:
+    """Return the data of the ``authenticated`` event. ``syncTolerance`` is in seconds."""
     return {
         "userId": identity.user_id,
         "room": room.name,
         "deviceId": device.ref.device_id,
         "expiresAt": expires_at_ms(identity),
+        "version": services.version,
+        "features": FEATURES,
+        "syncTolerance": services.settings.sync_tolerance,
     }

@@ -32,6 +32,7 @@ class CloseReason(Enum):
     TOKEN_REVOKED = "token_revoked", 4401
     OTHER_USER = "other_user", 4403
     AUTH_TIMEOUT = "auth_timeout", 4408
+    REPLACED = "replaced", 4409
     TOO_MANY_DEVICES = "too_many_devices", 4429
 
 

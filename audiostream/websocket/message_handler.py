@@ -29,7 +29,7 @@ from .delayed_reports import GAP, DelayedReports
 from .device_websocket import DeviceWebSocket
 from .rate_limit import REPORT_EVENT, DeviceRateLimiter
 
-COMMAND_EVENTS = frozenset({"playTrack", "pauseTrack"})
+COMMAND_EVENTS = frozenset({"playTrack", "pauseTrack", "transferPlayback"})
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
 
 _log = logging.getLogger(__name__)

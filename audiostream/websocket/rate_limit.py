@@ -1,4 +1,4 @@
-"""The rate limit of one device: one bucket for its commands, another for its reports."""
+"""The rate limit of one device: one bucket for its commands, another for what comes often."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from ..settings import Limits
 
 REPORT_EVENT = "updateStreaming"
 """Players send it four times a second, so it has a limit of its own."""
+
+
+FREQUENT_EVENTS = frozenset({REPORT_EVENT, "setVolume"})
+"""Counted apart from other commands: a user who drags a volume, and then pauses, must not wait."""
 
 
 class DeviceRateLimiter:
@@ -21,6 +25,6 @@ class DeviceRateLimiter:
 
     def check(self, event: str, now: float) -> None:
         """Count one event. Raises ``RateLimited``."""
-        bucket = self._reports if event == REPORT_EVENT else self._commands
+        bucket = self._reports if event in FREQUENT_EVENTS else self._commands
         if not bucket.try_acquire(now):
             raise RateLimited("too many frames at once; wait a moment")

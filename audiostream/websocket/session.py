@@ -33,6 +33,7 @@ from .device_websocket import DeviceWebSocket
 from .message_handler import MessageHandler
 from .send_queue import WriteBatcher
 from .token_expiry import TokenExpiryTimer
+from .twins import ANSWER_TIMEOUT, check_twins
 
 MESSAGES_PER_ITERATION: Final = 32
 """Messages of one device handled in a row before the event loop runs the others."""
@@ -115,6 +116,7 @@ class DeviceSession:
         if self._is_in_room:
             self._app[SERVICES].library_subscriptions.unsubscribe(self._socket.send_queue)
             self._app[SERVICES].registry.disconnect(self._identity.user_id, self._device)
+            self._device.connection = None
         code = reason.code if code is None else code
         if code == CloseReason.CONNECTION_LOST.code:
             self._socket.abort()
@@ -123,6 +125,17 @@ class DeviceSession:
         device_id = self._device.ref.device_id if self._is_in_room else None
         seconds = asyncio.get_running_loop().time() - self._started_at
         log_disconnected(self.user_id, device_id, self._address, reason, code, seconds)
+
+    def check_alive(self) -> None:
+        """Close as ``replaced`` unless something of the client arrives within ANSWER_TIMEOUT."""
+        loop = asyncio.get_running_loop()
+        self._socket.send_heartbeat()
+        loop.call_later(ANSWER_TIMEOUT, self._close_if_silent, loop.time())
+
+    def _close_if_silent(self, since: float) -> None:
+        if self._socket.received_at < since:
+            text = "another connection of this device has replaced this one"
+            self.close_nowait(CloseReason.REPLACED, text)
 
     def adjust_to_clock_step(self, step: float) -> None:
         """Let the token end by the wall clock, which was set by ``step`` seconds."""
@@ -156,7 +169,10 @@ class DeviceSession:
         self._device = self._app[SERVICES].registry.connect(
             self._identity.user_id, self._socket.send_queue, device_id, labels.device_name
         )
+        self._device.connection = self
         self._is_in_room = True
+        if labels.device_id is not None:
+            check_twins(room, self._device)
         log_connected(self._identity.user_id, device_id, self._address, "websocket")
 
     async def _receive_messages(self) -> None:
@@ -215,7 +231,7 @@ class DeviceSession:
         self._watch_expiry()
 
     def _send_authenticated(self, frame: Frame) -> None:
-        data = authenticated_data(self._identity, self._room, self._device)
+        data = authenticated_data(self._app[SERVICES], self._identity, self._room, self._device)
         self._socket.send_queue.send_text(encode_frame("authenticated", data, frame.id))
 
     def _watch_expiry(self) -> None:

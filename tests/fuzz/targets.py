@@ -7,8 +7,22 @@ import math
 from collections.abc import Callable, Mapping
 
 from audiostream.errors import AudiostreamError
-from audiostream.playback.commands import MAX_RATE, MIN_RATE, PlayTrack, Report, SetState
+from audiostream.playback.commands import (
+    MAX_RATE,
+    MIN_RATE,
+    PlayTrack,
+    Report,
+    SetState,
+    TransferPlayback,
+)
 from audiostream.protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
+from audiostream.protocol.decode_devices import (
+    DeviceUpdate,
+    SetVolume,
+    decode_device_update,
+    decode_set_volume,
+    decode_transfer,
+)
 from audiostream.protocol.device_labels import DeviceLabels
 from audiostream.protocol.envelope import encode_error, encode_frame, parse_frame
 from audiostream.streaming.ranges import (
@@ -46,6 +60,9 @@ def check_message(text: str) -> None:
     for read in (
         lambda: decode_command(frame.event, frame.data),
         lambda: decode_set_state(frame.data),
+        lambda: decode_transfer(frame.data),
+        lambda: decode_set_volume(frame.data),
+        lambda: decode_device_update(frame.data),
         lambda: DeviceLabels.decode(frame.data),
     ):
         try:
@@ -56,7 +73,19 @@ def check_message(text: str) -> None:
             _check_understood(understood)
 
 
-def _check_understood(understood: Command | DeviceLabels) -> None:
+def _check_understood(
+    understood: Command | TransferPlayback | SetVolume | DeviceUpdate | DeviceLabels,
+) -> None:
+    if isinstance(understood, Report | SetVolume | DeviceUpdate):
+        volume, muted = understood.volume, understood.muted
+        assert volume is None or (isinstance(volume, float) and 0.0 <= volume <= 1.0)
+        assert muted is None or type(muted) is bool
+    if isinstance(understood, SetVolume | DeviceUpdate):
+        assert understood.if_rev is None or type(understood.if_rev) is int
+        return
+    if isinstance(understood, TransferPlayback):
+        assert understood.device_id
+        return
     if isinstance(understood, DeviceLabels):
         labels = (understood.device_id, understood.device_name)
         assert all(label is None or 0 < len(label) <= 128 for label in labels)
@@ -121,7 +150,10 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         b'{"event":"playTrack","data":{"trackId":"song","currentTime":1.5,"resume":true},"id":1}',
         b'{"event":"pauseTrack","data":{"trackId":"song","currentTime":1e400,"ifRev":3},"id":"a"}',
         b'{"event":"updateStreaming","data":{"trackId":"song","currentTime":0,"isPlaying":true,'
-        b'"playbackRate":0.0625},"id":1.5}',
+        b'"playbackRate":0.0625,"ended":true,"volume":0.5,"muted":false},"id":1.5}',
+        b'{"event":"transferPlayback","data":{"deviceId":"kiosk","play":true,"ifRev":3}}',
+        b'{"event":"setVolume","data":{"deviceId":"kiosk","volume":1e400,"muted":null}}',
+        b'{"event":"deviceUpdate","data":{"deviceName":"\u202e","volume":1},"id":2}',
         b'{"event":"getCurrentState"}',
         b'{"event":"auth","data":{"token":"a.b.c","deviceId":"kiosk","deviceName":"\\ud800"}}',
         b'{"event":"x","data":{"a":[[[NaN,-Infinity]]]},"id":true}',

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from audiostream.playback.commands import PauseTrack, PlayTrack, Report, SetState
+from audiostream.playback.commands import (
+    PauseTrack,
+    PlayTrack,
+    Report,
+    SetState,
+    TransferPlayback,
+)
 from audiostream.playback.model import SYNC_TOLERANCE
 from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.protocol.encode import StateView
@@ -66,6 +72,11 @@ class Scenario:
     ) -> StateView:
         return self._apply(Report(track, at, playing, **more), name)
 
+    def transfer(
+        self, name: str | None, device_id: str, play: bool | None = None, **more: Any
+    ) -> StateView:
+        return self._apply(TransferPlayback(device_id, play, **more), name)
+
     def get_state(self, name: str) -> StateView:
         return self._apply(GetCurrentState(), name)
 
@@ -101,7 +112,7 @@ class Scenario:
         for queue in self.send_queues.values():
             queue.frames = []
 
-    def _apply(self, command: Command, name: str | None) -> StateView:
+    def _apply(self, command: Command | TransferPlayback, name: str | None) -> StateView:
         return self.room.view(
             self.room.apply(command, None if name is None else self.devices[name])
         )

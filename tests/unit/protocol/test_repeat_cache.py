@@ -48,10 +48,19 @@ def test_a_report_that_differs_in_its_position_is_parsed_from_the_cache(position
 
 
 def test_a_report_from_the_cache_has_all_other_fields_of_the_cached_one() -> None:
-    more = '"playbackRate": 1.5, "ifRev": 3, "duration": 42.5, '
+    more = (
+        '"playbackRate": 1.5, "ifRev": 3, "duration": 42.5, '
+        '"ended": true, "volume": 0.5, "muted": false, '
+    )
     parser = parser_after(report_text("10.25", more))
-    expected = Report("song", 11.25, True, 1.5, 3, 42.5)
+    expected = Report("song", 11.25, True, 1.5, 3, 42.5, True, 0.5, False)
     assert parser.parse_report(report_text("11.25", more)) == expected
+
+
+def test_a_report_of_another_volume_is_left_to_the_parser() -> None:
+    parser = parser_after(report_text("10.25", '"volume": 0.5, '))
+    for more in ('"volume": 0.75, ', '"volume": 0.5, "muted": true, ', ""):
+        assert parser.parse_report(report_text("10.25", more)) is None
 
 
 @pytest.mark.parametrize("frame_id", ["0", "8", "123456789012345678"])
@@ -124,6 +133,8 @@ def test_whatever_is_parsed_from_the_cache_equals_what_parsing_in_full_gives(
             [
                 report_text("%s"),
                 report_text("%s", '"playbackRate": 1.5, "ifRev": 3, '),
+                report_text("%s", '"ended": true, "volume": 0.5, "muted": false, '),
+                report_text("1.5", '"volume": %s, '),
                 report_text("%s", '"x": [[]], '),
                 report_text("%s").replace(" ", ""),
                 report_text("%se1"),

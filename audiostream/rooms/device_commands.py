@@ -1,0 +1,130 @@
+"""What devices ask of each other: to take over the playback (R24), a volume, a row in the list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Conflict, DeviceNotFound
+from ..playback import transfer as rule
+from ..playback.commands import Change, TransferPlayback
+from ..playback.model import CommandRefused, DeviceRef, Outcome, State
+from ..protocol.decode_devices import (
+    DeviceUpdate,
+    SetVolume,
+    decode_device_update,
+    decode_set_volume,
+    decode_transfer,
+)
+from ..protocol.envelope import Frame, FrameId, encode_frame
+from .broadcast import Catalogue
+from .device import Device
+from .device_list import DeviceList
+
+if TYPE_CHECKING:
+    from .room import Room
+
+DEVICE_EVENTS = frozenset({"transferPlayback", "setVolume", "deviceUpdate"})
+"""The events that ``handle`` handles."""
+
+
+def handle(
+    room: Room, device_list: DeviceList, frame: Frame, device: Device, now: float
+) -> dict[str, Any]:
+    """Do what a frame of ``DEVICE_EVENTS`` asks for; return the data of its acknowledgement.
+
+    ``room`` is advanced to ``now``. Raises ``InvalidMessage``, ``Conflict``, ``DeviceNotFound``
+    and ``TrackNotFound``.
+    """
+    if frame.event == "transferPlayback":
+        now = room.apply(decode_transfer(frame.data), device, frame.id)
+        return room.view(now).to_json()
+    if frame.event == "setVolume":
+        return _set_volume(room, decode_set_volume(frame.data), device, frame.id, now)
+    update = decode_device_update(frame.data)
+    if _takes_effect(room, update, now):
+        if update.renames:
+            device.name = update.device_name
+        device.record_volume(update.volume, update.muted)
+    return device_list.answer(device, room.state, now, frame.id)
+
+
+def find_device(devices: dict[int, Device], device_id: str) -> Device:
+    """Return the connected device of that id; of several the one that connected last.
+
+    Raises ``DeviceNotFound``.
+    """
+    for device in reversed(devices.values()):
+        if device.ref.device_id == device_id:
+            return device
+    raise DeviceNotFound("no device of this id is connected; getDevices lists those that are")
+
+
+def transfer(
+    room: Room,
+    catalogue: Catalogue,
+    command: TransferPlayback,
+    device: Device | None,
+    now: float,
+) -> Outcome:
+    """Return what a transfer does (R24). Raises as ``handle`` does."""
+    before, target = room.state, find_device(room.devices, command.device_id)
+    sync = device.sync if device else None
+    try:
+        outcome = rule.transfer(
+            before, target.ref, now, play=command.play, if_rev=command.if_rev, sync=sync
+        )
+    except CommandRefused as refused:
+        raise Conflict(str(refused), room.view(now).to_json()) from None
+    if before.track_id is not None and outcome.state.is_playing and not before.is_playing:
+        catalogue.duration(room.user_id, before.track_id)  # R9: an unlisted track does not start
+    return outcome
+
+
+def expect_player(room: Room, before: State, command: Change | TransferPlayback) -> None:
+    """Note which device is expected to play now that another is the active one (R24)."""
+    is_transfer, active = isinstance(command, TransferPlayback), room.state.active_device
+    for device in room.devices.values():
+        if device.ref == active:
+            if is_transfer and room.state.is_playing:
+                device.sync = rule.expect_player(device.sync, True)
+        elif device.ref == before.active_device:
+            device.sync = rule.expect_player(device.sync, False)
+
+
+def _set_volume(
+    room: Room, command: SetVolume, sender: Device, frame_id: FrameId | None, now: float
+) -> dict[str, Any]:
+    """Send ``volume`` to the target, which decides and reports the volume that it has then.
+
+    A sender whose frame has an id is answered.
+    """
+    if command.device_id is None:
+        target = _find_active(room.devices, room.state.active_device)
+    else:
+        target = find_device(room.devices, command.device_id)
+    wanted = {"volume": command.volume, "muted": command.muted}
+    data = {name: value for name, value in wanted.items() if value is not None}
+    if _takes_effect(room, command, now):
+        target.send_queue.send_text(encode_frame("volume", data))
+    answer = {"deviceId": target.ref.device_id, **data}
+    if frame_id is not None:
+        sender.send_queue.send_text(encode_frame("volume", answer, frame_id))
+    return answer
+
+
+def _find_active(devices: dict[int, Device], active: DeviceRef | None) -> Device:
+    for device in devices.values():
+        if device.ref == active:
+            return device
+    raise DeviceNotFound('the active device is not connected; name one by "deviceId"')
+
+
+def _takes_effect(room: Room, command: SetVolume | DeviceUpdate, now: float) -> bool:
+    """Note a command's id, and return whether it is new. Raises ``Conflict`` (R8)."""
+    if room.has_applied(command.command_id):
+        return False
+    if command.if_rev is not None and command.if_rev != room.state.rev:
+        message = f"the state has moved on to rev {room.state.rev}"
+        raise Conflict(message, room.view(now).to_json())
+    room.record_applied(command.command_id)
+    return True

@@ -4,6 +4,7 @@
 audiostream.client play`` is a whole player without a screen, which sounds through mpv.
 """
 
+from .connecting import connect
 from .connection import Token
 from .model import (
     Device,
@@ -18,7 +19,7 @@ from .model import (
     Track,
     Volume,
 )
-from .player import Player, connect
+from .player import Player
 
 __all__ = [
     "Device",

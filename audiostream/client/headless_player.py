@@ -23,7 +23,7 @@ from .mpv_player import Ended, Failed, MpvPlayer
 from .mpv_supervisor import MpvSupervisor
 from .playback_reporter import PlaybackReporter, UnconfirmedEnd
 from .player import Player
-from .sound_plan import Load, Wanted, plan
+from .sound_plan import Wanted, plan
 
 MAX_FAILURES: Final = 2
 """Times in a row that a track fails before it is skipped; the second time with a fresh ticket."""
@@ -154,8 +154,6 @@ class HeadlessPlayer:
         tolerance = SYNC_TOLERANCE if server is None else server.sync_tolerance
         actions = plan(self._wanted(), await mpv.sound(), tolerance + slack)
         for action in actions:
-            if isinstance(action, Load):
-                _log.info("plays %s", action.track.title)
             await mpv.apply(action)
         if actions:
             self._reporter.wake()

@@ -6,6 +6,7 @@ which tells the events of a track from those of another, also where one track fo
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ DURATION_TOLERANCE: Final = 1.0
 """Seconds by which mpv's duration of a file may miss where the file ended."""
 MIN_SEEK: Final = 0.05
 """Seconds; a track that is to start before is started at its beginning."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class MpvPlayer:
         """Carry out one action of a plan."""
         match action:
             case Stop():
+                _log.info("stops")
                 self._forget()
                 await self._mpv.command("stop")
             case Load(track, position):
@@ -148,6 +152,7 @@ class MpvPlayer:
         return None
 
     async def _load(self, track: Track, position: float) -> None:
+        _log.info("plays %s from %.1f s", track.title, position)
         self._forget()
         options = {"start": f"{position:.3f}"} if position > MIN_SEEK else {}
         added = await self._mpv.call(
@@ -193,6 +198,7 @@ class MpvPlayer:
 
     def _on_gone_over(self, entry: int) -> None:
         if (track := self._tracks.get(entry)) is not None:
+            _log.info("goes on with %s", track.title)
             self.track, self._entry, self.next_track = track, entry, None
             self.is_settled = False
             self._know(0.0)

@@ -15,13 +15,13 @@ from pathlib import Path
 from shutil import which
 
 from ..errors import AudiostreamError, Unauthorized
+from .connecting import connect
 from .connection import Token
 from .device_identity import remembered_device_id, state_folder
 from .headless_player import HeadlessPlayer
 from .model import Volume
 from .mpv_process import MpvNotFound, running_mpv
 from .mpv_supervisor import MpvKeepsEnding, MpvSupervisor
-from .player import connect
 from .wire import Address
 
 TOKEN_VARIABLE = "AUDIOSTREAM_TOKEN"  # noqa: S105 - its name

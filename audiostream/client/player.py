@@ -5,13 +5,11 @@ It makes no sound; a program plays ``Track.stream_url`` with what it likes.
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
@@ -35,52 +33,17 @@ from .tracks import TrackRequests
 from .wire import Address, Frame
 
 
-@asynccontextmanager
-async def connect(
-    url: str,
-    token: Token,
-    *,
-    device_id: str | None = None,
-    device_name: str | None = None,
-    sounds: Sounds = "active",
-    session: ClientSession | None = None,
-    timeout: float = 10.0,  # noqa: ASYNC109 - of every single command, not of this call
-) -> AsyncIterator[Player]:
-    """Connect a device to ``http(s)://host[:port][/prefix]`` until the block ends.
-
-    Does not wait for the server: it may come up later, go away, and come back; it is tried again
-    after up to 0.5 s, then 1 s, 2 s, at most 30 s. ``timeout`` is what a command may take in
-    seconds, all tries together. A ``token`` function is called for each connection and before the
-    last token expires. ``sounds`` decides ``Player.sounds_here``. A ``session`` is left open.
-    Raises ``ValueError`` for a bad URL or ``sounds``.
-    """
-    address = Address.parse(url)
-    if sounds not in get_args(Sounds):
-        raise ValueError(f"sounds must be 'active' or 'always', not {sounds!r}")
-    async with AsyncExitStack() as stack:
-        if session is None:
-            session = await stack.enter_async_context(ClientSession())
-        labels = {"deviceId": device_id or secrets.token_hex(8)}
-        if device_name is not None:
-            labels["deviceName"] = device_name
-        player = Player(address, token, labels, session, timeout, sounds)
-        running = asyncio.create_task(player.run())
-        try:
-            yield player
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-
-
 class Player:
     """One device. ``async for event in player`` gets all broadcasts, those of its own commands too.
 
     A command that finds no connection, or loses it, is sent at the next one, until its timeout,
     unless the playback was changed meanwhile: then it raises ``Conflict``. It takes effect once,
     also where its first copy arrives late. A command that raised ``TimeoutError`` may have taken
-    effect. Besides that, commands raise ``Unauthorized`` once the token was refused, which ends the
-    player, ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``,
-    ``Conflict``, ``RateLimited``, ``InvalidMessage`` as the server answers.
+    effect. A command makes this device the active one; ``play``, ``pause``, ``next`` and
+    ``previous`` rather the connected ``device_id``, for a remote that makes no sound. Besides that,
+    commands raise ``Unauthorized`` once the token was refused, which ends the player,
+    ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``, ``Conflict``,
+    ``RateLimited``, ``InvalidMessage`` as the server answers.
 
     ``last`` is the last state received, ``server`` what the server told of itself: None before.
     ``track`` and ``next_track`` are the current track and the one that starts at its end, as far as
@@ -147,6 +110,7 @@ class Player:
         resume: bool = False,
         queue: Sequence[str] | None = None,
         queue_index: int | None = None,
+        device_id: str | None = None,
         if_rev: int | None = None,
     ) -> State:
         """Play. Without ``position`` (seconds) the current track continues where it is; another
@@ -162,11 +126,18 @@ class Player:
             "resume": resume,
             "queue": None if queue is None else list(queue),
             "queueIndex": queue_index,
+            "deviceId": device_id,
             "ifRev": if_rev,
         }
         return await self._command("playTrack", data)
 
-    async def pause(self, track_id: str | None = None, position: float | None = None) -> State:
+    async def pause(
+        self,
+        track_id: str | None = None,
+        position: float | None = None,
+        *,
+        device_id: str | None = None,
+    ) -> State:
         """Pause the current track, or ``track_id`` if that is the current one, else ``Conflict``.
 
         If nothing was ever played there is nothing to pause, and the state is returned.
@@ -176,19 +147,20 @@ class Player:
             if state.track_id is None:
                 return state
             track_id = state.track_id
-        return await self._command("pauseTrack", {"trackId": track_id, "currentTime": position})
+        data = {"trackId": track_id, "currentTime": position, "deviceId": device_id}
+        return await self._command("pauseTrack", data)
 
-    async def next(self, *, if_rev: int | None = None) -> State:
+    async def next(self, *, device_id: str | None = None, if_rev: int | None = None) -> State:
         """Play the next track of the queue; at its end without ``repeat`` the playback pauses.
 
         With ``if_rev`` only if the state has that rev. Raises ``Conflict`` where there is neither a
         track nor a queue.
         """
-        return await self._command("nextTrack", {"ifRev": if_rev})
+        return await self._command("nextTrack", {"deviceId": device_id, "ifRev": if_rev})
 
-    async def previous(self) -> State:
+    async def previous(self, *, device_id: str | None = None) -> State:
         """Play the current track from its start; within its first 3 s the one before it."""
-        return await self._command("previousTrack", {})
+        return await self._command("previousTrack", {"deviceId": device_id})
 
     async def queue(self) -> Queue:
         """Return the queue as it is now."""

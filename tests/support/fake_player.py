@@ -91,10 +91,16 @@ class FakePlayer(Player):
     async def play(self, track_id: str, position: float | None = None, **more: Any) -> State:
         return self._send("play", track_id=track_id, position=position, **more)
 
-    async def next(self, *, if_rev: int | None = None) -> State:
+    async def next(self, *, device_id: str | None = None, if_rev: int | None = None) -> State:
         return self._send("next", if_rev=if_rev)
 
-    async def pause(self, track_id: str | None = None, position: float | None = None) -> State:
+    async def pause(
+        self,
+        track_id: str | None = None,
+        position: float | None = None,
+        *,
+        device_id: str | None = None,
+    ) -> State:
         return self._send("pause", track_id=track_id)
 
     async def update_device(self, **more: Any) -> list[Any]:

@@ -21,6 +21,8 @@ REPORT_INTERVAL: Final = 1.0
 """Seconds between reports while it plays."""
 END_REPEATED: Final = 3.0
 """Seconds after which an end is reported again that the server has not advanced from."""
+BEFORE_END: Final = 0.5
+"""Seconds of time, not of media, before an end of which the server did not learn in time."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,17 +79,16 @@ class PlaybackReporter:
     def at_connect(self) -> Report | None:
         """Return where the player is, if it plays: the first report of a connection.
 
-        An unconfirmed end is reported as playing at its end, as the server takes no other report
-        for that of a player that went on; what follows it is for a command.
+        An unconfirmed end is reported as playing shortly before it, as the server takes no other
+        report for that of a player that went on; what follows it is for a command.
         """
         self._last = self._last_volume = None
         mpv, end = self.mpv, self.end
         if not self._player.sounds_here:
             return None
         if end is not None:
-            return Report(
-                end.track.id, end.position, True, 1.0 if mpv is None else mpv.playback_rate
-            )
+            rate = 1.0 if mpv is None else mpv.playback_rate
+            return Report(end.track.id, max(0.0, end.position - BEFORE_END * rate), True, rate)
         if mpv is None or mpv.track is None or mpv.is_paused:
             return None
         return Report(mpv.track.id, mpv.estimated_position(), True, mpv.playback_rate)

@@ -264,13 +264,33 @@ async def test_an_outage_does_not_interrupt_it(
     ):
         await phone.play("t11", queue=["t11", "song", "other"], device_id="kitchen")
         await sounds(phone, "kitchen")
-        await line.switch(Mode.REFUSE)
+        await line.switch(Mode.CUT)
         await asyncio.sleep(4.0)  # the album's track ends meanwhile
         await line.switch(Mode.PASS)
         await reaches(phone, lambda state: state.track_id == "song" and state.is_playing)
         assert await sounds(phone, "kitchen") > 2.0
         assert player.titles("plays") == ["Track 11"]
         assert player.titles("goes on with") == ["song"]
+
+
+@needs_mpv
+async def test_a_restart_of_the_server_does_not_interrupt_it(
+    launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    state = ("--state", str(tmp_path / "state"))  # with it, the tracks are there at once
+    first = launch(*state)
+    await first.logs("the library has")
+    async with kitchen(first.url, token, tmp_path) as player:
+        async with connect(first.url, token(), device_id="phone") as phone:
+            await phone.play("song", device_id="kitchen")
+            await sounds(phone, "kitchen")
+        await asyncio.to_thread(first.stop)
+        launch(*state, "--port", str(first.port))
+        async with connect(first.url, token(), device_id="phone") as phone:
+            assert await sounds(phone, "kitchen") > 2.0
+            assert (await phone.state()).is_playing
+        assert player.titles("plays") == ["song"]
+        assert not player.titles("stops")
 
 
 @needs_mpv

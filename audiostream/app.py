@@ -101,7 +101,13 @@ def _build_services(
 
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
     open_streams: Counter[Hashable] = Counter()
-    registry = Registry(descriptions, clock, settings.sync_tolerance, wall_clock)
+    registry = Registry(
+        descriptions,
+        clock,
+        settings.sync_tolerance,
+        wall_clock,
+        max_queue=settings.limits.max_queue,
+    )
     return Services(
         version=__version__,
         settings=settings,

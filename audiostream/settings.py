@@ -55,12 +55,13 @@ def _limit(default: int, variable: str, unit: str, refusal: str) -> Any:
 class Limits:
     """What one client may ask for. Sizes in bytes, times in seconds, each at least 1."""
 
-    max_frame: int = _limit(16 * 1024, "AUDIOSTREAM_MAX_FRAME", " bytes", "close 1009")
+    max_frame: int = _limit(64 * 1024, "AUDIOSTREAM_MAX_FRAME", " bytes", "close 1009")
     max_auth_frame: int = _limit(
         4 * 1024, "AUDIOSTREAM_MAX_AUTH_FRAME", " bytes, for the first frame", "close 1009"
     )
     max_json_depth: int = _limit(32, "AUDIOSTREAM_MAX_JSON_DEPTH", " levels", "`invalid_message`")
-    max_body: int = _limit(16 * 1024, "AUDIOSTREAM_MAX_BODY", " bytes", "413")
+    max_body: int = _limit(64 * 1024, "AUDIOSTREAM_MAX_BODY", " bytes", "413")
+    max_queue: int = _limit(1000, "AUDIOSTREAM_MAX_QUEUE", " tracks", "`invalid_message`")
     sockets_per_user: int = _limit(10, "AUDIOSTREAM_SOCKETS_PER_USER", "", "close 4429")
     waiting_per_address: int = _limit(
         100,

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
+from ..rooms.room import Room
 from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
 from .requests import authenticate, authenticate_command, read_json_object
@@ -32,7 +33,7 @@ async def update_state(request: web.Request) -> web.Response:
 
 async def current_state(request: web.Request) -> web.Response:
     """``GET /tracks/current-state``."""
-    return await _respond_with_state(request, authenticate_command(request), GetCurrentState())
+    return await respond_with_state(request, authenticate_command(request), GetCurrentState())
 
 
 async def _perform(
@@ -40,11 +41,26 @@ async def _perform(
 ) -> web.Response:
     user_id = authenticate_command(request)
     command = parse(await read_json_object(request) | {"trackId": request.match_info["id"]})
-    return await _respond_with_state(request, user_id, command)
+    return await respond_with_state(request, user_id, command)
 
 
-async def _respond_with_state(request: web.Request, user_id: str, command: Command) -> web.Response:
-    """Perform a command and respond with the state after it.
+async def respond_with_state(request: web.Request, user_id: str, command: Command) -> web.Response:
+    """Perform a command and respond with the state after it."""
+
+    def state_of(room: Room, now: float) -> dict[str, Any]:
+        return room.view(now).to_json()
+
+    state = await apply_command(request, user_id, command, state_of)
+    return respond_personally(request, Body.json(encode_json(state)))
+
+
+async def apply_command(
+    request: web.Request,
+    user_id: str,
+    command: Command,
+    result: Callable[[Room, float], dict[str, Any]],
+) -> dict[str, Any]:
+    """Perform a command and return its ``result``, which is asked for at once.
 
     The token is verified again before it is performed: reading the body, loading the room and the
     stop point take time, in which the user may be revoked.
@@ -54,8 +70,6 @@ async def _respond_with_state(request: web.Request, user_id: str, command: Comma
         room = await loader.room(user_id)  # in each round: it may have been removed meanwhile
         authenticate(request)
         try:
-            state = room.view(room.apply(command))
+            return result(room, room.apply(command))
         except StopPointNotLoaded as needed:
             await loader.load_stop_point(room, needed.track_id)
-        else:
-            return respond_personally(request, Body.json(encode_json(state.to_json())))

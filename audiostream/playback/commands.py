@@ -33,6 +33,7 @@ class PlayTrack:
 
     A client that sends a command again, as its connection broke, keeps the ``command_id``.
     ``queue``: the new queue, which has ``track_id`` at ``queue_index``, None: at its first place.
+    ``device_id``: the device that shall be the active one then, None: the sender (R25).
     """
 
     track_id: str
@@ -42,16 +43,18 @@ class PlayTrack:
     command_id: str | None = None
     queue: tuple[str, ...] | None = None
     queue_index: int | None = None
+    device_id: str | None = None
 
 
 @fast_dataclass
 class PauseTrack:
-    """Pause ``track_id`` at ``position``; None: where it is."""
+    """Pause ``track_id`` at ``position``; None: where it is. ``device_id``: see ``PlayTrack``."""
 
     track_id: str
     position: float | None = None
     if_rev: int | None = None
     command_id: str | None = None
+    device_id: str | None = None
 
 
 @fast_dataclass
@@ -98,18 +101,23 @@ class SetQueue:
 
 @fast_dataclass
 class NextTrack:
-    """Play the next track of the queue."""
+    """Play the next track of the queue. ``device_id``: see ``PlayTrack``."""
 
     if_rev: int | None = None
     command_id: str | None = None
+    device_id: str | None = None
 
 
 @fast_dataclass
 class PreviousTrack:
-    """Play the current track from its start, or the one before it in the queue."""
+    """Play the one before in the queue, or the current track from its start.
+
+    ``device_id``: see ``PlayTrack``.
+    """
 
     if_rev: int | None = None
     command_id: str | None = None
+    device_id: str | None = None
 
 
 @fast_dataclass
@@ -141,3 +149,7 @@ class TransferPlayback:
 
 Change = PlayTrack | PauseTrack | SetState | Report
 """What ``rules.apply`` decides on."""
+Skip = NextTrack | PreviousTrack
+ListChange = SetQueue | SetRepeat | ShuffleQueue
+QueueCommand = Skip | ListChange
+"""What ``queue_rules`` decides on."""

@@ -33,7 +33,8 @@ def advance(state: State, now: float) -> State:
     elapsed = (now - state.anchored_at) * state.playback_rate
     if end is None or (begin < end and begin + elapsed < end):
         return state
-    return replace(state, is_playing=False, position=end)
+    ended_at = state.anchored_at + max(0.0, end - begin) / state.playback_rate
+    return replace(state, is_playing=False, position=end, ended_at=ended_at)
 
 
 def with_listed_duration(state: State, duration: float | None) -> State:
@@ -45,8 +46,13 @@ def with_listed_duration(state: State, duration: float | None) -> State:
 
 
 def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], now: float) -> State:
-    """Return the state after a disconnect: frozen if the ``rest`` have no player (R11)."""
+    """Return the state after a disconnect: frozen if the ``rest`` have no player (R11).
+
+    Where it leaves no device at the end of a track, nothing follows (R24).
+    """
     state, rest = advance(state, now), tuple(rest)
+    if state.ended_at is not None and not rest:
+        return replace(state, ended_at=None)
     if not state.is_playing or state.frozen_at is not None:
         return state
     if rest and (not sync.reports_playing or any(other.reports_playing for other in rest)):

@@ -37,7 +37,8 @@ class State:
     ``duration``: None if unknown. ``is_measured``: it does not come from the library (R19).
     ``frozen_at``: since when no player is left; the position stands still although ``is_playing``.
     ``is_abandoned``: paused as no player came back; ``is_interrupted``: playing when the server
-    stopped; both until the next change (R11). ``updated_at``: when ``rev`` grew, in epoch seconds.
+    stopped; both until the next change (R11). ``ended_at``: when the track came to its end, until
+    it is known what follows (R24). ``updated_at``: when ``rev`` grew, in epoch seconds.
     """
 
     _: KW_ONLY
@@ -54,6 +55,7 @@ class State:
     is_interrupted: bool = False
     is_abandoned: bool = False
     is_measured: bool = False
+    ended_at: float | None = None
     queue: Queue = EMPTY_QUEUE
 
     def position_at(self, now: float) -> float:
@@ -166,3 +168,9 @@ def is_end(position: float, duration: float | None) -> bool:
 def is_beyond_end(position: float, duration: float | None) -> bool:
     """Whether a player at ``position`` shows that the track is longer than ``duration`` (R19)."""
     return duration is not None and position > duration + SYNC_TOLERANCE
+
+
+def check_rev(state: State, if_rev: int | None) -> None:
+    """Raise ``CommandRefused`` where a command is meant for another rev than the state's (R8)."""
+    if if_rev is not None and if_rev != state.rev:
+        raise CommandRefused(f"the state has moved on to rev {state.rev}")

@@ -24,10 +24,13 @@ from .model import (
     Outcome,
     Snapshot,
     State,
+    check_rev,
     is_beyond_end,
     is_end,
 )
+from .queue import Queue
 from .sync import explains_mixture, has_drifted, is_settling, record_agreement, record_report
+from .transitions import accept, move
 
 
 def apply(
@@ -51,8 +54,7 @@ def apply(
     connected. ``tolerance`` is in seconds. Raises ``CommandRefused``.
     """
     sync = sync or DeviceSync()
-    if command.if_rev is not None and command.if_rev != state.rev:  # R8
-        raise CommandRefused(f"the state has moved on to rev {state.rev}")
+    check_rev(state, command.if_rev)
     is_current = command.track_id == state.track_id
     if is_current:
         state = with_listed_duration(state, duration)
@@ -60,13 +62,21 @@ def apply(
     rate = state.playback_rate if is_current or same_album else 1.0  # R21
     if not isinstance(command, Report):
         target, event = _target(state, command, now, duration, resume_position, rate)
-        return Outcome(_accept(state, target, duration, device), sync, ROOM, event)  # R1
+        queue = _new_queue(state, command)
+        return Outcome(accept(state, target, duration, device, queue), sync, ROOM, event)  # R1
     rate = command.playback_rate or rate
     report = Snapshot(command.track_id, command.position, command.is_playing, rate, now)
     outcome = _apply_report(state, sync, report, device, duration, alone, tolerance)
     if command.duration is None:
         return outcome
     return _with_reported_duration(outcome, report, command.duration)
+
+
+def _new_queue(state: State, command: PlayTrack | PauseTrack | SetState) -> Queue | None:
+    """Return the queue that a command brings along (R23); None where it has none."""
+    if not isinstance(command, PlayTrack) or command.queue is None:
+        return None
+    return state.queue.with_tracks(command.queue, command.track_id, command.queue_index)
 
 
 def _target(
@@ -111,16 +121,16 @@ def _apply_report(
     """Try the rules for reports in their order."""
     updated = record_report(sync, report, tolerance)
     if tolerance <= 0:  # R7
-        return Outcome(_accept(state, report, duration, device), updated, ROOM)
+        return Outcome(accept(state, report, duration, device), updated, ROOM)
     may_return = state.frozen_at is not None or state.is_interrupted or state.is_abandoned
     if may_return and _brings_back(state, sync, report, alone, tolerance):  # R11
         rev = state.rev + (not state.is_playing)
-        state = _move(state, report, duration, rev, device)
+        state = move(state, report, duration, rev, device)
         return Outcome(state, replace(updated, in_sync=True), OTHERS)
     if _agrees(state, report, tolerance) or _stays_paused(state, sync, report):  # R2
         return Outcome(state, record_agreement(updated, report.at), NOBODY)
     if _plays_beyond_end(state, sync, report, tolerance):  # R19
-        state = _move(state, report, duration, state.rev, state.active_device)
+        state = move(state, report, duration, state.rev, state.active_device)
         return Outcome(state, replace(updated, in_sync=True), PAUSED)
     is_new = sync.last_sent is None and not sync.in_sync
     if is_new and state.track_id is not None:  # R17
@@ -130,15 +140,16 @@ def _apply_report(
     if may_be_late and is_settling(sync, report.at):  # R3
         return Outcome(state, replace(updated, is_ignored=True), NOBODY)
     if has_drifted(sync, report, tolerance):  # R4
-        is_same = (state.track_id, state.is_playing) == (report.track_id, report.is_playing)
+        is_going_on = state.is_playing or state.ended_at is not None
+        is_same = (state.track_id, is_going_on) == (report.track_id, report.is_playing)
         if not is_active and not (alone and is_same):
             return Outcome(state, updated, SENDER)
         rev = state.rev + (not is_same)
-        state = _move(state, report, duration, rev, state.active_device)
+        state = move(state, report, duration, rev, state.active_device)
         return Outcome(state, replace(updated, in_sync=True), OTHERS)
     if not (is_new or sync.in_sync or is_active):  # R5
         return Outcome(state, updated, SENDER)
-    return Outcome(_accept(state, report, duration, device), updated, ROOM)  # R6
+    return Outcome(accept(state, report, duration, device), updated, ROOM)  # R6
 
 
 def _agrees(state: State, report: Snapshot, tolerance: float) -> bool:
@@ -203,29 +214,3 @@ def _with_reported_duration(outcome: Outcome, report: Snapshot, duration: float)
     if is_known or is_beyond_end(report.position, duration):
         return outcome
     return replace(outcome, state=replace(state, duration=duration, is_measured=True))
-
-
-def _accept(state: State, target: Snapshot, duration: float | None, by: DeviceRef | None) -> State:
-    """Return the state after a change: rev + 1; the sender's device, if any, becomes active."""
-    return _move(state, target, duration, state.rev + 1, by or state.active_device)
-
-
-def _move(
-    state: State, target: Snapshot, duration: float | None, rev: int, active: DeviceRef | None
-) -> State:
-    is_refuted = is_beyond_end(target.position, duration)  # R19
-    was_measured = state.is_measured and state.track_id == target.track_id
-    end = None if is_refuted else duration
-    return State(
-        track_id=target.track_id,
-        duration=end,
-        position=target.position if end is None else min(target.position, end),
-        anchored_at=target.at,
-        is_playing=target.is_playing,
-        playback_rate=target.playback_rate,
-        rev=rev,
-        updated_at=state.updated_at,
-        active_device=active,
-        is_measured=is_refuted or was_measured,
-        queue=state.queue,
-    )

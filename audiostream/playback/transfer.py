@@ -1,4 +1,4 @@
-"""The rule of ``transferPlayback``: another connected device becomes the active one (R24)."""
+"""The rule of ``transferPlayback``: another connected device becomes the active one (R26)."""
 
 from __future__ import annotations
 

@@ -15,14 +15,25 @@ from ..playback.commands import (
     Change,
     PauseTrack,
     PlayTrack,
+    QueueCommand,
     Report,
     SetState,
     fast_dataclass,
 )
+from .decode_queue import QUEUE_EVENTS, GetQueue, decode_queue_command, decode_track_ids
+from .fields import (
+    command_id,
+    flag,
+    if_rev,
+    index,
+    number,
+    optional_flag,
+    optional_text,
+    text,
+    volume_level,
+)
 from .strict_json import JsonObject
 
-MAX_COMMAND_ID_LENGTH = 64
-"""Characters; a UUID has 36."""
 MEDIA_CLOCK_ERROR = 1.0
 """Seconds: browsers report a ``currentTime`` just under 0 at the start of some files; that is 0."""
 
@@ -32,7 +43,7 @@ class GetCurrentState:
     """A device asks for the state."""
 
 
-Command = Change | GetCurrentState
+Command = Change | QueueCommand | GetCurrentState | GetQueue
 """What a room applies."""
 
 
@@ -42,26 +53,57 @@ def decode_command(event: str, data: JsonObject) -> Command:
         case "updateStreaming":  # first, as it is by far the most frequent
             return decode_report(data)
         case "playTrack":
-            position, if_rev, resume = _position(data), _if_rev(data), _flag(data, "resume")
-            return PlayTrack(_text(data, "trackId"), position, if_rev, resume, _command_id(data))
+            return _decode_play(data)
         case "pauseTrack":
-            position, if_rev = _position(data), _if_rev(data)
-            return PauseTrack(_text(data, "trackId"), position, if_rev, _command_id(data))
+            return PauseTrack(
+                track_id=text(data, "trackId"),
+                position=_position(data),
+                if_rev=if_rev(data),
+                command_id=command_id(data),
+                device_id=optional_text(data, "deviceId"),
+            )
         case "getCurrentState":
             return _GET_CURRENT_STATE
+    if event in QUEUE_EVENTS:
+        return decode_queue_command(event, data)
     raise UnknownEvent(
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
-        "updateStreaming, getCurrentState, getDevices, watchLibrary and auth"
+        f"updateStreaming, getCurrentState, {', '.join(sorted(QUEUE_EVENTS))}, "
+        "getDevices, watchLibrary and auth"
+    )
+
+
+def _decode_play(data: JsonObject) -> PlayTrack:
+    track_id, queue = text(data, "trackId"), decode_track_ids(data, "queue")
+    queue_index = index(data, "queueIndex")
+    if queue_index is not None and queue is None:
+        raise InvalidMessage('"queueIndex" is a place in "queue", which is missing')
+    if queue is not None:
+        if track_id not in queue:
+            raise InvalidMessage('"queue" must contain "trackId"')
+        if queue_index is not None and queue[queue_index : queue_index + 1] != (track_id,):
+            raise InvalidMessage('"queueIndex" must be a place of "trackId" in "queue"')
+    return PlayTrack(
+        track_id=track_id,
+        position=_position(data),
+        if_rev=if_rev(data),
+        resume=flag(data, "resume"),
+        command_id=command_id(data),
+        queue=queue,
+        queue_index=queue_index,
+        device_id=optional_text(data, "deviceId"),
     )
 
 
 def decode_report(data: JsonObject) -> Report:
     """Decode the data of an ``updateStreaming`` frame."""
     duration = _duration(data) if "duration" in data else None
-    ended = "ended" in data and _flag(data, "ended")
+    ended = "ended" in data and flag(data, "ended")
     if "volume" not in data and "muted" not in data:
         return Report(*_player_state(data), duration, ended)
-    return Report(*_player_state(data), duration, ended, decode_volume(data), decode_muted(data))
+    return Report(
+        *_player_state(data), duration, ended, volume_level(data), optional_flag(data, "muted")
+    )
 
 
 def decode_set_state(data: JsonObject) -> SetState:
@@ -71,30 +113,12 @@ def decode_set_state(data: JsonObject) -> SetState:
 
 def decode_get_devices(data: JsonObject) -> bool:
     """Return whether a ``getDevices`` frame asks to ``watch``: to be sent every change too."""
-    return _flag(data, "watch")
-
-
-def decode_volume(data: JsonObject) -> float | None:
-    """Return the ``volume`` of a device, between 0 and 1; None without one."""
-    volume = _number(data, "volume")
-    if volume is not None and not 0.0 <= volume <= 1.0:
-        raise InvalidMessage('"volume" must be between 0 and 1')
-    return volume
-
-
-def decode_muted(data: JsonObject) -> bool | None:
-    """Return whether a device is ``muted``; None where it does not say."""
-    return decode_optional_flag(data, "muted")
-
-
-def decode_optional_flag(data: JsonObject, name: str) -> bool | None:
-    """Return a flag whose absence means neither true nor false."""
-    return None if data.get(name) is None else _flag(data, name)
+    return flag(data, "watch")
 
 
 def decode_auth_token(data: JsonObject) -> str:
     """Return the token of an ``auth`` frame; its labels are decoded by ``DeviceLabels``."""
-    return _text(data, "token")
+    return text(data, "token")
 
 
 def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int | None]:
@@ -106,21 +130,14 @@ def _player_state(data: JsonObject) -> tuple[str, float, bool, float | None, int
         position = _position(data)
     if position is None:
         raise InvalidMessage('"currentTime" is missing')
-    track_id = _text(data, "trackId")
+    track_id = text(data, "trackId")
     rate = _playback_rate(data) if "playbackRate" in data else None
-    if_rev = _if_rev(data) if "ifRev" in data else None
-    return track_id, position, is_playing, rate, if_rev
-
-
-def _text(data: JsonObject, name: str) -> str:
-    text = data.get(name)
-    if not isinstance(text, str) or not text:
-        raise InvalidMessage(f'"{name}" must be a non-empty string')
-    return text
+    rev = if_rev(data) if "ifRev" in data else None
+    return track_id, position, is_playing, rate, rev
 
 
 def _position(data: JsonObject) -> float | None:
-    position = _number(data, "currentTime")
+    position = number(data, "currentTime")
     if position is not None and position < 0:
         if position <= -MEDIA_CLOCK_ERROR:
             raise InvalidMessage('"currentTime" must not be negative')
@@ -129,58 +146,17 @@ def _position(data: JsonObject) -> float | None:
 
 
 def _duration(data: JsonObject) -> float | None:
-    duration = _number(data, "duration")
+    duration = number(data, "duration")
     if duration is not None and duration <= 0:
         raise InvalidMessage('"duration" must be more than 0; leave it out where it is not known')
     return duration
 
 
 def _playback_rate(data: JsonObject) -> float | None:
-    rate = _number(data, "playbackRate")
+    rate = number(data, "playbackRate")
     if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
         raise InvalidMessage(f'"playbackRate" must be between {MIN_RATE} and {MAX_RATE:g}')
     return rate
-
-
-def _number(data: JsonObject, name: str) -> float | None:
-    number = data.get(name)
-    if number is None:
-        return None
-    if type(number) is not float:
-        if type(number) is not int:
-            raise InvalidMessage(f'"{name}" must be a number')
-        try:
-            number = float(number)
-        except OverflowError:
-            number = math.inf
-    if not math.isfinite(number):
-        raise InvalidMessage(f'"{name}" must be a finite number')
-    return number
-
-
-def _if_rev(data: JsonObject) -> int | None:
-    rev = data.get("ifRev")
-    if rev is not None and type(rev) is not int:
-        raise InvalidMessage('"ifRev" must be an integer')
-    return rev
-
-
-def _command_id(data: JsonObject) -> str | None:
-    command_id = data.get("commandId")
-    if command_id is None:
-        return None
-    if not isinstance(command_id, str) or not 0 < len(command_id) <= MAX_COMMAND_ID_LENGTH:
-        raise InvalidMessage(
-            f'"commandId" must be a string of 1 to {MAX_COMMAND_ID_LENGTH} characters'
-        )
-    return command_id
-
-
-def _flag(data: JsonObject, name: str) -> bool:
-    flag = data.get(name)
-    if flag is not None and not isinstance(flag, bool):
-        raise InvalidMessage(f'"{name}" must be true or false')
-    return bool(flag)
 
 
 _GET_CURRENT_STATE = GetCurrentState()

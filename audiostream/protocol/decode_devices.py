@@ -7,15 +7,8 @@ from __future__ import annotations
 
 from ..errors import InvalidMessage
 from ..playback.commands import TransferPlayback, fast_dataclass
-from .decode import (
-    _command_id,
-    _if_rev,
-    _text,
-    decode_muted,
-    decode_optional_flag,
-    decode_volume,
-)
 from .device_labels import DeviceLabels
+from .fields import command_id, if_rev, optional_flag, text, volume_level
 from .strict_json import JsonObject
 
 
@@ -47,24 +40,24 @@ class DeviceUpdate:
 
 def decode_transfer(data: JsonObject) -> TransferPlayback:
     """Decode the data of a ``transferPlayback`` frame."""
-    play = decode_optional_flag(data, "play")
-    return TransferPlayback(_text(data, "deviceId"), play, _if_rev(data), _command_id(data))
+    play = optional_flag(data, "play")
+    return TransferPlayback(text(data, "deviceId"), play, if_rev(data), command_id(data))
 
 
 def decode_set_volume(data: JsonObject) -> SetVolume:
     """Decode the data of a ``setVolume`` frame."""
-    device_id = None if data.get("deviceId") is None else _text(data, "deviceId")
-    volume, muted = decode_volume(data), decode_muted(data)
+    device_id = None if data.get("deviceId") is None else text(data, "deviceId")
+    volume, muted = volume_level(data), optional_flag(data, "muted")
     if volume is None and muted is None:
         raise InvalidMessage('"volume", "muted" or both are needed')
-    return SetVolume(device_id, volume, muted, _if_rev(data), _command_id(data))
+    return SetVolume(device_id, volume, muted, if_rev(data), command_id(data))
 
 
 def decode_device_update(data: JsonObject) -> DeviceUpdate:
     """Decode the data of a ``deviceUpdate`` frame. A name is cleaned as in ``auth``."""
     renames = data.get("deviceName") is not None
     name = DeviceLabels.decode({"deviceName": data["deviceName"]}).device_name if renames else None
-    volume, muted = decode_volume(data), decode_muted(data)
+    volume, muted = volume_level(data), optional_flag(data, "muted")
     if not renames and volume is None and muted is None:
         raise InvalidMessage('at least one of "deviceName", "volume" and "muted" is needed')
-    return DeviceUpdate(renames, name, volume, muted, _if_rev(data), _command_id(data))
+    return DeviceUpdate(renames, name, volume, muted, if_rev(data), command_id(data))

@@ -6,11 +6,13 @@ milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from ..playback.commands import fast_dataclass
 from ..playback.model import State
+from ..playback.queue import Queue
 
 
 @fast_dataclass
@@ -26,6 +28,7 @@ class StateView:
     device_id: str | None
     updated_at: int
     server_time: int
+    queue: Queue
 
     @classmethod
     def of(cls, state: State, now: float, wall_time: float) -> StateView:
@@ -40,6 +43,7 @@ class StateView:
             device_id=state.active_device.device_id if state.active_device else None,
             updated_at=int(state.updated_at * 1000),
             server_time=int(wall_time * 1000),
+            queue=state.queue,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +57,11 @@ class StateView:
             "deviceId": self.device_id,
             "updatedAt": self.updated_at,
             "serverTime": self.server_time,
+            "queue": {
+                "index": self.queue.index,
+                "length": len(self.queue.track_ids),
+                "repeat": self.queue.repeat,
+            },
         }
         if self.duration is not None:
             state["duration"] = self.duration
@@ -82,16 +91,37 @@ class StateTemplate:
             f',"updatedAt":{int(state.updated_at * 1000)}'
             ',"serverTime":'
         )
+        queue = state.queue
+        index = "null" if queue.index is None else str(queue.index)
+        tail = (
+            f',"queue":{{"index":{index},"length":{len(queue.track_ids)}'
+            f',"repeat":"{queue.repeat}"}}'
+        )
+        if state.duration is not None:
+            tail += f',"duration":{state.duration!r}'
         return cls(
             head=f'{{"trackId":{_string_or_null(state.track_id)},"currentTime":',
             middle=middle,
-            tail="" if state.duration is None else f',"duration":{state.duration!r}',
+            tail=tail,
         )
 
-    def render(self, current_time: float, server_time: int, track: str | None = None) -> str:
-        """Return the state object, with its ``track`` (JSON text) where that is given."""
-        end = "}" if track is None else f',"track":{track}}}'
+    def render(self, current_time: float, server_time: int, tracks: str = "") -> str:
+        """Return the state object; ``tracks``: further members, as JSON text after a comma."""
+        end = tracks + "}"
         return f"{self.head}{current_time:.3f}{self.middle}{server_time}{self.tail}{end}"
+
+
+def queue_data(state: State, next_track: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the data of ``queueUpdated``; ``next_track`` is what follows the current track."""
+    queue = state.queue
+    return {
+        "trackIds": queue.track_ids,
+        "index": queue.index,
+        "repeat": queue.repeat,
+        "rev": state.rev,
+        "updatedAt": int(state.updated_at * 1000),
+        "nextTrack": next_track,
+    }
 
 
 def _string_or_null(text: str | None) -> str:

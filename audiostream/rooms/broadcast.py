@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import TrackNotFound
 from ..playback.model import OTHERS, PAUSED, ROOM, SENDER, Recipients, State
+from ..playback.queue import QueuePlace
 from ..playback.sync import record_sent
-from ..protocol.encode import StateTemplate
+from ..protocol.encode import StateTemplate, queue_data
 from ..protocol.envelope import FrameId, wrap_in_frame
 from ..protocol.strict_json import encode_json
 from .device import Device
@@ -54,14 +55,18 @@ def select_recipients(
 
 @dataclass(eq=False, slots=True)
 class StateBroadcaster:
-    """Sends one user's state. The encoded state and track are cached until they change."""
+    """Sends one user's state and queue. The encoded state and tracks are cached until they change.
+
+    ``following`` returns what starts at the end of the current track of a state.
+    """
 
     user_id: str
     catalogue: Catalogue
     wall_clock: Callable[[], float]
+    following: Callable[[State], QueuePlace | None]
     _encoded: tuple[State, StateTemplate] | None = None
-    _description: Mapping[str, Any] | None = None
-    _track: str = ""
+    _tracks: dict[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
+    """The encoded track and next track by their ids."""
 
     def send(
         self,
@@ -98,25 +103,61 @@ class StateBroadcaster:
         if sender is not None and not is_answered:
             sender.send_queue.send_text(self._frame("trackState", state, position, frame_id))
 
+    def send_queue(
+        self,
+        recipients: Sequence[Device],
+        event: str,
+        state: State,
+        sender: Device | None = None,
+        frame_id: FrameId | None = None,
+    ) -> None:
+        """Send the queue as ``event``; the frame of the ``sender`` carries ``frame_id``."""
+        data = encode_json(self.queue_data(state))
+        text = wrap_in_frame(event, data)
+        for device in recipients:
+            is_answer = device is sender and frame_id is not None
+            device.send_queue.send_text(wrap_in_frame(event, data, frame_id) if is_answer else text)
+
+    def queue_data(self, state: State) -> dict[str, Any]:
+        """Return the data of ``queueUpdated``."""
+        place = self.following(state)
+        return queue_data(state, self._describe(place.track_id) if place else None)
+
     def _frame(
         self, event: str, state: State, position: float, frame_id: FrameId | None = None
     ) -> str:
         if self._encoded is None or self._encoded[0] is not state:
             self._encoded = state, StateTemplate.of(state)
-        track = self._encoded_track(state) if event in _EVENTS_WITH_TRACK else None
-        data = self._encoded[1].render(position, int(self.wall_clock() * 1000), track)
+        tracks = self._encoded_tracks(state) if event in _EVENTS_WITH_TRACK else ""
+        data = self._encoded[1].render(position, int(self.wall_clock() * 1000), tracks)
         return wrap_in_frame(event, data, frame_id)
 
-    def _encoded_track(self, state: State) -> str | None:
-        if state.track_id is None:
+    def _encoded_tracks(self, state: State) -> str:
+        """Return the members ``track`` and ``nextTrack`` as JSON text, after commas."""
+        place, former = self.following(state), self._tracks
+        self._tracks = {}
+        track = self._encoded_track(state.track_id, former)
+        following = self._encoded_track(place.track_id if place else None, former)
+        return (f',"track":{track}' if track else "") + f',"nextTrack":{following or "null"}'
+
+    def _encoded_track(
+        self, track_id: str | None, former: dict[str, tuple[Mapping[str, Any], str]]
+    ) -> str | None:
+        """Return a track as JSON text; None if it has left the library."""
+        description = None if track_id is None else self._describe(track_id)
+        if track_id is None or description is None:
             return None
+        known = former.get(track_id)
+        if known is None or known[0] is not description:
+            known = description, encode_json(description)
+        self._tracks[track_id] = known
+        return known[1]
+
+    def _describe(self, track_id: str) -> Mapping[str, Any] | None:
         try:
-            description = self.catalogue.describe(self.user_id, state.track_id)
+            return self.catalogue.describe(self.user_id, track_id)
         except TrackNotFound:  # a rescan has removed it
             return None
-        if description is not self._description:
-            self._description, self._track = description, encode_json(description)
-        return self._track
 
 
 def _event_for(device: Device, before: State, state: State) -> str:

@@ -1,4 +1,4 @@
-"""What devices ask of each other: to take over the playback (R24), a volume, a row in the list."""
+"""What devices ask of each other: to take over the playback (R26), a volume, a row in the list."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, DeviceNotFound
 from ..playback import transfer as rule
-from ..playback.commands import Change, TransferPlayback
+from ..playback.commands import TransferPlayback
 from ..playback.model import CommandRefused, DeviceRef, Outcome, State
 from ..protocol.decode_devices import (
     DeviceUpdate,
@@ -66,7 +66,7 @@ def transfer(
     device: Device | None,
     now: float,
 ) -> Outcome:
-    """Return what a transfer does (R24). Raises as ``handle`` does."""
+    """Return what a transfer does (R26). Raises as ``handle`` does."""
     before, target = room.state, find_device(room.devices, command.device_id)
     sync = device.sync if device else None
     try:
@@ -80,9 +80,12 @@ def transfer(
     return outcome
 
 
-def expect_player(room: Room, before: State, command: Change | TransferPlayback) -> None:
-    """Note which device is expected to play now that another is the active one (R24)."""
-    is_transfer, active = isinstance(command, TransferPlayback), room.state.active_device
+def expect_player(room: Room, before: State, is_transfer: bool) -> None:
+    """Note which device is expected to play now that another is the active one (R26).
+
+    ``is_transfer``: the new one was named, and may be silent until it takes over.
+    """
+    active = room.state.active_device
     for device in room.devices.values():
         if device.ref == active:
             if is_transfer and room.state.is_playing:

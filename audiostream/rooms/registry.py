@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappop
 from itertools import count
+from secrets import randbits
 
 from ..playback.model import SYNC_TOLERANCE, DeviceRef
 from .broadcast import Catalogue
 from .device import Device, SendQueue
-from .room import NEVER_PLAYED, Room, RoomContext
+from .room import NEVER_PLAYED, Room
+from .room_context import RoomContext
+
+MAX_QUEUE = 1000
+"""Tracks of a queue: 16 hours of songs, and with each change 25 KiB to each device."""
+
+
+def _new_seed() -> int:
+    return randbits(32)
 
 
 class Registry:
@@ -24,10 +34,18 @@ class Registry:
         clock: Callable[[], float],
         tolerance: float = SYNC_TOLERANCE,
         wall_clock: Callable[[], float] | None = None,
+        *,
+        max_queue: int = MAX_QUEUE,
+        new_seed: Callable[[], int] = _new_seed,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self._context = RoomContext(
-            catalogue=catalogue, clock=clock, wall_clock=wall_clock or clock, tolerance=tolerance
+            catalogue=catalogue,
+            clock=clock,
+            wall_clock=wall_clock or clock,
+            tolerance=tolerance,
+            max_queue=max_queue,
+            new_seed=new_seed,
         )
         self.unsaved = self._context.unsaved
         self.maybe_idle = self._context.maybe_idle
@@ -68,5 +86,9 @@ class Registry:
 
     def housekeep(self) -> None:
         """Call about once a second. Visits only rooms in which a timeout is running."""
+        ends = self._context.ends
+        while ends and ends[0][0] <= self._context.clock():
+            due, _, room = heappop(ends)
+            room.on_end_due(due)
         for room in tuple(self._context.needs_housekeeping):
             room.housekeep()

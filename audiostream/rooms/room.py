@@ -5,23 +5,44 @@ No method waits; what a room needs from the state file, the caller loads (``Stop
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from heapq import heappush
 from typing import Any
 
 from ..errors import Conflict, TrackNotFound
-from ..playback import lifecycle, rules
-from ..playback.commands import Change, PauseTrack, PlayTrack, Report, TransferPlayback
-from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
+from ..playback import lifecycle
+from ..playback.commands import (
+    Change,
+    PauseTrack,
+    PlayTrack,
+    QueueCommand,
+    Report,
+    SetState,
+    Skip,
+    TransferPlayback,
+)
+from ..playback.model import (
+    NOBODY,
+    CommandRefused,
+    Outcome,
+    State,
+    StopPoint,
+)
+from ..playback.queue_rules import next_is_due
 from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
+from ..protocol.decode_queue import GetQueue
 from ..protocol.encode import StateView
 from ..protocol.envelope import Frame, FrameId
 from . import device_commands
-from .broadcast import Catalogue, StateBroadcaster, select_recipients
+from .broadcast import StateBroadcaster, select_recipients
+from .decider import Decider
 from .device import Device
 from .device_list import DeviceList
+from .room_context import RoomContext
+from .room_queue import QUEUE_UPDATED, RoomQueue, list_has_changed
 from .stop_points import StopPoints
 
 NEVER_PLAYED = State()
@@ -29,27 +50,15 @@ NEVER_PLAYED = State()
 MAX_COMMAND_IDS = 64
 """``commandId`` values of commands that took effect, so that one that is sent again is not applied
 twice: a client sends a command again within seconds, after it has reconnected."""
+MAX_ENDS = 100
+"""Tracks that may end at once where no device is connected and time has jumped: a bound on the work
+of one call. The rest follows with the next."""
 LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RoomContext:
-    """What the rooms of one registry share, and the sets in which each room lists itself.
-
-    ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds; ``tolerance`` is in seconds.
-    """
-
-    catalogue: Catalogue
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
-    tolerance: float
-    needs_housekeeping: set[Room] = field(default_factory=set)
-    """Rooms in which a timeout is running."""
-    unsaved: set[Room] = field(default_factory=set)
-    """Rooms whose state or stop points have changed since the saver took them from here."""
-    maybe_idle: set[Room] = field(default_factory=set)
-    """Rooms that are new, or that a device has left, since the saver took them from here."""
+RoomCommand = Change | QueueCommand | TransferPlayback
+_NAMES_DEVICE = PlayTrack | PauseTrack | Skip
 
 
 class Room:
@@ -59,7 +68,10 @@ class Room:
         "_applied_ids",
         "_broadcaster",
         "_context",
+        "_decider",
         "_device_list",
+        "_end_due",
+        "_queue",
         "devices",
         "state",
         "stop_points",
@@ -73,7 +85,12 @@ class Room:
         self.stop_points = StopPoints()
         self._context = context
         self._applied_ids: tuple[str, ...] = ()
-        self._broadcaster = StateBroadcaster(user_id, context.catalogue, context.wall_clock)
+        self._queue = RoomQueue(user_id, context.catalogue, context.max_queue, context.new_seed)
+        self._decider = Decider(user_id, context, self._queue, self.stop_points, self.devices)
+        self._end_due: float | None = None
+        self._broadcaster = StateBroadcaster(
+            user_id, context.catalogue, context.wall_clock, self._queue.following
+        )
         self._device_list = DeviceList(self.devices)
 
     @property
@@ -102,17 +119,20 @@ class Room:
 
     def add_device(self, device: Device) -> None:
         """Add a connected device. It is sent nothing (R12)."""
+        now = self._context.clock()
+        self._advance(now)  # as a room without devices, if it is one (R24)
         self.devices[device.ref.key] = device
-        self._device_list.notify_watchers(self.state, self._context.clock())
+        self._device_list.notify_watchers(self.state, now)
 
     def remove_device(self, device: Device) -> None:
         """Remove a disconnected device, if it is here."""
-        if self.devices.pop(device.ref.key, None) is None:
+        if device.ref.key not in self.devices:
             return
         now = self._context.clock()
+        self._advance(now)
+        self.devices.pop(device.ref.key, None)  # sending to it may have removed it
         self._context.maybe_idle.add(self)
         self._device_list.unwatch(device)
-        self._advance(now)
         remaining = (each.sync for each in self.devices.values())
         self.state = lifecycle.on_disconnect(self.state, device.sync, remaining, now)
         if self.state.frozen_at is not None:
@@ -158,9 +178,10 @@ class Room:
             self._complete_duration()
         if isinstance(command, GetCurrentState):  # R12
             self._answer(device, "trackState", now, frame_id)
+        elif isinstance(command, GetQueue):
+            self._send_queue("queue", (device,) if device else (), device, frame_id)
         elif not isinstance(command, Report) and self.has_applied(_command_id(command)):
-            event = "trackPlaying" if self.state.is_playing else "trackPaused"
-            self._answer(device, event, now, frame_id)  # it may have missed the outcome
+            self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)
         return now
@@ -168,6 +189,10 @@ class Room:
     def view(self, now: float) -> StateView:
         """Return the state as clients are sent it, at the time that ``apply`` returned."""
         return StateView.of(self.state, now, self._context.wall_clock())
+
+    def queue_data(self) -> dict[str, Any]:
+        """Return the queue as clients are sent it: the data of ``queueUpdated``."""
+        return self._broadcaster.queue_data(self.state)
 
     def has_applied(self, command_id: str | None) -> bool:
         """Whether a command of that id took effect before."""
@@ -200,7 +225,7 @@ class Room:
             if report is not None:
                 self._resend(report, device)
         is_waiting = any(lifecycle.may_resend(each.sync) for each in self.devices.values())
-        if self.state.frozen_at is None and not is_waiting:
+        if self.state.frozen_at is None and self.state.ended_at is None and not is_waiting:
             self._context.needs_housekeeping.discard(self)
 
     def _answer(
@@ -209,16 +234,38 @@ class Room:
         if device is not None:
             self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
+    def _decide(self, command: RoomCommand, device: Device | None, now: float) -> Outcome:
+        if isinstance(command, TransferPlayback):
+            return device_commands.transfer(self, self._context.catalogue, command, device, now)
+        try:
+            return self._decider.decide(self.state, command, device, now)
+        except CommandRefused as refused:
+            raise Conflict(str(refused), self.view(now).to_json()) from None
+
+    def _answer_again(
+        self,
+        command: RoomCommand,
+        device: Device | None,
+        now: float,
+        frame_id: FrameId | None,
+    ) -> None:
+        """Answer a command that took effect before: its sender may have missed the outcome."""
+        if isinstance(command, PlayTrack | PauseTrack | Skip | TransferPlayback):
+            event = "trackPlaying" if self.state.is_playing else "trackPaused"
+            self._answer(device, event, now, frame_id)
+        else:
+            self._send_queue(QUEUE_UPDATED, (device,) if device else (), device, frame_id)
+
     def _apply_change(
         self,
-        command: Change | TransferPlayback,
+        command: RoomCommand,
         device: Device | None,
         now: float,
         frame_id: FrameId | None,
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
-            self._change_state(outcome.state, now)
+            self._change_state(self._with_chosen_device(outcome.state, command), now)
             self.record_applied(_command_id(command))
         if device is not None:
             device.sync = outcome.sync
@@ -226,72 +273,36 @@ class Room:
                 device.record_volume(command.volume, command.muted)
             if outcome.sync.is_ignored:
                 self._context.needs_housekeeping.add(self)
-        if outcome.recipients is not NOBODY or frame_id is not None:
+        if outcome.event == QUEUE_UPDATED:
+            self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()), device, frame_id)
+        elif outcome.recipients is not NOBODY or frame_id is not None:
             recipients = select_recipients(outcome.recipients, self.devices.values(), device)
             self._broadcaster.send(
                 recipients, outcome.event, before, self.state, now, device, frame_id
             )
+            if list_has_changed(before, self.state):
+                self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()))
         if self.state.active_device is not before.active_device:
-            device_commands.expect_player(self, before, command)
+            device_commands.expect_player(self, before, isinstance(command, TransferPlayback))
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 
-    def _decide(
-        self, command: Change | TransferPlayback, device: Device | None, now: float
-    ) -> Outcome:
-        """Return what the rules make of ``command``."""
-        if isinstance(command, TransferPlayback):
-            return device_commands.transfer(self, self._context.catalogue, command, device, now)
-        state, track_id = self.state, command.track_id
-        duration, is_listed = self._listed_duration(track_id, device)
-        try:
-            outcome = rules.apply(
-                state,
-                command,
-                now,
-                device=device.ref if device else None,
-                sync=device.sync if device else None,
-                duration=duration,
-                resume_position=self._resume_position(command),
-                same_album=track_id != state.track_id and self._is_same_album(track_id),
-                alone=len(self.devices) <= 1,
-                tolerance=self._context.tolerance,
-            )
-        except CommandRefused as refused:
-            raise Conflict(str(refused), self.view(now).to_json()) from None
-        if not is_listed and lifecycle.starts_track(command, state, outcome.state):
-            raise TrackNotFound("there is no such track")
-        return outcome
+    def _send_queue(
+        self,
+        event: str,
+        devices: tuple[Device, ...],
+        sender: Device | None = None,
+        frame_id: FrameId | None = None,
+    ) -> None:
+        self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
 
-    def _listed_duration(self, track_id: str, device: Device | None) -> tuple[float | None, bool]:
-        """Return the listed duration of a track, and whether it is listed at all.
-
-        Of an unlisted track the known duration stays. Raises ``TrackNotFound`` (R9).
-        """
-        try:
-            return self._context.catalogue.duration(self.user_id, track_id), True
-        except TrackNotFound:
-            sync = device.sync if device else None
-            if not lifecycle.accepts_unlisted(self.state, sync, track_id):
-                raise
-            return self.state.duration if track_id == self.state.track_id else None, False
-
-    def _resume_position(self, command: Change) -> float | None:
-        if (
-            isinstance(command, PlayTrack)
-            and command.resume
-            and command.position is None
-            and command.track_id != self.state.track_id
-        ):
-            return self.stop_points.position(command.track_id)
-        return None
-
-    def _is_same_album(self, track_id: str) -> bool:
-        """Whether ``track_id`` is of the current track's album; asked where the rate matters."""
-        current = self.state
-        if current.playback_rate == 1.0 or current.track_id is None:
-            return False
-        return self._context.catalogue.same_album(self.user_id, current.track_id, track_id)
+    def _with_chosen_device(self, state: State, command: RoomCommand) -> State:
+        """Return the state with the active device that a command names, if connected (R25)."""
+        device_id = command.device_id if isinstance(command, _NAMES_DEVICE) else None
+        if device_id is None:
+            return state
+        chosen = [each.ref for each in self.devices.values() if each.ref.device_id == device_id]
+        return replace(state, active_device=chosen[-1]) if chosen else state
 
     def _change_state(self, state: State, now: float) -> None:
         """Replace the state; add the date of the change and the stop points that it leaves."""
@@ -302,16 +313,60 @@ class Room:
         self._context.unsaved.add(self)
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
+        if state.is_playing or state.ended_at is not None:
+            self._expect_end(state)
+
+    def _expect_end(self, state: State) -> None:
+        """Have ``housekeep`` called at the end of the track, if something follows it (R24)."""
+        if state.ended_at is not None:
+            self._context.needs_housekeeping.add(self)
+        elif state.duration is not None and state.frozen_at is None:
+            if not state.queue.track_ids and state.queue.repeat != "one":
+                return
+            left = (state.duration - state.position) / state.playback_rate
+            due = state.anchored_at + left
+            if self._end_due is None or due < self._end_due:
+                self._end_due = due
+                heappush(self._context.ends, (due, id(self), self))
+
+    def on_end_due(self, due: float) -> None:
+        """Handle that ``due``, an entry of ``RoomContext.ends``, has come. The end may be later."""
+        if due != self._end_due:
+            return
+        self._end_due = None
+        self.housekeep()
+        if self.state.is_playing:
+            self._expect_end(self.state)
 
     def _advance(self, now: float) -> None:
         before, state = self.state, lifecycle.advance(self.state, now)
-        if state is before:
-            return
-        self._change_state(state, now)
-        if state.rev != before.rev:  # R11: no player came back
-            devices = tuple(self.devices.values())
-            self._broadcaster.send(devices, "trackPaused", before, self.state, now)
-            self._device_list.notify_watchers(self.state, now)
+        if state is not before:
+            self._change_state(state, now)
+            if state.rev != before.rev:  # R11: no player came back
+                self._send_to_all("trackPaused", before, now)
+        if self.state.ended_at is not None:
+            self._follow_end(now)
+
+    def _follow_end(self, now: float) -> None:
+        """Start what follows a track whose end no device has reported, if it is due (R24)."""
+        for _ in range(MAX_ENDS):
+            state = self.state
+            active = self.devices.get(state.active_device.key) if state.active_device else None
+            sync = active.sync if active else None
+            if not next_is_due(state, sync, is_alone=not self.devices, now=now):
+                return
+            place = self._queue.following(state)
+            if place is None:
+                return self._change_state(replace(state, ended_at=None), now)
+            at = now if self.devices or state.ended_at is None else state.ended_at
+            self._change_state(self._queue.start(state, place, at), now)
+            self._send_to_all("trackPlaying", state, now)
+            self._change_state(lifecycle.advance(self.state, now), now)
+
+    def _send_to_all(self, event: str, before: State, now: float) -> None:
+        devices = tuple(self.devices.values())
+        self._broadcaster.send(devices, event, before, self.state, now)
+        self._device_list.notify_watchers(self.state, now)
 
     def _resend(self, report: Report, device: Device) -> None:
         """Apply what a silent device is assumed to repeat, and send it the outcome (R16)."""
@@ -330,7 +385,5 @@ class Room:
                 self.state = lifecycle.with_listed_duration(self.state, duration)
 
 
-def _command_id(command: Change | TransferPlayback) -> str | None:
-    if isinstance(command, PlayTrack | PauseTrack | TransferPlayback):
-        return command.command_id
-    return None
+def _command_id(command: RoomCommand) -> str | None:
+    return None if isinstance(command, Report | SetState) else command.command_id

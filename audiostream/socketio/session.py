@@ -14,7 +14,9 @@ from socketio.packet import EVENT
 
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, Unauthorized
+from ..playback.commands import ListChange
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
+from ..protocol.decode_queue import GetQueue
 from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_error, encode_frame, event_data
 from ..protocol.strict_json import encode_json
@@ -28,6 +30,7 @@ from ..websocket.close_reasons import CloseReason
 from ..websocket.connection_log import log_connected, log_disconnected
 from ..websocket.rate_limit import DeviceRateLimiter
 from ..websocket.token_expiry import TokenExpiryTimer
+from ..websocket.twins import check_twins
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -99,6 +102,8 @@ class SocketioSession:
         self._device: Device = self._registry.connect(
             identity.user_id, self.send_queue, device_id, labels.device_name
         )
+        if labels.device_id is not None:
+            check_twins(self._room, self._device)
         self._address = address
         self._connected_at = connected_at
         log_connected(identity.user_id, device_id, address, "socketio")
@@ -139,6 +144,8 @@ class SocketioSession:
             if self._is_disconnected:
                 return None
             now = room.apply(command, self._device)
+        if isinstance(command, ListChange | GetQueue):
+            return room.queue_data()
         return room.view(now).to_json()
 
     def disconnected(self, reason: CloseReason) -> None:

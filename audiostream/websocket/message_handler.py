@@ -29,7 +29,10 @@ from .delayed_reports import GAP, DelayedReports
 from .device_websocket import DeviceWebSocket
 from .rate_limit import REPORT_EVENT, DeviceRateLimiter
 
-COMMAND_EVENTS = frozenset({"playTrack", "pauseTrack", "transferPlayback"})
+COMMAND_EVENTS = frozenset(
+    {"playTrack", "pauseTrack", "nextTrack", "previousTrack", "transferPlayback"}
+)
+"""Commands that replace what the device reports of before (R22)."""
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
 
 _log = logging.getLogger(__name__)

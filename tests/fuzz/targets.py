@@ -11,7 +11,9 @@ from audiostream.playback.commands import (
     MAX_RATE,
     MIN_RATE,
     PlayTrack,
+    QueueCommand,
     Report,
+    SetQueue,
     SetState,
     TransferPlayback,
 )
@@ -23,6 +25,7 @@ from audiostream.protocol.decode_devices import (
     decode_set_volume,
     decode_transfer,
 )
+from audiostream.protocol.decode_queue import GetQueue
 from audiostream.protocol.device_labels import DeviceLabels
 from audiostream.protocol.envelope import encode_error, encode_frame, parse_frame
 from audiostream.streaming.ranges import (
@@ -90,7 +93,12 @@ def _check_understood(
         labels = (understood.device_id, understood.device_name)
         assert all(label is None or 0 < len(label) <= 128 for label in labels)
         return
-    if isinstance(understood, GetCurrentState):
+    if isinstance(understood, GetCurrentState | GetQueue):
+        return
+    if isinstance(understood, QueueCommand):
+        if isinstance(understood, SetQueue):
+            assert all(isinstance(each, str) and each for each in understood.track_ids)
+        assert understood.if_rev is None or type(understood.if_rev) is int
         return
     assert understood.track_id
     if understood.position is not None:

@@ -72,6 +72,14 @@ class Scenario:
     ) -> StateView:
         return self._apply(Report(track, at, playing, **more), name)
 
+    def play_album(self, name: str | None, *tracks: str, index: int = 0) -> StateView:
+        """Play a queue from its track at ``index``."""
+        play = PlayTrack(tracks[index], 0.0, queue=tracks, queue_index=index)
+        return self._apply(play, name)
+
+    def command(self, name: str | None, command: Command) -> StateView:
+        return self._apply(command, name)
+
     def transfer(
         self, name: str | None, device_id: str, play: bool | None = None, **more: Any
     ) -> StateView:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import WSServerHandshakeError
 
+from audiostream import __version__
 from audiostream.errors import StoreError
 from audiostream.protocol.envelope import Frame
 from audiostream.rooms.device import Device
@@ -60,7 +61,14 @@ class TestAuthentication:
             assert (frame["event"], frame["id"]) == ("authenticated", 1)
             expires_at = frame["data"].pop("expiresAt")
             assert abs(expires_at / 1000 - time.time() - 600) < 60
-            assert frame["data"] == {"userId": "ada", "room": "user_ada", "deviceId": "d1"}
+            assert frame["data"] == {
+                "userId": "ada",
+                "room": "user_ada",
+                "deviceId": "d1",
+                "version": __version__,
+                "features": ["queue", "transfer", "volume", "history"],
+                "syncTolerance": 1.0,
+            }
 
     async def test_a_device_without_an_id_gets_a_random_one(
         self, serve: Serve, token: Token

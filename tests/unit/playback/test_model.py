@@ -81,6 +81,7 @@ class TestState:
             "deviceId": None,
             "updatedAt": 950_000,
             "serverTime": 951_500,
+            "queue": {"index": None, "length": 0, "repeat": "off"},
         }
 
     def test_state_view_before_anything_played_has_no_track_and_is_paused_at_0(self) -> None:

@@ -1,4 +1,4 @@
-"""``transferPlayback``: what becomes of the playback, and who counts as its player (R24)."""
+"""``transferPlayback``: what becomes of the playback, and who counts as its player (R26)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiostream.errors import Conflict, DeviceNotFound, TrackNotFound
+from audiostream.playback.commands import TransferPlayback
 from audiostream.playback.lifecycle import RESUME_GRACE
 from audiostream.playback.model import DeviceRef, State
 from audiostream.playback.transfer import transfer
 from tests.support.scenario import Scenario
+from tests.support.simulation import BAD, Simulation
 
+APART, SETTLED_AFTER = 2.8, 10.0
+"""Seconds, as in ``test_simulation``: by how much players may differ, and when they agree."""
 KIOSK = DeviceRef(2, "kiosk")
 MOMENTS = st.floats(0.0, 1000.0).map(lambda moment: round(moment, 2))
 
 
-class TestR24Transfer:
+class TestR26Transfer:
     @pytest.mark.parametrize("sender", ["phone", "kiosk"])
     def test_the_named_device_becomes_active_and_all_are_sent_track_updated(
         self, in_sync: Scenario, sender: str
@@ -174,7 +178,7 @@ class TestR24Transfer:
         assert in_sync.received("phone") == in_sync.received("kiosk") == []
 
 
-class TestR24PlayersAfterATransfer:
+class TestR26PlayersAfterATransfer:
     def test_it_freezes_with_the_new_device_as_the_former_one_reports_no_more(
         self, in_sync: Scenario
     ) -> None:
@@ -225,6 +229,7 @@ class TestR24PlayersAfterATransfer:
         assert in_sync.room.state.is_playing
 
 
+@settings(deadline=None)
 @given(
     duration=st.none() | st.floats(1.0, 1000.0),
     position=MOMENTS,
@@ -304,3 +309,23 @@ def test_transfers_among_reports_and_disconnects_raise_rev_and_name_a_connected_
         assert state.rev >= rev
         assert 0.0 <= scenario.position <= (state.duration or 7200.0)
         assert state.is_playing or state.frozen_at is None
+
+
+@pytest.mark.parametrize("reports_paused", [False, True])
+@pytest.mark.parametrize("seed", range(10))
+def test_transfers_on_a_bad_network_leave_all_players_that_echo_where_the_state_is(
+    seed: int, reports_paused: bool
+) -> None:
+    simulation = Simulation(seed, BAD, reports_paused=reports_paused)
+    choice = simulation.random.choice
+    simulation.start()
+    for _ in range(5):
+        simulation.act_at_random()
+        connected = [player for player in simulation.players if player.device is not None]
+        sender, target = choice(connected), choice(connected)
+        transferred = TransferPlayback(target.name, choice((None, True, False)))
+        before = simulation.room.state.rev
+        simulation.room.apply(transferred, sender.device)
+        assert simulation.room.state.rev > before
+        simulation.run(SETTLED_AFTER)
+        assert simulation.disagreement(APART) is None

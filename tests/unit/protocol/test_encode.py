@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostream.playback.model import DeviceRef, State
+from audiostream.playback.queue import Queue
 from audiostream.protocol.encode import StateTemplate, StateView
 
 SECONDS = st.floats(0, allow_infinity=False)
@@ -21,6 +22,12 @@ STATES = st.builds(
     rev=st.integers(0),
     active_device=st.none() | st.builds(DeviceRef, st.integers(1), st.text()),
     updated_at=st.floats(0, 2**43),
+    queue=st.builds(
+        Queue,
+        st.lists(st.text()).map(tuple),
+        st.none() | st.integers(0),
+        st.sampled_from(("off", "one", "all")),
+    ),
 )
 
 
@@ -31,7 +38,7 @@ def test_a_rendered_template_is_the_state_object_with_the_same_keys_in_order(
     template, view = StateTemplate.of(state), StateView.of(state, 0.0, wall_time)
     moment = (view.current_time, view.server_time)
     assert list(json.loads(template.render(*moment)).items()) == list(view.to_json().items())
-    with_track = json.loads(template.render(*moment, track='{"id":"song"}'))
+    with_track = json.loads(template.render(*moment, ',"track":{"id":"song"}'))
     assert with_track == view.to_json() | {"track": {"id": "song"}}
 
 
@@ -54,4 +61,5 @@ def test_a_state_view_is_extrapolated_to_now_and_dated_in_epoch_milliseconds() -
         "deviceId": "phone",
         "updatedAt": 1_700_000_000_500,
         "serverTime": 1_700_000_002_750,
+        "queue": {"index": None, "length": 0, "repeat": "off"},
     }

@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 
 from audiostream.client import Player, State, connect
 from tests.conftest import ProxyTo
-from tests.support.audio_files import write_wav
+from tests.support.album import ALBUM, TITLES, write_album
 from tests.support.headless import HeadlessProcess, headless
 from tests.support.proxy import Mode
 from tests.support.server_process import Launch, ServerProcess
@@ -26,29 +26,12 @@ from tests.support.ws_client import connect as connect_raw
 
 Token = Callable[..., str]
 
-ALBUM = [f"t{number:02}" for number in range(1, 13)]
-TITLES = [f"Track {name[1:]}" for name in ALBUM]
-SHORT, LONG = 2.0, 60.0
-"""Seconds of a track of the album, and of the others."""
-
 needs_mpv = pytest.mark.skipif(which("mpv") is None, reason="there is no mpv")
 
 
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
-    """An album of twelve short tracks, two long tracks, and a file that is no audio."""
-    folder = tmp_path / "media"
-    entries: list[dict[str, Any]] = []
-    for name, title in zip(ALBUM, TITLES, strict=True):
-        write_wav(folder / f"{name}.wav", SHORT)
-        entries.append({"id": name, "audioUrl": f"{name}.wav", "title": title, "duration": SHORT})
-    for name in ("song", "other"):
-        write_wav(folder / f"{name}.wav", LONG)
-        entries.append({"id": name, "audioUrl": f"{name}.wav", "title": name, "duration": LONG})
-    (folder / "noise.mp3").write_bytes(b"no audio at all " * 500)
-    entries.append({"id": "noise", "audioUrl": "noise.mp3", "title": "Noise", "duration": LONG})
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    return folder
+    return write_album(tmp_path / "media")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ async def headless(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-m", "audiostream.client", "play", url),
         *("--device-name", name, "--mpv-option=--ao=null", *arguments),
-        env={**os.environ, "AUDIOSTREAM_TOKEN": token, "XDG_STATE_HOME": str(folder)},
+        env={**os.environ, "AUDIOSTREAM_TOKEN": token, "XDG_STATE_HOME": str(folder / "xdg")},
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

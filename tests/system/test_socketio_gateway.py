@@ -113,6 +113,28 @@ class TestBesideNativeDevices:
             await kiosk.say("updateStreaming", trackId="song", currentTime=40, isPlaying=True)
             assert (await phone.receives("trackUpdated"))["currentTime"] == 40
 
+    async def test_queue_commands_are_acknowledged_and_native_devices_follow(
+        self, server: ServerProcess, token: Token, transport: str
+    ) -> None:
+        async with (
+            ClientSession() as session,
+            connect(session, f"{server.url}/ws", token()) as phone,
+            browser(server.url, {"token": token()}, transport) as kiosk,
+        ):
+            state = await kiosk.ask("playTrack", {"trackId": "song", "queue": ["song", "other"]})
+            assert state["queue"] == {"index": 0, "length": 2, "repeat": "off"}
+            assert (await phone.receives("trackPlaying"))["nextTrack"]["id"] == "other"
+            updated = await phone.receives("queueUpdated")
+            queue = await kiosk.ask("getQueue")
+            assert queue["trackIds"] == updated["trackIds"] == ["song", "other"]
+            queue = await kiosk.ask("setRepeat", {"repeat": "one"})
+            assert (queue["repeat"], queue["nextTrack"]["id"]) == ("one", "song")
+            assert (await phone.receives("queueUpdated"))["repeat"] == "one"
+            assert (await kiosk.ask("nextTrack"))["trackId"] == "other"
+            assert (await phone.receives("trackPlaying"))["queue"]["index"] == 1
+            refused = await kiosk.ask("setQueue", {"trackIds": ["missing"]})
+            assert refused["error"]["code"] == "track_not_found"
+
     async def test_an_acknowledgement_gets_the_state(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:

@@ -73,6 +73,7 @@ class MpvPlayer:
         self._clock = clock
         self._tracks: dict[int, Track] = {}
         self._entry: int | None = None
+        self._next_entry: int | None = None
         self._duration: float | None = None
         self._known_position, self._known_at = 0.0, 0.0
 
@@ -174,10 +175,11 @@ class MpvPlayer:
         await self._mpv.command("seek", position, "absolute+exact")
 
     async def _set_next(self, track: Track | None) -> None:
-        self.next_track = track
+        self.next_track, self._next_entry = track, None
         await self._mpv.command("playlist-clear")  # of all but the current track
         if track is not None:
             added = await self._mpv.call("loadfile", url=track.stream_url, flags="append")
+            self._next_entry = added["playlist_entry_id"]
             self._tracks[added["playlist_entry_id"]] = track
 
     def _on_end(self, entry: int, reason: str, file_error: str) -> Happening | None:
@@ -187,6 +189,9 @@ class MpvPlayer:
         position, duration = self.estimated_position(), self._duration
         was_settled = self.is_settled
         self.track, self._entry, self.is_settled, self._duration = None, None, False, None
+        if self._next_entry is not None:
+            # Its start-file may come later than the server's answer to the end of this one.
+            self._on_gone_over(self._next_entry)
         if reason == "error" or not was_settled:
             return Failed(track, file_error or "it ended before it began")
         # mpv ends a file when its last samples are buffered, and these last longer at a high rate.
@@ -200,6 +205,7 @@ class MpvPlayer:
         if (track := self._tracks.get(entry)) is not None:
             _log.info("goes on with %s", track.title)
             self.track, self._entry, self.next_track = track, entry, None
+            self._next_entry = None
             self.is_settled = False
             self._know(0.0)
 
@@ -228,7 +234,7 @@ class MpvPlayer:
         self._known_position, self._known_at = position, self._clock()
 
     def _forget(self) -> None:
-        self.track = self.next_track = self._entry = self._duration = None
+        self.track = self.next_track = self._entry = self._next_entry = self._duration = None
         self._tracks = {}
         self.is_settled = False
         self._know(0.0)

@@ -94,6 +94,15 @@ class FakeMpv:
         self._end(self.playlist.pop(0), "eof")
         self._begin()
 
+    def end(self) -> None:
+        """End the current file; ``begin_next`` starts the next one."""
+        entry = self.playlist.pop(0)
+        self.clock.advance(60.0 - entry.position)
+        self._end(entry, "eof")
+
+    def begin_next(self) -> None:
+        self._begin()
+
     def user_sets(self, name: str, value: Any) -> None:
         """Change a property by mpv's own controls."""
         self.properties[name] = value

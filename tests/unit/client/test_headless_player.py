@@ -120,6 +120,21 @@ async def test_a_seek_and_another_rate_are_followed(kitchen: Kitchen) -> None:
     assert (await kitchen.reported())["playback_rate"] == 1.5
 
 
+async def test_an_answer_to_an_end_that_is_faster_than_mpv_restarts_nothing(
+    kitchen: Kitchen,
+) -> None:
+    await plays_one(kitchen)
+    kitchen.mpv.end()
+    await until(lambda: any(each.get("ended") for each in kitchen.player.named("report")))
+    kitchen.player.receive("trackPlaying", TWO, 0.0, next_track=THREE)
+    await kitchen.rests()
+    kitchen.mpv.begin_next()
+    await kitchen.hears(TWO.stream_url, THREE.stream_url)
+    assert not [each for each in kitchen.mpv.commands if "seek" in each or "replace" in str(each)]
+    report = await kitchen.reported()
+    assert (report["track_id"], report["is_playing"]) == ("two", True)
+
+
 async def test_an_end_is_reported_and_what_follows_goes_on_without_a_seek(kitchen: Kitchen) -> None:
     await plays_one(kitchen)
     rev = kitchen.player.last and kitchen.player.last.rev

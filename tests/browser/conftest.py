@@ -49,9 +49,20 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def firefox_address(tmp_path_factory: pytest.TempPathFactory, sound_device: None) -> Iterator[str]:
+def firefox_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Firefox for all tests of this process, which share nothing in it but the process."""
-    with bidi.firefox(program("firefox-esr"), tmp_path_factory.mktemp("firefox") / "p") as address:
+    profile = tmp_path_factory.mktemp("firefox") / "profile"
+    with bidi.firefox(program("firefox-esr"), profile) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def sounding_firefox_address(
+    tmp_path_factory: pytest.TempPathFactory, sound_device: str
+) -> Iterator[str]:
+    """The same with a sound device, for tests that use ``sound_device``."""
+    profile = tmp_path_factory.mktemp("firefox") / "profile"
+    with bidi.firefox(program("firefox-esr"), profile, PULSE_SERVER=sound_device) as address:
         yield address
 
 
@@ -64,12 +75,12 @@ async def browser(chromium_address: str) -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def started(name: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """A browser by its name, as one test sees it."""
-    address = request.getfixturevalue(f"{name}_address")
     if name == Firefox.name:
-        async with bidi.session(address) as session:
+        sounding = "sounding_" if "sound_device" in request.fixturenames else ""
+        async with bidi.session(request.getfixturevalue(f"{sounding}firefox_address")) as session:
             yield Firefox(session)
     else:
-        async with chromium.session(address) as browser:
+        async with chromium.session(request.getfixturevalue("chromium_address")) as browser:
             yield Chromium(browser)
 
 

@@ -14,14 +14,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, async_playwright
 
 from audiostream import Settings
 from audiostream.app import tokens_of
 from tests.support.server_process import ServerProcess
 
-from . import bidi, chromium
-from .chromium import CHROMIUM
+from . import bidi, chromium_server
+from .chromium_server import CHROMIUM, FLAGS
 from .engines import Chromium, Engine, Firefox
 from .programs import program
 from .sound_device import sound_device as sound_device
@@ -38,13 +38,27 @@ TESTS = itertools.count(1)
 ENGINES = (Chromium.name, Firefox.name)
 
 
-@pytest.fixture(scope="session")
-def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Chromium for all tests of this process, which share nothing in it but the process."""
+def _chromium() -> str:
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to install Chromium"
         pytest.skip("Chromium is not installed")
-    with chromium.chromium(CHROMIUM, tmp_path_factory.mktemp("chromium")) as address:
+    return CHROMIUM
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium of its own, for modules that keep one."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chromium for all tests of this process, which share nothing in it but the process."""
+    folder = tmp_path_factory.mktemp("chromium")
+    with chromium_server.chromium_server(_chromium(), folder) as address:
         yield address
 
 
@@ -68,7 +82,7 @@ def sounding_firefox_address(
 
 @pytest.fixture
 async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium.session(chromium_address) as browser:
+    async with chromium_server.session(chromium_address) as browser:
         yield browser
 
 
@@ -80,7 +94,7 @@ async def started(name: str, request: pytest.FixtureRequest) -> AsyncIterator[En
         async with bidi.session(request.getfixturevalue(f"{sounding}firefox_address")) as session:
             yield Firefox(session)
     else:
-        async with chromium.session(request.getfixturevalue("chromium_address")) as browser:
+        async with chromium_server.session(request.getfixturevalue("chromium_address")) as browser:
             yield Chromium(browser)
 
 

@@ -175,11 +175,13 @@ class Room:
         self._advance(now)
         if self.state.duration is None:
             self._complete_duration()
-        if isinstance(command, GetCurrentState):  # R12
+        if isinstance(command, Report):  # first, as most are
+            self._apply_change(command, device, now, frame_id)
+        elif isinstance(command, GetCurrentState):  # R12
             self._answer(device, "trackState", now, frame_id)
         elif isinstance(command, GetQueue):
             self._answer_queue("queue", device, frame_id)
-        elif not isinstance(command, Report) and self.has_applied(_command_id(command)):
+        elif self.has_applied(_command_id(command)):
             self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)

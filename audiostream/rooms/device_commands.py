@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, DeviceNotFound
 from ..playback import transfer as rule
-from ..playback.commands import Change, PauseTrack, PlayTrack, QueueCommand, Skip, TransferPlayback
+from ..playback.commands import AnyCommand, PauseTrack, PlayTrack, Skip, TransferPlayback
 from ..playback.model import CommandRefused, DeviceRef, Outcome, State
 from ..protocol.decode_devices import (
     DeviceUpdate,
@@ -84,7 +84,7 @@ def transfer(
 def choose_active(
     devices: dict[int, Device],
     state: State,
-    command: Change | QueueCommand | TransferPlayback,
+    command: AnyCommand,
     sender: Device | None,
 ) -> State:
     """Return ``state`` with the active device that a command means (R25).

@@ -13,14 +13,13 @@ from typing import Any
 from ..errors import Conflict, TrackNotFound
 from ..playback import lifecycle
 from ..playback.commands import (
-    Change,
+    AnyCommand,
     PauseTrack,
     PlayTrack,
-    QueueCommand,
     Report,
-    SetState,
     Skip,
     TransferPlayback,
+    command_id_of,
 )
 from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
 from ..playback.queue_rules import next_is_due
@@ -50,9 +49,6 @@ MAX_ENDS = 100
 of one call. The rest follows with the next."""
 LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
-
-
-RoomCommand = Change | QueueCommand | TransferPlayback
 
 
 class Room:
@@ -181,7 +177,7 @@ class Room:
             self._answer(device, "trackState", now, frame_id)
         elif isinstance(command, GetQueue):
             self._answer_queue("queue", device, frame_id)
-        elif self.has_applied(_command_id(command)):
+        elif self.has_applied(command_id_of(command)):
             self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)
@@ -235,7 +231,7 @@ class Room:
         if device is not None:
             self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
-    def _decide(self, command: RoomCommand, device: Device | None, now: float) -> Outcome:
+    def _decide(self, command: AnyCommand, device: Device | None, now: float) -> Outcome:
         if isinstance(command, TransferPlayback):
             return device_commands.transfer(self, self._context.catalogue, command, device, now)
         try:
@@ -244,7 +240,7 @@ class Room:
             raise Conflict(str(refused), self.view(now).to_json()) from None
 
     def _answer_again(
-        self, command: RoomCommand, device: Device | None, now: float, frame_id: FrameId | None
+        self, command: AnyCommand, device: Device | None, now: float, frame_id: FrameId | None
     ) -> None:
         """Answer a command that took effect before: its sender may have missed the outcome."""
         if isinstance(command, PlayTrack | PauseTrack | Skip | TransferPlayback):
@@ -254,14 +250,14 @@ class Room:
             self._answer_queue(QUEUE_UPDATED, device, frame_id)
 
     def _apply_change(
-        self, command: RoomCommand, device: Device | None, now: float, frame_id: FrameId | None
+        self, command: AnyCommand, device: Device | None, now: float, frame_id: FrameId | None
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
             self._change_state(
                 device_commands.choose_active(self.devices, outcome.state, command, device), now
             )
-            self.record_applied(_command_id(command))
+            self.record_applied(command_id_of(command))
         if device is not None:
             device.sync = outcome.sync
             if isinstance(command, Report):
@@ -349,7 +345,3 @@ class Room:
             with suppress(TrackNotFound):
                 duration = self._context.catalogue.duration(self.user_id, self.state.track_id)
                 self.state = lifecycle.with_listed_duration(self.state, duration)
-
-
-def _command_id(command: RoomCommand) -> str | None:
-    return None if isinstance(command, Report | SetState) else command.command_id

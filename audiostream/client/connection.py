@@ -22,8 +22,8 @@ from aiohttp import (
 )
 
 from ..errors import InvalidMessage, Unauthorized
-from .model import Event
-from .wire import Address, Frame, parse_error, parse_event, parse_frame
+from .model import Report
+from .wire import Address, Frame, parse_error, parse_frame, report_data
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function that returns a fresh one; a plain function must not block."""
@@ -45,6 +45,8 @@ CLOSE_TIMEOUT: Final = 1.0
 OTHER_USER: Final = 4403
 UNSOLICITED: Final = 0
 """The id of frames whose answers are not waited for."""
+FIRST_REPORT: Final = -1
+"""The id of the report that is sent first; its answer is not waited for, and no broadcast."""
 _LOST: Final = (ClientError, OSError)
 """Errors after which another connection is tried; ``TimeoutError`` is an ``OSError``."""
 
@@ -52,8 +54,9 @@ _log = logging.getLogger(__name__)
 
 
 class Connection:
-    """One device's connection, from ``run`` to ``end``. ``on_event`` gets all broadcasts.
+    """One device's connection, from ``run`` to ``end``. ``on_frame`` gets all that is received.
 
+    ``on_connect`` returns where a player is that went on without a connection, None if none did.
     ``ws`` is the current WebSocket, authenticated, None while there is none; ``ready`` is set while
     there is one, and after the end. ``trouble`` says why there was none last.
     """
@@ -65,7 +68,8 @@ class Connection:
         labels: Mapping[str, str],
         session: ClientSession,
         timeout: float,
-        on_event: Callable[[Event, bool], None],
+        on_frame: Callable[[Frame], None],
+        on_connect: Callable[[], Report | None],
     ) -> None:
         self.ws: ClientWebSocketResponse | None = None
         self.ready = asyncio.Event()
@@ -75,7 +79,8 @@ class Connection:
         self._labels = labels
         self._session = session
         self._timeout = timeout
-        self._on_event = on_event
+        self._on_frame = on_frame
+        self._on_connect = on_connect
         self._is_over = False
         self._failure: Exception | None = None
         self._last_id = UNSOLICITED
@@ -176,7 +181,12 @@ class Connection:
                 )
                 await self._authenticate(ws)
             try:
+                # Before the state is asked for: a playback that stopped as it had no player goes
+                # on for one that was sent nothing yet.
+                if (report := self._on_connect()) is not None:
+                    await _send(ws, "updateStreaming", report_data(report), FIRST_REPORT)
                 await _send(ws, "getCurrentState", {}, UNSOLICITED)
+                _log.info("connected to %s", self._address.base)
                 self.ws = ws
                 self.ready.set()
                 while True:
@@ -224,16 +234,13 @@ class Connection:
             raise ConnectionError(f"the connection was closed, {ws.close_code}: {reason}")
         try:
             frame = parse_frame(message.data)
-            event = parse_event(frame, self._address)
+            self._on_frame(frame)
         except InvalidMessage as error:
             raise ConnectionError(str(error)) from None
         if frame["event"] == "tokenExpiring" and not isinstance(self._token, str):
             # A renewal that fails needs no handling: the server closes, and run() connects anew.
             self._renewals.append(asyncio.create_task(self._send_token(ws)))
         frame_id = frame.get("id")
-        if event is not None:
-            is_broadcast = event.name != "trackState" or frame_id == UNSOLICITED
-            self._on_event(event, is_broadcast)
         answer = self._answers.get(frame_id) if isinstance(frame_id, int) else None
         if answer is not None and not answer.done():
             if frame["event"] == "error":

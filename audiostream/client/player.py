@@ -5,58 +5,32 @@ It makes no sound; a program plays ``Track.stream_url`` with what it likes.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession
 
-from ..errors import Conflict, InvalidMessage
-from .connection import Connection, Token
-from .model import Event, State, Track
-from .wire import Address, parse_error, parse_state, parse_track
-
-MAX_EVENTS: Final = 256
-"""Events kept for a program that does not read them; then the oldest are dropped."""
-PROMPT: Final = 2.0
-"""Seconds within which a refusal comes to a command that was not held up on its way."""
-
-
-@asynccontextmanager
-async def connect(
-    url: str,
-    token: Token,
-    *,
-    device_id: str | None = None,
-    device_name: str | None = None,
-    session: ClientSession | None = None,
-    timeout: float = 10.0,  # noqa: ASYNC109 - of every single command, not of this call
-) -> AsyncIterator[Player]:
-    """Connect a device to ``http(s)://host[:port][/prefix]`` until the block ends.
-
-    Does not wait for the server: it may come up later, go away, and come back; it is tried again
-    after up to 0.5 s, then 1 s, 2 s, at most 30 s. ``timeout`` is what a command may take in
-    seconds, all tries together. A ``token`` function is called for each connection and before the
-    last token expires. A ``session`` is left open. Raises ``ValueError`` for a bad URL.
-    """
-    address = Address.parse(url)
-    async with AsyncExitStack() as stack:
-        if session is None:
-            session = await stack.enter_async_context(ClientSession())
-        labels = {"deviceId": device_id or secrets.token_hex(8)}
-        if device_name is not None:
-            labels["deviceName"] = device_name
-        player = Player(address, token, labels, session, timeout)
-        running = asyncio.create_task(player.run())
-        try:
-            yield player
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+from . import wire
+from .command_sender import send_command, send_query
+from .connection import UNSOLICITED, Connection, Token
+from .event_queue import EventQueue
+from .model import (
+    Device,
+    Event,
+    Queue,
+    QueuePlace,
+    Repeat,
+    Report,
+    ServerInfo,
+    Sounds,
+    State,
+    Track,
+)
+from .tracks import TrackRequests
+from .wire import Address, Frame
 
 
 class Player:
@@ -65,9 +39,17 @@ class Player:
     A command that finds no connection, or loses it, is sent at the next one, until its timeout,
     unless the playback was changed meanwhile: then it raises ``Conflict``. It takes effect once,
     also where its first copy arrives late. A command that raised ``TimeoutError`` may have taken
-    effect. Besides that, commands raise ``Unauthorized`` once the token was refused, which ends the
-    player, ``ConnectionError`` after its end, and ``TrackNotFound``, ``Conflict``, ``RateLimited``,
-    ``InvalidMessage`` as the server answers. ``last`` is the last state received, None before.
+    effect. A command makes this device the active one; ``play``, ``pause``, ``next`` and
+    ``previous`` rather the connected ``device_id``, for a remote that makes no sound. Besides that,
+    commands raise ``Unauthorized`` once the token was refused, which ends the player,
+    ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``, ``Conflict``,
+    ``RateLimited``, ``InvalidMessage`` as the server answers.
+
+    ``last`` is the last state received, ``server`` what the server told of itself: None before.
+    ``track`` and ``next_track`` are the current track and the one that starts at its end, as far as
+    they were received: None if there is none, or if it came without its details. ``on_connect`` may
+    be set: it is called at each connection and returns where this device's player is, if it plays,
+    so that neither an outage nor a restart of the server pauses it.
     """
 
     def __init__(
@@ -77,13 +59,21 @@ class Player:
         labels: Mapping[str, str],
         session: ClientSession,
         timeout: float,
+        sounds: Sounds,
     ) -> None:
         self.last: State | None = None
+        self.server: ServerInfo | None = None
+        self.track: Track | None = None
+        self.next_track: Track | None = None
+        self.device_id = labels["deviceId"]
+        self.on_connect: Callable[[], Report | None] = lambda: None
         self._address = address
-        self._session = session
-        self._timeout = timeout
-        self._connection = Connection(address, token, labels, session, timeout, self._on_event)
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._sounds = sounds
+        self._connection = Connection(
+            address, token, labels, session, timeout, self._on_frame, lambda: self.on_connect()
+        )
+        self._requests = TrackRequests(session, self._connection, address, timeout)
+        self._events = EventQueue()
 
     async def run(self) -> None:
         """Stay connected; ``connect`` runs this."""
@@ -91,7 +81,7 @@ class Player:
             await self._connection.run()
         finally:
             self._connection.end(None)
-            self._events.put_nowait(None)
+            self._events.end()
 
     @property
     def is_connected(self) -> bool:
@@ -102,16 +92,52 @@ class Player:
         """Seconds into the track now, extrapolated from the last state; 0 before it."""
         return 0.0 if self.last is None else self.last.position_at(time.monotonic())
 
+    @property
+    def sounds_here(self) -> bool:
+        """Whether this device is the one to sound: the active one, or any while none is active.
+
+        Always with ``sounds="always"``.
+        """
+        if self._sounds == "always":
+            return True
+        return self.last is not None and self.last.device_id in (None, self.device_id)
+
     async def play(
-        self, track_id: str, position: float | None = None, *, resume: bool = False
+        self,
+        track_id: str,
+        position: float | None = None,
+        *,
+        resume: bool = False,
+        queue: Sequence[str] | None = None,
+        queue_index: int | None = None,
+        device_id: str | None = None,
+        if_rev: int | None = None,
     ) -> State:
         """Play. Without ``position`` (seconds) the current track continues where it is; another
         starts at 0, or with ``resume`` at its last stop point.
-        """
-        data = {"trackId": track_id, "currentTime": position, "resume": resume}
-        return await self._command("playTrack", {**data, "commandId": secrets.token_hex(8)})
 
-    async def pause(self, track_id: str | None = None, position: float | None = None) -> State:
+        ``queue`` replaces the queue and has ``track_id`` at ``queue_index``, None: at its first
+        place. Without it the queue goes on from ``track_id`` if it has that, and else is emptied.
+        With ``if_rev`` only if the state has that rev.
+        """
+        data = {
+            "trackId": track_id,
+            "currentTime": position,
+            "resume": resume,
+            "queue": None if queue is None else list(queue),
+            "queueIndex": queue_index,
+            "deviceId": device_id,
+            "ifRev": if_rev,
+        }
+        return await self._command("playTrack", data)
+
+    async def pause(
+        self,
+        track_id: str | None = None,
+        position: float | None = None,
+        *,
+        device_id: str | None = None,
+    ) -> State:
         """Pause the current track, or ``track_id`` if that is the current one, else ``Conflict``.
 
         If nothing was ever played there is nothing to pause, and the state is returned.
@@ -121,8 +147,75 @@ class Player:
             if state.track_id is None:
                 return state
             track_id = state.track_id
-        data = {"trackId": track_id, "currentTime": position}
-        return await self._command("pauseTrack", {**data, "commandId": secrets.token_hex(8)})
+        data = {"trackId": track_id, "currentTime": position, "deviceId": device_id}
+        return await self._command("pauseTrack", data)
+
+    async def next(self, *, device_id: str | None = None, if_rev: int | None = None) -> State:
+        """Play the next track of the queue; at its end without ``repeat`` the playback pauses.
+
+        With ``if_rev`` only if the state has that rev. Raises ``Conflict`` where there is neither a
+        track nor a queue.
+        """
+        return await self._command("nextTrack", {"deviceId": device_id, "ifRev": if_rev})
+
+    async def previous(self, *, device_id: str | None = None) -> State:
+        """Play the current track from its start; within its first 3 s the one before it."""
+        return await self._command("previousTrack", {"deviceId": device_id})
+
+    async def queue(self) -> Queue:
+        """Return the queue as it is now."""
+        return wire.parse_queue((await self._query("getQueue", {}))["data"], self._address)
+
+    async def set_queue(self, track_ids: Sequence[str], queue_index: int | None = None) -> Queue:
+        """Replace the queue; what plays goes on. An empty one clears it.
+
+        The current track is looked for from ``queue_index`` on, then from the start.
+        """
+        data = {"trackIds": list(track_ids), "queueIndex": queue_index}
+        return await self._queue_command("setQueue", data)
+
+    async def set_repeat(self, repeat: Repeat) -> Queue:
+        """Set what follows the end of a track, and of the queue."""
+        return await self._queue_command("setRepeat", {"repeat": repeat})
+
+    async def shuffle(self) -> Queue:
+        """Shuffle what follows the current track, once, so that all devices see one order."""
+        return await self._queue_command("shuffleQueue", {})
+
+    async def devices(self) -> list[Device]:
+        """Return all connected devices of this user."""
+        return wire.parse_devices((await self._query("getDevices", {}))["data"])
+
+    async def transfer(self, device_id: str, play: bool | None = None) -> State:
+        """Make a connected device the active one; ``play``: None goes on as it is.
+
+        Raises ``DeviceNotFound``.
+        """
+        return await self._command("transferPlayback", {"deviceId": device_id, "play": play})
+
+    async def set_volume(
+        self,
+        volume: float | None = None,
+        muted: bool | None = None,
+        device_id: str | None = None,
+    ) -> None:
+        """Ask a device, None: the active one, to set its ``volume`` from 0 to 1, or to mute.
+
+        It reports what it made of that. Raises ``DeviceNotFound``.
+        """
+        data = {"deviceId": device_id, "volume": volume, "muted": muted}
+        await self._query("setVolume", _given(data))
+
+    async def update_device(
+        self,
+        *,
+        device_name: str | None = None,
+        volume: float | None = None,
+        muted: bool | None = None,
+    ) -> list[Device]:
+        """Name this device, or report its volume from 0 to 1; return all devices."""
+        data = {"deviceName": device_name, "volume": volume, "muted": muted}
+        return wire.parse_devices((await self._query("deviceUpdate", _given(data)))["data"])
 
     async def report(
         self,
@@ -132,129 +225,100 @@ class Player:
         is_playing: bool,
         playback_rate: float = 1.0,
         duration: float | None = None,
+        ended: bool = False,
+        volume: float | None = None,
+        muted: bool | None = None,
+        if_rev: int | None = None,
     ) -> State | None:
         """Report this player's position in seconds; return the state after it.
 
         ``duration`` in seconds, where the player knows it for certain: it replaces the listed one.
+        ``ended`` with ``is_playing=False``: the track is over, and the server plays the next one.
+        ``volume`` from 0 to 1. With ``if_rev`` only if the state has that rev, else ``Conflict``.
         Returns None, and sends nothing, while there is no connection: a late report is wrong.
         """
-        data = {
-            "trackId": track_id,
-            "currentTime": position,
-            "isPlaying": is_playing,
-            "playbackRate": playback_rate,
-            "duration": duration,
-        }
+        report = Report(
+            track_id, position, is_playing, playback_rate, duration, ended, volume, muted, if_rev
+        )
+        data = wire.report_data(report)
         self._connection.check()
         with suppress(ConnectionError, ClientError):
             async with self._connection.time_limit():
-                return await self._exchange("updateStreaming", data)
+                answer = await self._connection.exchange("updateStreaming", data)
+                return wire.parse_state(answer["data"])
         return None
 
     async def state(self) -> State:
         """Return the playback as it is now."""
-        return await self._command("getCurrentState", {})
+        return wire.parse_state((await self._query("getCurrentState", {}))["data"])
 
     async def tracks(self, q: str | None = None) -> list[Track]:
         """Return all tracks that this user may play, or those that match ``q``.
 
         Not tried again: raises ``aiohttp.ClientError`` if the server cannot be reached.
         """
-        self._connection.check()
-        headers = {"Authorization": f"Bearer {await self._connection.fresh_token()}"}
-        async with self._session.get(
-            f"{self._address.base}/api/tracks",
-            params={} if q is None else {"q": q},
-            headers=headers,
-            timeout=ClientTimeout(self._timeout),
-        ) as response:
-            try:
-                content = json.loads(await response.text())
-                found = content["tracks"] if response.ok else content["error"]
-            except (ValueError, KeyError, TypeError):
-                raise InvalidMessage("the server sent what is not a list of tracks") from None
-        if not response.ok:
-            raise parse_error(found)
-        return [parse_track(each, self._address) for each in found]
+        return await self._requests.list(q)
+
+    async def find_track(self, track_id: str) -> Track:
+        """Return a track with a fresh ticket in its ``stream_url``. Raises as ``tracks`` does."""
+        return await self._requests.find(track_id)
 
     def __aiter__(self) -> Player:
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._events.get()
-        if event is not None:
+        if (event := await self._events.get()) is not None:
             return event
-        self._events.put_nowait(None)  # for other tasks that iterate
         if self._connection.failure is not None:
             raise self._connection.failure
         raise StopAsyncIteration
 
-    def _on_event(self, event: Event, is_broadcast: bool) -> None:
-        self.last = event.state
-        if is_broadcast:
-            if self._events.qsize() >= MAX_EVENTS:
-                self._events.get_nowait()
-            self._events.put_nowait(event)
-
-    async def _exchange(self, event: str, data: Mapping[str, Any]) -> State:
-        return parse_state((await self._connection.exchange(event, data))["data"])
+    async def _query(self, event: str, data: Mapping[str, Any]) -> Frame:
+        return await send_query(self._connection, event, data)
 
     async def _command(self, event: str, data: Mapping[str, Any]) -> State:
-        connection = self._connection
-        known, ws, was_sent = self.last, connection.ws, False
-        async with connection.time_limit():
-            while True:
-                await connection.ready.wait()
-                connection.check()
-                try:
-                    if event == "getCurrentState" or known is None:
-                        was_sent = True
-                        return await self._exchange(event, data)
-                    if connection.ws is ws:
-                        was_sent = True
-                        return await self._send_guarded(event, data, known)
-                    found = (await connection.exchange("getCurrentState", {}))["data"]
-                    state = parse_state(found)
-                    if was_sent and _is_outcome(state, known, event, data):
-                        return state
-                    if not _is_unchanged(state, known):
-                        raise Conflict(
-                            "the playback was changed while there was no connection", found
-                        )
-                    known, was_sent = state, True
-                    return await self._exchange(event, {**data, "ifRev": state.rev})
-                except (ConnectionError, ClientError) as error:
-                    connection.check()
-                    connection.trouble = str(error)
+        answer = await send_command(self._connection, event, _given(data), self.last)
+        return wire.parse_state(answer["data"])
 
-    async def _send_guarded(self, event: str, data: Mapping[str, Any], known: State) -> State:
-        """Send a command with ``ifRev``, so that it undoes nothing if it arrives late.
+    async def _queue_command(self, event: str, data: Mapping[str, Any]) -> Queue:
+        answer = await send_command(self._connection, event, _given(data), self.last)
+        if answer["event"] != "queueUpdated":  # it was sent again, and is answered with the state
+            return await self.queue()
+        return wire.parse_queue(answer["data"], self._address)
 
-        A refusal within PROMPT seconds was not late: another device was faster, and it is sent
-        again without the guard.
-        """
-        began = time.monotonic()
-        try:
-            return await self._exchange(event, {**data, "ifRev": known.rev})
-        except Conflict:
-            if time.monotonic() - began > PROMPT:
-                raise
-            return await self._exchange(event, data)
+    def _on_frame(self, frame: Frame) -> None:
+        """Keep what a frame tells, queue the event of a broadcast. Raises ``InvalidMessage``."""
+        name, data, frame_id = frame["event"], frame["data"], frame.get("id")
+        if name == "authenticated":
+            self.server = wire.parse_server(data)
+        elif name in ("queueUpdated", "queue"):
+            self._on_queue(wire.parse_queue(data, self._address), name == "queueUpdated")
+        elif name == "volume" and frame_id is None:
+            if self.last is not None:
+                self._events.put(Event("volume", self.last, volume=wire.parse_volume(data)))
+        elif (event := wire.parse_event(frame, self._address)) is not None:
+            self._on_state(event)
+            if name != "trackState" or frame_id == UNSOLICITED:
+                self._events.put(event)
 
+    def _on_state(self, event: Event) -> None:
+        if event.name in ("trackPlaying", "trackState"):
+            self.track, self.next_track = event.track, event.next_track
+        elif self.track is not None and self.track.id != event.state.track_id:
+            self.track = self.next_track = None
+        self.last = event.state
 
-def _is_unchanged(state: State, known: State) -> bool:
-    """Return whether the playback was not changed since it was ``known``.
-
-    A restarted server gives a restored state a new rev, and one that keeps nothing has none.
-    """
-    is_same = state.rev == known.rev or state.updated_at == known.updated_at
-    return state.track_id is None or is_same
+    def _on_queue(self, queue: Queue, is_broadcast: bool) -> None:
+        self.next_track = queue.next_track
+        if self.last is None:  # the state, which is asked for at each connection, is about to come
+            return
+        place = QueuePlace(queue.index, len(queue.track_ids), queue.repeat)
+        self.last = replace(self.last, rev=queue.rev, updated_at=queue.updated_at, queue=place)
+        if is_broadcast:
+            self._events.put(
+                Event("queueUpdated", self.last, next_track=queue.next_track, queue=queue)
+            )
 
 
-def _is_outcome(state: State, known: State, event: str, data: Mapping[str, Any]) -> bool:
-    """Return whether a command whose answer was lost has made exactly this state."""
-    return (
-        state.rev == known.rev + 1
-        and state.track_id == data["trackId"]
-        and state.is_playing == (event == "playTrack")
-    )
+def _given(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value is not None}

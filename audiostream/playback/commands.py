@@ -153,3 +153,9 @@ Skip = NextTrack | PreviousTrack
 ListChange = SetQueue | SetRepeat | ShuffleQueue
 QueueCommand = Skip | ListChange
 """What ``queue_rules`` decides on."""
+AnyCommand = Change | QueueCommand | TransferPlayback
+
+
+def command_id_of(command: AnyCommand) -> str | None:
+    """Return the id by which a command that is sent again is recognized, None without one."""
+    return None if isinstance(command, Report | SetState) else command.command_id

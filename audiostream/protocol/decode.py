@@ -69,7 +69,7 @@ def decode_command(event: str, data: JsonObject) -> Command:
     raise UnknownEvent(
         f"there is no event {event[:64]!r}; clients send playTrack, pauseTrack, "
         f"updateStreaming, getCurrentState, {', '.join(sorted(QUEUE_EVENTS))}, "
-        "getDevices, watchLibrary and auth"
+        "transferPlayback, setVolume, deviceUpdate, getDevices, watchLibrary and auth"
     )
 
 

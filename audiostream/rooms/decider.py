@@ -33,22 +33,22 @@ class Decider:
 
         Raises ``CommandRefused``, ``TrackNotFound``, ``InvalidMessage`` and ``StopPointNotLoaded``.
         """
-        if isinstance(command, QueueCommand):
+        if isinstance(command, Report):
+            if device is not None and (command.ended or not command.is_playing):
+                outcome = self._decide_end(state, command, device, now)
+                if outcome is not None:
+                    return outcome
+        elif isinstance(command, QueueCommand):
             ref, sync = (device.ref, device.sync) if device else (None, None)
             return self.queue.decide(state, command, now, ref, sync)
-        if device is not None and isinstance(command, Report):
-            outcome = self._decide_end(state, command, device, now)
-            if outcome is not None:
-                return outcome
-        self.queue.check_tracks(state, command)
+        else:
+            self.queue.check_tracks(state, command)
         return self._decide_change(state, command, device, now)
 
     def _decide_end(
         self, state: State, report: Report, device: Device, now: float
     ) -> Outcome | None:
         """Return what a report of the end of a track does (R24); None for any other report."""
-        if not report.ended and (report.is_playing or state.duration is None):
-            return None
         if not reports_end(state, device.sync, report, now):
             return None
         rate = state.playback_rate

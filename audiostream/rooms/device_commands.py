@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Conflict, DeviceNotFound
 from ..playback import transfer as rule
-from ..playback.commands import TransferPlayback
+from ..playback.commands import AnyCommand, PauseTrack, PlayTrack, Skip, TransferPlayback
 from ..playback.model import CommandRefused, DeviceRef, Outcome, State
 from ..protocol.decode_devices import (
     DeviceUpdate,
@@ -88,15 +89,39 @@ def transfer(
     return outcome
 
 
-def change_player(room: Room, before: State, is_transfer: bool) -> None:
+def choose_active(
+    devices: dict[int, Device],
+    state: State,
+    command: AnyCommand,
+    sender: Device | None,
+) -> State:
+    """Return ``state`` with the active device that a command means (R25).
+
+    That is the one that it names, if it is connected. REST has no device: where it plays and the
+    active one has gone, there is none.
+    """
+    if isinstance(command, PlayTrack | PauseTrack | Skip) and command.device_id is not None:
+        for device in reversed(devices.values()):
+            if device.ref.device_id == command.device_id:
+                return replace(state, active_device=device.ref)
+    active = state.active_device
+    if sender is None and active is not None and state.is_playing:
+        for device in reversed(devices.values()):
+            if device.ref.device_id == active.device_id:
+                return state
+        return replace(state, active_device=None)
+    return state
+
+
+def change_player(room: Room, before: State, sender: Device | None) -> None:
     """Note that another device than ``before`` is the active one, and expected to play (R26).
 
-    ``is_transfer``: the new one was named, and may be silent until it takes over.
+    One that was named, and is not the ``sender``, may be silent until it takes over.
     """
     active = room.state.active_device
     for device in room.devices.values():
         if device.ref == active:
-            if is_transfer and room.state.is_playing:
+            if device is not sender and room.state.is_playing:
                 device.sync = rule.expect_player(device.sync)
         elif device.ref == before.active_device:
             device.sync = rule.release_player(device.sync)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop
 from itertools import count
 from secrets import randbits
 
 from ..playback.model import SYNC_TOLERANCE, DeviceRef
 from .broadcast import Catalogue
 from .device import Device, SendQueue
+from .end_schedule import call_due
 from .room import NEVER_PLAYED, Room
 from .room_context import RoomContext
 
@@ -86,9 +86,6 @@ class Registry:
 
     def housekeep(self) -> None:
         """Call about once a second. Visits only rooms in which a timeout is running."""
-        ends = self._context.ends
-        while ends and ends[0][0] <= self._context.clock():
-            due, _, room = heappop(ends)
-            room.on_end_due(due)
+        call_due(self._context)
         for room in tuple(self._context.needs_housekeeping):
             room.housekeep()

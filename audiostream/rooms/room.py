@@ -8,28 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from heapq import heappush
 from typing import Any
 
 from ..errors import Conflict, TrackNotFound
 from ..playback import lifecycle
 from ..playback.commands import (
-    Change,
+    AnyCommand,
     PauseTrack,
     PlayTrack,
-    QueueCommand,
     Report,
-    SetState,
     Skip,
     TransferPlayback,
+    command_id_of,
 )
-from ..playback.model import (
-    NOBODY,
-    CommandRefused,
-    Outcome,
-    State,
-    StopPoint,
-)
+from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
 from ..playback.queue_rules import next_is_due
 from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
@@ -41,6 +33,7 @@ from .broadcast import StateBroadcaster, select_recipients
 from .decider import Decider
 from .device import Device
 from .device_list import DeviceList
+from .end_schedule import EndSchedule
 from .play_history import PlayHistory
 from .room_context import RoomContext
 from .room_queue import QUEUE_UPDATED, RoomQueue, list_has_changed
@@ -58,10 +51,6 @@ LONGEST_INTERRUPTION = 24 * 3600.0
 """Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
 
 
-RoomCommand = Change | QueueCommand | TransferPlayback
-_NAMES_DEVICE = PlayTrack | PauseTrack | Skip
-
-
 class Room:
     """``user_{userId}``: one user's playback and connected devices."""
 
@@ -71,9 +60,9 @@ class Room:
         "_context",
         "_decider",
         "_device_list",
-        "_end_due",
         "_queue",
         "devices",
+        "end_schedule",
         "play_history",
         "saved_track_ids",
         "state",
@@ -92,7 +81,7 @@ class Room:
         self._applied_ids: tuple[str, ...] = ()
         self._queue = RoomQueue(user_id, context.catalogue, context.max_queue, context.new_seed)
         self._decider = Decider(user_id, context, self._queue, self.stop_points, self.devices)
-        self._end_due: float | None = None
+        self.end_schedule = EndSchedule(context)
         self._broadcaster = StateBroadcaster(
             user_id, context.catalogue, context.wall_clock, self._queue.following
         )
@@ -182,11 +171,13 @@ class Room:
         self._advance(now)
         if self.state.duration is None:
             self._complete_duration()
-        if isinstance(command, GetCurrentState):  # R12
+        if isinstance(command, Report):  # first, as most are
+            self._apply_change(command, device, now, frame_id)
+        elif isinstance(command, GetCurrentState):  # R12
             self._answer(device, "trackState", now, frame_id)
         elif isinstance(command, GetQueue):
-            self._send_queue("queue", (device,) if device else (), device, frame_id)
-        elif not isinstance(command, Report) and self.has_applied(_command_id(command)):
+            self._answer_queue("queue", device, frame_id)
+        elif self.has_applied(command_id_of(command)):
             self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)
@@ -240,7 +231,7 @@ class Room:
         if device is not None:
             self._broadcaster.send((device,), event, self.state, self.state, now, device, frame_id)
 
-    def _decide(self, command: RoomCommand, device: Device | None, now: float) -> Outcome:
+    def _decide(self, command: AnyCommand, device: Device | None, now: float) -> Outcome:
         if isinstance(command, TransferPlayback):
             return device_commands.transfer(self, self._context.catalogue, command, device, now)
         try:
@@ -249,30 +240,24 @@ class Room:
             raise Conflict(str(refused), self.view(now).to_json()) from None
 
     def _answer_again(
-        self,
-        command: RoomCommand,
-        device: Device | None,
-        now: float,
-        frame_id: FrameId | None,
+        self, command: AnyCommand, device: Device | None, now: float, frame_id: FrameId | None
     ) -> None:
         """Answer a command that took effect before: its sender may have missed the outcome."""
         if isinstance(command, PlayTrack | PauseTrack | Skip | TransferPlayback):
             event = "trackPlaying" if self.state.is_playing else "trackPaused"
             self._answer(device, event, now, frame_id)
         else:
-            self._send_queue(QUEUE_UPDATED, (device,) if device else (), device, frame_id)
+            self._answer_queue(QUEUE_UPDATED, device, frame_id)
 
     def _apply_change(
-        self,
-        command: RoomCommand,
-        device: Device | None,
-        now: float,
-        frame_id: FrameId | None,
+        self, command: AnyCommand, device: Device | None, now: float, frame_id: FrameId | None
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
-            self._change_state(self._with_chosen_device(outcome.state, command), now)
-            self.record_applied(_command_id(command))
+            self._change_state(
+                device_commands.choose_active(self.devices, outcome.state, command, device), now
+            )
+            self.record_applied(command_id_of(command))
         if device is not None:
             device.sync = outcome.sync
             if isinstance(command, Report):
@@ -280,35 +265,28 @@ class Room:
             if outcome.sync.is_ignored:
                 self._context.needs_housekeeping.add(self)
         if outcome.event == QUEUE_UPDATED:
-            self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()), device, frame_id)
+            self._send_queue(QUEUE_UPDATED, device, frame_id)
         elif outcome.recipients is not NOBODY or frame_id is not None:
             recipients = select_recipients(outcome.recipients, self.devices.values(), device)
             self._broadcaster.send(
                 recipients, outcome.event, before, self.state, now, device, frame_id
             )
             if list_has_changed(before, self.state):
-                self._send_queue(QUEUE_UPDATED, tuple(self.devices.values()))
+                self._send_queue(QUEUE_UPDATED)
         if self.state.active_device is not before.active_device:
-            device_commands.change_player(self, before, isinstance(command, TransferPlayback))
+            device_commands.change_player(self, before, device)
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 
     def _send_queue(
-        self,
-        event: str,
-        devices: tuple[Device, ...],
-        sender: Device | None = None,
-        frame_id: FrameId | None = None,
+        self, event: str, sender: Device | None = None, frame_id: FrameId | None = None
     ) -> None:
+        devices = tuple(self.devices.values())
         self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
 
-    def _with_chosen_device(self, state: State, command: RoomCommand) -> State:
-        """Return the state with the active device that a command names, if connected (R25)."""
-        device_id = command.device_id if isinstance(command, _NAMES_DEVICE) else None
-        if device_id is None:
-            return state
-        chosen = [each.ref for each in self.devices.values() if each.ref.device_id == device_id]
-        return replace(state, active_device=chosen[-1]) if chosen else state
+    def _answer_queue(self, event: str, device: Device | None, frame_id: FrameId | None) -> None:
+        if device is not None:
+            self._broadcaster.send_queue((device,), event, self.state, device, frame_id)
 
     def _change_state(self, state: State, now: float) -> None:
         """Replace the state; add the date of the change and the stop points that it leaves."""
@@ -320,30 +298,7 @@ class Room:
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
         self.play_history.record(before, state, wall_time)
-        if state.is_playing or state.ended_at is not None:
-            self._expect_end(state)
-
-    def _expect_end(self, state: State) -> None:
-        """Have ``housekeep`` called at the end of the track, if something follows it (R24)."""
-        if state.ended_at is not None:
-            self._context.needs_housekeeping.add(self)
-        elif state.duration is not None and state.frozen_at is None:
-            if not state.queue.track_ids and state.queue.repeat != "one":
-                return
-            left = (state.duration - state.position) / state.playback_rate
-            due = state.anchored_at + left
-            if self._end_due is None or due < self._end_due:
-                self._end_due = due
-                heappush(self._context.ends, (due, id(self), self))
-
-    def on_end_due(self, due: float) -> None:
-        """Handle that ``due``, an entry of ``RoomContext.ends``, has come. The end may be later."""
-        if due != self._end_due:
-            return
-        self._end_due = None
-        self.housekeep()
-        if self.state.is_playing:
-            self._expect_end(self.state)
+        self.end_schedule.expect(self, state)
 
     def _advance(self, now: float) -> None:
         before, state = self.state, lifecycle.advance(self.state, now)
@@ -390,7 +345,3 @@ class Room:
             with suppress(TrackNotFound):
                 duration = self._context.catalogue.duration(self.user_id, self.state.track_id)
                 self.state = lifecycle.with_listed_duration(self.state, duration)
-
-
-def _command_id(command: RoomCommand) -> str | None:
-    return None if isinstance(command, Report | SetState) else command.command_id

@@ -33,8 +33,8 @@ from audiostream.auth.access_tokens import Tokens
 from tests.support.proxy import Mode, Proxy
 from tests.support.server_process import SECRET, ServerProcess
 
-from . import bidi, chromium
-from .chromium import CHROMIUM
+from . import bidi
+from .conftest import chromium
 from .engines import Chromium, Engine, Firefox, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute
 
@@ -236,10 +236,8 @@ async def _engine(name: str, folder: Path) -> AsyncIterator[Engine]:
             async with bidi.session(address) as session:
                 yield Firefox(session)
     else:
-        assert CHROMIUM is not None, "Chromium is not installed"
-        with chromium.chromium(CHROMIUM, folder) as address:
-            async with chromium.session(address) as browser:
-                yield Chromium(browser)
+        async with chromium() as browser:
+            yield Chromium(browser)
 
 
 def main() -> int:

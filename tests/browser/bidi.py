@@ -10,6 +10,7 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import re
 import subprocess
 import time
@@ -134,7 +135,7 @@ class Bidi:
 
 
 @contextmanager
-def firefox(program: str, profile: Path) -> Iterator[str]:
+def firefox(program: str, profile: Path, **environ: str) -> Iterator[str]:
     """A headless Firefox with a new profile: the address where it listens for sessions."""
     _make(profile)
     said = profile / "stderr.log"
@@ -144,6 +145,7 @@ def firefox(program: str, profile: Path) -> Iterator[str]:
                 *(program, "--headless", "--no-remote", "--remote-debugging-port=0"),
                 *("--profile", str(profile)),
             ],
+            env={**os.environ, **environ},
             stdout=subprocess.DEVNULL,
             stderr=log,
         )

@@ -14,14 +14,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, async_playwright
 
 from audiostream import Settings
 from audiostream.app import tokens_of
 from tests.support.server_process import ServerProcess
 
-from . import bidi, chromium
-from .chromium import CHROMIUM
+from . import bidi, chromium_server
+from .chromium_server import CHROMIUM, FLAGS
 from .engines import Chromium, Engine, Firefox
 from .programs import program
 from .sound_device import sound_device as sound_device
@@ -38,38 +38,63 @@ TESTS = itertools.count(1)
 ENGINES = (Chromium.name, Firefox.name)
 
 
-@pytest.fixture(scope="session")
-def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Chromium for all tests of this process, which share nothing in it but the process."""
+def _chromium() -> str:
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to install Chromium"
         pytest.skip("Chromium is not installed")
-    with chromium.chromium(CHROMIUM, tmp_path_factory.mktemp("chromium")) as address:
+    return CHROMIUM
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """A headless Chromium of its own, for modules that keep one."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Chromium for all tests of this process, which share nothing in it but the process."""
+    folder = tmp_path_factory.mktemp("chromium")
+    with chromium_server.chromium_server(_chromium(), folder) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def firefox_address(tmp_path_factory: pytest.TempPathFactory, sound_device: None) -> Iterator[str]:
+def firefox_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Firefox for all tests of this process, which share nothing in it but the process."""
-    with bidi.firefox(program("firefox-esr"), tmp_path_factory.mktemp("firefox") / "p") as address:
+    profile = tmp_path_factory.mktemp("firefox") / "profile"
+    with bidi.firefox(program("firefox-esr"), profile) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def sounding_firefox_address(
+    tmp_path_factory: pytest.TempPathFactory, sound_device: str
+) -> Iterator[str]:
+    """The same with a sound device, for tests that use ``sound_device``."""
+    profile = tmp_path_factory.mktemp("firefox") / "profile"
+    with bidi.firefox(program("firefox-esr"), profile, PULSE_SERVER=sound_device) as address:
         yield address
 
 
 @pytest.fixture
 async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium.session(chromium_address) as browser:
+    async with chromium_server.session(chromium_address) as browser:
         yield browser
 
 
 @asynccontextmanager
 async def started(name: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     """A browser by its name, as one test sees it."""
-    address = request.getfixturevalue(f"{name}_address")
     if name == Firefox.name:
-        async with bidi.session(address) as session:
+        sounding = "sounding_" if "sound_device" in request.fixturenames else ""
+        async with bidi.session(request.getfixturevalue(f"{sounding}firefox_address")) as session:
             yield Firefox(session)
     else:
-        async with chromium.session(address) as browser:
+        async with chromium_server.session(request.getfixturevalue("chromium_address")) as browser:
             yield Chromium(browser)
 
 

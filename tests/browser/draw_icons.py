@@ -7,13 +7,10 @@ to its own shape: it has no corners, and its picture within the middle 80 %.
 from __future__ import annotations
 
 import asyncio
-import shutil
-
-from playwright.async_api import async_playwright
 
 from tests.support.paths import WEB
 
-from .chromium import FLAGS
+from .conftest import chromium
 
 ICONS = {"icon-192": (192, False), "icon-512": (512, False), "maskable-512": (512, True)}
 """By name: pixels, and whether it is maskable."""
@@ -37,16 +34,13 @@ def source(is_maskable: bool) -> str:
 
 async def main() -> None:
     (WEB / "icons").mkdir(exist_ok=True)
-    async with async_playwright() as playwright:
-        program = shutil.which("chromium")
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+    async with chromium() as browser:
         for name, (size, is_maskable) in ICONS.items():
             page = await browser.new_page(viewport={"width": size, "height": size})
             style = "<style>body { margin: 0 } svg { display: block }</style>"
             await page.set_content(style + source(is_maskable))
             path = WEB / "icons" / f"{name}.png"
             await page.screenshot(path=path, omit_background=True)
-        await browser.close()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
-from .chromium import FLAGS
+from .chromium_server import FLAGS
 from .player_page import PAUSED, POSITION, RestClient, becomes, new_page
 from .programs import program
 

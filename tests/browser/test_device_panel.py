@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
-from . import chromium
+from . import chromium_server
 from .conftest import watch
 from .player_page import PATIENCE, RestClient, becomes, choose, new_page, open_player
 
@@ -27,7 +27,7 @@ VIEWS = {"desktop": (1280, 800, ""), "phone": (390, 844, ""), "kiosk": (1024, 60
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium.session(chromium_address) as browser:
+    async with chromium_server.session(chromium_address) as browser:
         yield browser
 
 

@@ -10,6 +10,7 @@ from tests.support.server_process import ServerProcess
 
 from .engines import Engine, Tab, wait_for
 
+pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 TITLE = "document.querySelector('#now-title').textContent"
 AUDIO = "document.querySelector('audio')"

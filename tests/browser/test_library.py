@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.support.server_process import ServerProcess
 
-from . import chromium
+from . import chromium_server
 from .audit import Audit
 from .library_page import ARABIC, LONG, LibraryPage, write_songs
 from .player_page import becomes
@@ -37,7 +37,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def one_browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium.session(chromium_address) as browser:
+    async with chromium_server.session(chromium_address) as browser:
         yield browser
 
 

@@ -15,6 +15,7 @@ from .conftest import serving
 from .engines import Engine, Tab, wait_for
 from .viewports import DESKTOP, KIOSK, LANDSCAPE_PHONES, LOW_WINDOWS, PHONE, resize
 
+pytestmark = pytest.mark.usefixtures("sound_device")
 Token = Callable[..., str]
 RLO = "\u202e"
 """The sign that turns what follows from right to left."""

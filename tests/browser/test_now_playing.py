@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.audio_files import write_wav
 from tests.support.server_process import ServerProcess
 
-from . import chromium
+from . import chromium_server
 from .player_page import (
     PAUSED,
     POSITION,
@@ -40,7 +40,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium.session(chromium_address) as browser:
+    async with chromium_server.session(chromium_address) as browser:
         yield browser
 
 

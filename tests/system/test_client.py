@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from audiostream.client import Event, Player, connect, connection, wire
-from audiostream.client.player import MAX_EVENTS
+from audiostream.client.event_queue import MAX_EVENTS
 from audiostream.errors import (
     AudiostreamError,
     Conflict,
@@ -92,7 +92,7 @@ async def test_tracks_come_with_an_address_that_streams(
         assert {track.id for track in await player.tracks()} == {"song", "other", "hers"}
         [song] = await player.tracks("somebody")
         assert (song.title, song.artist, song.duration) == ("Song", "Somebody", 60)
-        async with player._session.get(song.stream_url) as answer:
+        async with player._requests.session.get(song.stream_url) as answer:
             assert answer.status == 200
             assert (await answer.read())[:4] == b"RIFF"
 
@@ -337,7 +337,7 @@ async def test_events_that_nobody_reads_do_not_pile_up(server: ServerProcess, to
         await player.state()
         for rev in range(MAX_EVENTS * 2):
             assert player.last is not None
-            player._on_event(Event(str(rev), player.last), True)
+            player._events.put(Event(str(rev), player.last))
         assert (await anext(player)).name == str(MAX_EVENTS)
 
 

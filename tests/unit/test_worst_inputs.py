@@ -25,8 +25,8 @@ from audiostream.protocol.envelope import parse_frame
 from audiostream.protocol.repeat_cache import RepeatedMessageParser
 from audiostream.streaming.ranges import Validators, decide, if_range_matches, parse_range
 
-SIZE = 64 * 1024
-"""Bytes, the most that a frame, a body or a line of a request may have."""
+SIZE = 16 * 1024
+"""Bytes, a quarter of the most that a frame or a body may have."""
 ROUNDS = 5
 MOST_GROWTH = 3.2
 FLOOR = 0.002

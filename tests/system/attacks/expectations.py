@@ -76,9 +76,10 @@ def is_refusal(answer: Answer, method: str) -> bool:
 
 
 def comparable(answer: Answer, *leave_out: str) -> tuple[int, dict[str, str], bytes]:
-    """All that a client can tell two answers apart by, but for the time that they name."""
+    """All that a client can tell two answers apart by, but for the time and rev that they name."""
     headers = {name: value for name, value in answer.headers.items() if name != "date"}
     headers = {name: re.sub(r"[Mm]ax-[Aa]ge=\d+", "", value) for name, value in headers.items()}
     for name in leave_out:
         headers.pop(name, None)
-    return answer.status, headers, re.sub(rb'"serverTime":\d+', b"", answer.body)
+    told = re.sub(rb'"(serverTime|updatedAt|rev)":\d+', b"", answer.body)
+    return answer.status, headers, told

@@ -41,7 +41,7 @@ FATAL_FRAMES = (
         "a terabyte, so it says": (frame("{", claimed=2**40), "1009"),
         "the longest length there is": (frame("{", claimed=2**64 - 1), "1009"),
         "too long in two parts": (
-            frame(" " * 9000, final=False) + frame(" " * 9000, CONTINUATION),
+            frame(" " * FRAME, final=False) + frame(" ", CONTINUATION),
             "1009",
         ),
         "200,000 brackets": (frame(nested(200_000)), "1009"),

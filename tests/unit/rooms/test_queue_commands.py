@@ -300,6 +300,18 @@ class TestR25RemoteNamesTheDeviceThatSounds:
         assert album.room.state.active_device == album.devices["kiosk"].ref != first.ref
 
 
+class TestR25RestPlaysWhereTheActiveDeviceIsGone:
+    def test_it_leaves_no_active_device_so_that_any_may_sound(self, album: Scenario) -> None:
+        album.disconnect("phone")
+        assert album.pause(None, "one").device_id == "phone"
+        assert album.play(None, "two").device_id is None
+
+    def test_a_device_that_has_reconnected_stays_the_active_one(self, album: Scenario) -> None:
+        album.disconnect("phone")
+        album.connect("phone")
+        assert album.play(None, "two").device_id == "phone"
+
+
 def test_a_queue_survives_pause_seek_and_a_report_of_a_user_action(album: Scenario) -> None:
     album.pause("phone", "one")
     album.play("kiosk", "one", 30.0)

@@ -37,7 +37,7 @@ POLLING = 0.05
 
 
 @contextmanager
-def chromium(program: str, folder: Path) -> Iterator[str]:
+def chromium_server(program: str, folder: Path) -> Iterator[str]:
     """A headless Chromium: the address where it listens for sessions. ``folder`` exists."""
     configuration, said = folder / "launch.json", folder / "stdout.log"
     options = {"executablePath": program, "args": FLAGS, "headless": True}

@@ -1,0 +1,29 @@
+"""A media folder with an album of short tracks: twelve of two seconds, ``t01`` to ``t12``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.audio_files import write_wav
+
+ALBUM = [f"t{number:02}" for number in range(1, 13)]
+TITLES = [f"Track {name[1:]}" for name in ALBUM]
+SHORT, LONG = 2.0, 60.0
+"""Seconds of a track of the album, and of ``song`` and ``other``."""
+
+
+def write_album(folder: Path) -> Path:
+    """Write the album, ``song`` and ``other``, and ``noise``, which is no audio."""
+    entries: list[dict[str, Any]] = []
+    for name, title in zip(ALBUM, TITLES, strict=True):
+        write_wav(folder / f"{name}.wav", SHORT)
+        entries.append({"id": name, "audioUrl": f"{name}.wav", "title": title, "duration": SHORT})
+    for name in ("song", "other"):
+        write_wav(folder / f"{name}.wav", LONG)
+        entries.append({"id": name, "audioUrl": f"{name}.wav", "title": name, "duration": LONG})
+    (folder / "noise.mp3").write_bytes(b"no audio at all " * 500)
+    entries.append({"id": "noise", "audioUrl": "noise.mp3", "title": "Noise", "duration": LONG})
+    (folder / "tracks.json").write_text(json.dumps(entries))
+    return folder

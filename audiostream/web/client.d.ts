@@ -185,7 +185,7 @@ export interface Authenticated {
   expiresAt: number;
   /** Of the server. */
   version: string;
-  /** "queue", "transfer", "volume", "history" */
+  /** "queue", "transfer", "volume", "history", "qr" */
   features: string[];
   /** Seconds that two players may be apart. */
   syncTolerance: number;

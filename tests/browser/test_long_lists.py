@@ -107,6 +107,7 @@ async def test_a_long_list_has_few_rows_in_the_document_and_shows_any_place_at_o
     assert middle in {"Artist 049", "Artist 050"}
     await wait_for(tab, "place.hidden")
     for view, count in (("albums", "1,000 albums"), ("tracks", "10,000 tracks")):
+        await tab.evaluate("scrollTo(0, 0) ?? null")
         await tab.click(f"#views [value={view}]")
         await wait_for(tab, f"count.textContent === '{count}'")
         for share in (0.5, 1.0, 0.25):

@@ -133,6 +133,15 @@ async def test_a_track_shows_its_cover_in_the_panel_and_in_its_row(signed_in: Pa
         await becomes(signed_in, f"document.querySelector('{picture}').naturalWidth > 0")
 
 
+async def test_what_was_played_is_listed_as_recent_the_last_one_first(signed_in: Page) -> None:
+    for title in ("First Light", "Late Tram"):
+        await choose(signed_in, title)
+        await expect(signed_in.locator("#now-title")).to_have_text(title)
+        await plays(signed_in)
+    await signed_in.get_by_role("button", name="Recent").click()
+    await expect(signed_in.locator("#tracks .title")).to_have_text(["Late Tram", "First Light"])
+
+
 async def test_a_track_is_found_played_sought_and_paused_by_the_keyboard_alone(
     signed_in: Page,
 ) -> None:

@@ -316,10 +316,10 @@ async def test_a_row_that_shows_a_long_name_in_full_moves_the_rows_after_it(
     usual = (await row.bounding_box())["height"]
     height = await page.evaluate("tracks.getBoundingClientRect().height")
     await row.click()
-    taller = (await row.bounding_box())["height"]
-    assert taller > usual + 15
-    grown = await page.evaluate("tracks.getBoundingClientRect().height") - height
-    assert grown == pytest.approx(taller - usual, abs=1)
+    taller = "document.querySelector('#tracks .active').getBoundingClientRect().height"
+    await becomes(page, f"{taller} > {usual + 15}")
+    grown = f"tracks.getBoundingClientRect().height - {height}"
+    await becomes(page, f"Math.abs({grown} - ({taller} - {usual})) < 1")
     await page.keyboard.press("End")
     await expect(library.rows.last).to_be_in_viewport(ratio=0.9)
     assert await page.evaluate("tracks.getBoundingClientRect().height") == height

@@ -81,6 +81,7 @@ export class VirtualList {
     this.#current = id;
     this.#isPlaying = isPlaying;
     for (const [index, row] of this.#shown) this.#mark(row, index);
+    if (this.#lines) this.render(); // the bold name of the active row may take another line
   }
 
   /** Where things are now; null while the list cannot be seen. */

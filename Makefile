@@ -39,7 +39,7 @@ test: lint test-web
 	$(BIN)/python -m pytest tests/unit --cov --cov-report= --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
-	$(BIN)/python -m pytest $(LONGEST) tests/browser $(LONG) tests/system --numprocesses 4 \
+	$(BIN)/python -m pytest $(LONGEST) tests/browser $(LONG) tests/system --numprocesses 6 \
 		--dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/test.stamp

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
+from hypothesis import settings as hypothesis_settings
 
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
@@ -24,6 +25,10 @@ from tests.support.server_process import SECRET, Launch, ServerProcess
 
 if TYPE_CHECKING:
     from tests.support.live import Live
+
+# Without a deadline for each example: a busy machine takes longer now and then.
+hypothesis_settings.register_profile("audiostream", deadline=None)
+hypothesis_settings.load_profile("audiostream")
 
 FOLDER_CHANGE_SEEN_AFTER = 0.5
 """Seconds after which, at the latest, a stream notices that a folder above its file has moved."""

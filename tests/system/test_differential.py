@@ -422,7 +422,6 @@ def compare(pair: Pair, sequence: list[Burst]) -> None:
 @given(sequences())
 @rounds(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_both_servers_give_the_same_answers(pair: Pair, sequence: list[Burst]) -> None:

@@ -103,7 +103,7 @@ def test_no_text_of_a_name_is_in_a_default_picture(name: str) -> None:
 
 
 @given(content=st.binary(max_size=300), start=st.sampled_from([mp3(PNG), flac(PNG), m4a(PNG)]))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_file_has_a_picture_that_browsers_show(
     tmp_path: Path, content: bytes, start: bytes
 ) -> None:

@@ -225,7 +225,7 @@ def test_a_file_whose_name_an_entry_spells_otherwise_is_not_shared(
     assert len(titles(library, "bob")) == 1
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_that_any_entry_gives_to_a_user_is_never_shared(
     folder: Path, data: st.DataObject
@@ -259,7 +259,7 @@ def test_a_file_that_any_entry_gives_to_a_user_is_never_shared(
     assert len(shared) == len(set(shared))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | st.lists(st.sampled_from(["..", ".", "/", "a", "a.wav", "up"])).map("/".join))
 def test_no_audio_url_leads_outside_the_media_folder(folder: Path, audio_url: str) -> None:
     (folder.parent / "a.wav").touch()

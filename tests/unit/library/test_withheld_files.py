@@ -112,7 +112,7 @@ MANGLINGS: list[Callable[[str], str]] = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(MANGLINGS), max_size=5))
 def test_a_name_mangled_in_several_ways_is_never_shared(
     music: Path, manglings: list[Callable[[str], str]]

@@ -88,7 +88,7 @@ class CheckedScenario(Scenario):
         self.report(name, at, sent.is_playing, sent.track_id)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(ACTS, max_size=30))
 def test_invariants_hold_and_nothing_more_is_sent_once_all_devices_report_what_they_were_sent(
     acts: list[tuple[object, ...]],
@@ -110,7 +110,7 @@ def test_invariants_hold_and_nothing_more_is_sent_once_all_devices_report_what_t
     assert not any(received.values()), received
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     acts=st.lists(ACTS, max_size=20),
     pauser=DEVICE | st.none(),

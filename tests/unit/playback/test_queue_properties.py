@@ -107,7 +107,7 @@ class QueueScenario(Scenario):
         return str(name)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(ACTS, max_size=25))
 def test_rev_never_falls_and_the_place_is_that_of_the_current_track(
     acts: list[tuple[object, ...]],
@@ -115,7 +115,7 @@ def test_rev_never_falls_and_the_place_is_that_of_the_current_track(
     QueueScenario().play_all(acts)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     repeat=st.sampled_from(("off", "one", "all")),
     tracks=st.lists(st.sampled_from(TRACKS), min_size=2, max_size=5).map(tuple),
@@ -148,7 +148,7 @@ def test_an_end_starts_one_track_however_often_and_by_whom_it_is_reported(
     assert len(started) == 2  # the first track, and what followed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ACTS, max_size=25))
 def test_a_queue_that_all_devices_leave_stands_still_after_the_grace_period(
     acts: list[tuple[object, ...]],

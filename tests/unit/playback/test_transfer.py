@@ -253,7 +253,6 @@ class TestR26PlayersAfterATransfer:
         assert in_sync.room.state.is_playing
 
 
-@settings(deadline=None)
 @given(
     duration=st.none() | st.floats(1.0, 1000.0),
     position=MOMENTS,
@@ -314,7 +313,7 @@ def play_act(scenario: Scenario, kind: object, *details: object) -> None:
             getattr(scenario, str(kind))(name, *rest)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(ACTS, max_size=30))
 def test_transfers_among_reports_and_disconnects_raise_rev_and_name_a_connected_device(
     acts: list[tuple[object, ...]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostream.errors import InvalidMessage
@@ -124,7 +124,6 @@ def test_a_text_in_which_an_escape_hides_the_name_is_not_cached() -> None:
 
 
 @given(st.data())
-@settings(deadline=None)  # the first draw builds tables
 def test_whatever_is_parsed_from_the_cache_equals_what_parsing_in_full_gives(
     data: st.DataObject,
 ) -> None:

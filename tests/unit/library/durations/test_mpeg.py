@@ -91,7 +91,7 @@ def test_a_file_without_audio_has_no_duration(path: Path, content: bytes) -> Non
     tag=st.integers(0, 3000),
     has_v1=st.booleans(),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_mp3_file_of_one_bitrate_lasts_as_long_as_its_frames_whatever_its_tags(
     path: Path, count: int, bitrate_index: int, tag: int, has_v1: bool
 ) -> None:

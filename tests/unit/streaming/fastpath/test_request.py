@@ -105,7 +105,7 @@ plain_fields = st.lists(
 
 
 @given(fields=plain_fields, cut=st.integers(0, 400), junk=st.binary(max_size=3))
-@rounds(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@rounds(suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_parsed_is_one_whole_request_without_a_body(
     fields: list[str], cut: int, junk: bytes
 ) -> None:
@@ -153,7 +153,7 @@ targets = st.sampled_from([STREAM, f"/api{STREAM}?ticket=1.2.3", "/healthz"])
     second=range_values,
     junk=st.tuples(st.integers(0, 400), st.integers(0, 9), st.binary(max_size=9)),
 )
-@rounds(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@rounds(suppress_health_check=[HealthCheck.too_slow])
 def test_a_repeated_request_gives_what_parsing_all_of_it_gives(
     target: str,
     before: list[str],

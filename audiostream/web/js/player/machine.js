@@ -83,7 +83,6 @@ export class PlayerMachine extends Playback {
     const { trackIds, index } = edits.windowOf(ids, place);
     this.sync.queue.trackIds = trackIds;
     this.#start(track, { setsQueue: true, index });
-    if ((track.duration ?? 0) >= LONG_TRACK) this.#offerResume(track);
   }
 
   toggle() {
@@ -232,6 +231,7 @@ export class PlayerMachine extends Playback {
   #start(track, details) {
     this.track = track;
     this._act("playTrack", 0, details);
+    if ((track.duration ?? 0) >= LONG_TRACK) this.#offerResume(track);
   }
 
   /** @param {number} position seconds */
@@ -244,6 +244,9 @@ export class PlayerMachine extends Playback {
   async #offerResume(track) {
     const positions = await this._ports.loadPositions(track.id);
     if (this.track?.id !== track.id) return;
-    this._offers.started(positions, track.duration ?? 0, (position) => this.#seek(position));
+    this._offers.started(positions, track.duration ?? 0, {
+      isPlaying: () => this.isPlaying,
+      seek: (position) => this.#seek(position),
+    });
   }
 }

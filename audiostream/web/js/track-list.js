@@ -175,9 +175,9 @@ export class TrackList {
     if (!this.#isLoading && this.#isOutdated()) this.refresh();
   }
 
-  /** Show that the server does not answer, if there are no tracks to show. */
+  /** Show that the server does not answer, if there are no tracks to show or to search in. */
   showUnreachable() {
-    if (this.#view.size.count) return;
+    if (this.#view.size.count || this.#library.length) return;
     const advice = "It appears here once the server answers. Is the server on, and your network?";
     this.#explain("The library is out of reach", advice);
   }

@@ -346,6 +346,26 @@ async def test_a_search_without_a_hit_offers_to_clear_it(library: LibraryPage) -
         await expect(page.get_by_label("Search title")).to_have_value("")
 
 
+async def test_a_search_that_the_server_does_not_answer_is_one_in_what_the_page_has(
+    library: LibraryPage,
+) -> None:
+    page = library.page
+    search = page.get_by_label("Search title")
+    await page.route("**/api/tracks?q=*", lambda route: route.abort())
+    await search.fill("blue ANCH")
+    await expect(page.locator("#count")).to_have_text("1 track")
+    assert await library.names() == ["Anchor"]
+    await search.fill("no such thing")
+    await expect(page.get_by_text("Nothing matches “no such thing”")).to_be_visible()
+    await page.unroute("**/api/tracks?q=*")
+    await page.route("**/api/tracks?q=*", lambda route: None)  # never answered
+    await search.fill("maple")
+    await expect(page.locator("#count")).to_have_text("1 track")
+    assert await library.names() == ["Maple"]
+    await page.unroute("**/api/tracks?q=*")
+    library.problems.clear()  # the browser logs the requests that failed
+
+
 async def test_loading_and_a_server_out_of_reach_are_said(library: LibraryPage) -> None:
     page = library.page
     await library.load("?slow")

@@ -193,7 +193,8 @@ async def test_started_elsewhere_is_said_as_long_as_that_device_is_there(
     await wait_for(one, f"{ROWS} > 3")
     await one.click("#tracks li:nth-child(3)")
     await wait_for(one, f"{AUDIO}.currentTime > 0.3")
-    await wait_for(other, f"!{REMOTE}.hidden && {REMOTE}.textContent.includes('Playing on Web')")
+    name = f"/^Playing on (Chrome|Firefox), /.test({REMOTE}.innerText.trim())"
+    await wait_for(other, f"!{REMOTE}.hidden && {name}")
     await one.goto("about:blank")
     await wait_for(other, f"{REMOTE}.hidden")
     await other.evaluate("new Promise((done) => setTimeout(done, 1500))")

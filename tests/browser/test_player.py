@@ -302,6 +302,8 @@ async def test_the_rate_stays_at_the_next_track_of_the_album_and_no_further(
             await choose(page, title)
             await plays(page)
             assert await page.evaluate(RATE) == rate
+            is_told = page.locator("#notice").filter(has_text="Speed is back to 1")
+            await expect(is_told).to_have_count(int(rate == 1))
             async with session.get("/tracks/current-state") as answer:
                 state = await answer.json()
             assert (state["trackId"], state["playbackRate"]) == (title, rate)

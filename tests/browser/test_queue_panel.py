@@ -207,8 +207,15 @@ async def test_shuffle_and_repeat_are_the_same_on_two_pages(
             button = each.get_by_role("button", name=f"Repeat: {label}")
             await expect(button).to_have_attribute("aria-pressed", pressed)
         assert (await queue.rest.request("/queue"))["repeat"] == repeat
+    shuffle = page.get_by_role("button", name="Shuffle what follows")
+    notice = page.locator("#notice")
+    await shuffle.click()
+    await expect(notice).to_contain_text("Shuffled what follows")
+    await notice.get_by_role("button", name="Undo").click()
+    await queue.shows(*TITLES)
+    await expect(notice).to_be_hidden()
     for _ in range(5):
-        await page.get_by_role("button", name="Shuffle what follows").click()
+        await shuffle.click()
         await page.wait_for_timeout(100)
     ids = (await queue.rest.request("/queue"))["trackIds"]
     order = [title for id in ids for title, known in queue.ids.items() if known == id]

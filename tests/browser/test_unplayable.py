@@ -203,6 +203,19 @@ async def test_where_nothing_follows_an_unplayable_file_the_state_is_paused_and_
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
 
 
+async def test_an_unplayable_file_that_is_repeated_alone_is_paused_and_the_page_says_so(
+    site: ServerFixture,
+) -> None:
+    site.serve(html)
+    await site.rest.request("/repeat", "PUT", {"repeat": "all"})
+    page = await site.page()
+    await choose(page, "a")
+    await expect(page.locator("#notice")).to_contain_text("“a” cannot be played here.")
+    await expect(page.locator("#notice")).to_contain_text("Playback is paused.")
+    await is_paused(site)
+    await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+
+
 async def test_where_nothing_follows_a_file_that_was_cut_short_since_its_scan_the_page_says_so(
     site: ServerFixture,
 ) -> None:

@@ -139,3 +139,46 @@ test("the next track is loaded ahead in the last 20 s of this one, at the rate t
   faster.machine.played(20.1);
   assert.equal(faster.audio.preloaded, "b");
 });
+
+test("where all that follows around has failed the playback is paused, and the page says so", () => {
+  for (const repeat of ["all", "one"]) {
+    const fixture = new Fixture().playing(A, [A]);
+    fixture.queue({ trackIds: ["a"], repeat, nextTrack: A });
+    fixture.machine.unplayable(0);
+    assert.deepEqual(fixture.connection.take().map(({ event }) => event), ["pauseTrack"]);
+    assert.equal(fixture.machine.isPlaying, false);
+    assert.match(fixture.problems[0], /^“A” cannot be played here\..*[Pp]layback is paused\.$/);
+  }
+  const fixture = new Fixture().playing(A, [A, B]);
+  fixture.queue({ trackIds: ["a", "b"], repeat: "all", nextTrack: B });
+  fixture.machine.unplayable(0);
+  fixture.machine.unplayable(0);
+  assert.equal(fixture.problems[1], "2 tracks in a row cannot be played here. Playback is paused.");
+});
+
+test("a track that is in the queue twice in a row is tried twice, and then the next one plays", () => {
+  const fixture = new Fixture().playing(A, [A, A, B]);
+  fixture.queue({ trackIds: ["a", "a", "b"], repeat: "off", nextTrack: A });
+  fixture.machine.unplayable(0);
+  assert.equal(fixture.audio.targets.at(-1).isRetried, true);
+  fixture.machine.unplayable(0);
+  assert.equal(fixture.audio.trackId, "b");
+});
+
+test("a notice that nothing can be played is withdrawn as soon as other music plays", () => {
+  const fixture = new Fixture().playing(C);
+  fixture.devices();
+  fixture.machine.unplayable(0);
+  fixture.machine.choose(A, TRACKS);
+  fixture.machine.played(0.2);
+  assert.deepEqual(fixture.recovered, fixture.problems);
+});
+
+test("one track that is repeated is not what is up next", () => {
+  const fixture = new Fixture().playing();
+  assert.equal(fixture.machine.upNext, B);
+  fixture.queue({ repeat: "one", nextTrack: A });
+  assert.equal(fixture.machine.upNext, null);
+  fixture.queue({ trackIds: ["a"], repeat: "all", nextTrack: A });
+  assert.equal(fixture.machine.upNext, null);
+});

@@ -72,6 +72,8 @@ export class Fixture {
   connection = new FakeConnection();
   problems = [];
   recovered = [];
+  /** What the user is told was done, and how to undo it. */
+  done = [];
   notFound = [];
   /** What was sent by REST. */
   updates = [];
@@ -98,6 +100,7 @@ export class Fixture {
       onChanged: () => {},
       onProblem: (text) => this.problems.push(text),
       onRecovered: (text) => this.recovered.push(text),
+      onDone: (text, undo) => this.done.push({ text, undo }),
       onTrackNotFound: (message) => this.notFound.push(message),
     };
     this.machine = new PlayerMachine(OWN_ID, ports, sounds);

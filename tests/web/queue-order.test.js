@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  indexAfterMove,
-  inserted,
-  keysOf,
-  moved,
-  nextIndex,
-} from "../../audiostream/web/js/panels/queue-order.js";
+import { indexAfterMove, keysOf, moved, nextIndex } from "../../audiostream/web/js/panels/queue-order.js";
 
 const LIST = ["a", "b", "c", "d"];
 
@@ -26,11 +20,6 @@ test("an index leads to the same item after any move in a list", () => {
     }
   }
   assert.equal(indexAfterMove(null, 0, 1), null);
-});
-
-test("items are put back where they were, or at the end of a list that has become shorter", () => {
-  assert.deepEqual(inserted(["a", "d"], 1, ["b", "c"]), LIST);
-  assert.deepEqual(inserted(["a"], 3, ["d"]), ["a", "d"]);
 });
 
 test("what is next depends on the place in the queue and on repeat", () => {

@@ -56,6 +56,14 @@ test("removing the current track leaves what follows it to follow", () => {
   assert.deepEqual(edits.remove(1, "b")(QUEUE), { trackIds: ["c"], index: null });
 });
 
+test("tracks are put back where they were, or at the end of a list that has become shorter", () => {
+  assert.deepEqual(edits.insert(1, ["x", "y"])(QUEUE), {
+    trackIds: ["a", "x", "y", "b", "c"],
+    index: 3,
+  });
+  assert.deepEqual(edits.insert(9, ["x"])(QUEUE).trackIds, ["a", "b", "c", "x"]);
+});
+
 test("an edit of a place where something else is now makes no sense", () => {
   assert.equal(edits.remove(0, "b")(QUEUE), null);
   assert.equal(edits.move(0, 1, "c")(QUEUE), null);

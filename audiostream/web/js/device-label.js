@@ -1,13 +1,17 @@
 // @ts-check
 /** The name under which the server lists this tab. */
 
+import { browserName } from "./browser-name.js";
+
 const NAME_KEY = "audiostream.deviceName";
 /** Characters that the server keeps of a name. */
 const MAX_NAME_LENGTH = 128;
 
 /** @returns {string} what the user has called this browser, else what it is */
 export function deviceName() {
-  return localStorage.getItem(NAME_KEY) ?? defaultName();
+  return (
+    localStorage.getItem(NAME_KEY) ?? browserName(navigator.userAgent, navigator.maxTouchPoints)
+  );
 }
 
 /**
@@ -20,10 +24,4 @@ export function rename(name) {
   if (kept) localStorage.setItem(NAME_KEY, kept);
   else localStorage.removeItem(NAME_KEY);
   return deviceName();
-}
-
-function defaultName() {
-  const { userAgentData, platform } = /** @type {any} */ (navigator);
-  const system = userAgentData?.platform || platform || "unknown";
-  return `Web player, ${system}`.slice(0, MAX_NAME_LENGTH);
 }

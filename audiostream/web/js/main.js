@@ -49,6 +49,8 @@ const NOT_FOUND = 404;
 
 /** Milliseconds between two looks of the sleep timer. */
 const UPDATE_INTERVAL = 250;
+/** Seconds in which what was done can be undone. */
+const UNDO_SECONDS = 10;
 const ASLEEP = "The sleep timer has paused the playback.";
 const EXPIRING = "Your sign-in ends within a minute. Open a fresh link to go on without a break.";
 const STATUS_TEXT = {
@@ -141,6 +143,8 @@ function startSession(token, isToBeKept) {
     onChanged: update,
     onProblem: (/** @type {string} */ text) => notices.show(text),
     onRecovered: (/** @type {string} */ text) => notices.hide(text),
+    onDone: (/** @type {string} */ text, /** @type {(() => void) | undefined} */ undo) =>
+      notices.show(text, undo && { label: "Undo", act: undo, seconds: UNDO_SECONDS }),
     onRequestFailed: handleApiError,
   };
   const player = new Player(audio, socket, api, ownId, hooks, SOUNDS);

@@ -69,7 +69,7 @@ export class NowPlaying {
     this.#next.disabled = !following;
     this.#showBlocked(isBlocked);
     setText(find("now-where"), player.isStalled ? "Waiting for the server" : "");
-    this.#showNext(following);
+    this.#showNext(player.upNext);
     this.#mediaControls.update(player);
     this.#seekBar.update();
   }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The notice with one button: what the player offers for a moment. */
+/** The notice with one button and a cross: what the player offers for a while. */
 
 import { find } from "./dom.js";
 
@@ -13,6 +13,11 @@ export class OfferNotice {
 
   constructor() {
     this.#button.addEventListener("click", () => this.#offer?.act());
+    const close = /** @type {HTMLElement} */ (find("dismiss").cloneNode(true));
+    close.removeAttribute("id");
+    close.ariaLabel = "Close the offer";
+    close.addEventListener("click", () => this.#offer?.close());
+    this.#notice.append(close);
   }
 
   /** @param {Offer | null} offer null hides the notice */

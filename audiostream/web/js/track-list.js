@@ -5,9 +5,12 @@ import { ApiError } from "./api.js";
 import { find, setQuoted, setText } from "./dom.js";
 import { counted } from "./format.js";
 import { LibraryView } from "./library/library-view.js";
+import { searchLocally } from "./library/local-search.js";
 
 /** Milliseconds without a key before a search starts. */
 const TYPING_PAUSE = 180;
+/** Milliseconds without an answer after which the page searches in what it has. */
+const SLOW_ANSWER = 800;
 /** Milliseconds between two requests that the user has not made. */
 const REFRESH_PAUSE = 1_000;
 /** Tracks of the history that are shown. */
@@ -50,6 +53,8 @@ export class TrackList {
   #searchTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #loadTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #slowTimer;
   #isLoading = false;
   /** Whether the library may have changed since all of it was loaded. */
   #isStale = true;
@@ -57,6 +62,8 @@ export class TrackList {
   #hasChanged = false;
   /** @type {import("./api.js").TrackPage | null} what is shown */
   #page = null;
+  /** @type {Track[]} all that the page has, empty before they are loaded */
+  #library = [];
   /** @type {LibraryUpdated | null} what the server has sent since that was requested */
   #update = null;
   /** @type {string | null} the current track's id */
@@ -97,6 +104,7 @@ export class TrackList {
     this.#isStale = true;
     this.#hasChanged = false;
     this.#page = null;
+    this.#library = [];
     this.#search.value = "";
     find("count").textContent = "";
     this.#explain("Loading the library…", "", "");
@@ -112,6 +120,7 @@ export class TrackList {
   close() {
     clearTimeout(this.#searchTimer);
     clearTimeout(this.#loadTimer);
+    clearTimeout(this.#slowTimer);
     this.#request.abort();
     this.#isLoading = false;
     this.#api = null;
@@ -133,6 +142,8 @@ export class TrackList {
     this.#isLoading = true;
     this.#hasChanged = false;
     this.#update = null;
+    clearTimeout(this.#slowTimer);
+    this.#slowTimer = setTimeout(() => this.#searchLocally(), SLOW_ANSWER);
     try {
       await this.#load(this.#search.value.trim(), signal);
     } catch (error) {
@@ -164,9 +175,9 @@ export class TrackList {
     if (!this.#isLoading && this.#isOutdated()) this.refresh();
   }
 
-  /** Show that the server does not answer, if there are no tracks to show. */
+  /** Show that the server does not answer, if there are no tracks to show or to search in. */
   showUnreachable() {
-    if (this.#view.size.count) return;
+    if (this.#view.size.count || this.#library.length) return;
     const advice = "It appears here once the server answers. Is the server on, and your network?";
     this.#explain("The library is out of reach", advice);
   }
@@ -191,10 +202,12 @@ export class TrackList {
     const api = this.#api;
     if (!api) return;
     const page = await api.list(query, signal);
+    clearTimeout(this.#slowTimer);
     this.#show(page, query);
     if (query && !this.#isStale) return;
     const all = query ? await api.list("", signal) : page;
     this.#isStale = this.#hasChanged;
+    this.#library = all.tracks;
     if (query) this.#view.setLibrary(all.tracks);
     this.#hooks.onLibrary(all.tracks);
   }
@@ -215,12 +228,34 @@ export class TrackList {
   /** @param {ApiError} error */
   #failed(error) {
     if (error.status >= TOO_MANY_REQUESTS) this.#loadIn(POLL_INTERVAL);
-    if (error.status !== BAD_REQUEST) return this.#hooks.onRequestFailed(error);
+    if (error.status !== BAD_REQUEST) {
+      this.#searchLocally();
+      return this.#hooks.onRequestFailed(error);
+    }
+    clearTimeout(this.#slowTimer);
     this.#query = undefined;
     this.#view.show([], "top");
     find("count").textContent = "";
     const advice = "Up to 16 words and 200 characters, please.";
     this.#explain("That is too much to search for", advice, "Clear the search");
+  }
+
+  /** Show what the page has of what the user searches for, if that is not shown already. */
+  #searchLocally() {
+    clearTimeout(this.#slowTimer);
+    const query = this.#search.value.trim();
+    if (!this.#page || query === this.#query) return;
+    if (!this.#library.length && this.#isStale) return this.#notSearched();
+    const tracks = query ? searchLocally(this.#library, query) : this.#library;
+    this.#show({ ...this.#page, tracks }, query);
+  }
+
+  /** There is nothing to search in: what is shown is of another query. */
+  #notSearched() {
+    this.#query = undefined;
+    this.#view.show([], "top");
+    find("count").textContent = "";
+    this.#explain("The library could not be searched", "The server does not answer.");
   }
 
   /** Load what was played, if the server knows. */

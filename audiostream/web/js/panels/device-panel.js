@@ -3,7 +3,8 @@
 
 import { deviceName, rename } from "../device-label.js";
 import { find, setQuoted, setText } from "../dom.js";
-import { DeviceRow } from "./device-row.js";
+import { distinctNames } from "./device-names.js";
+import { DeviceRow, OWN } from "./device-row.js";
 import { Panel } from "./panel.js";
 import { VolumeControl } from "./volume-control.js";
 
@@ -80,7 +81,8 @@ export class DevicePanel {
   /** Show the devices and what they play, which may have changed. */
   update() {
     const { player } = this.#session ?? {};
-    const views = this.#devices.map((device) => this.#viewOf(device));
+    const names = distinctNames(this.#devices);
+    const views = this.#devices.map((device, index) => this.#viewOf(device, names[index]));
     views.sort((one, other) => Number(other.isOwn) - Number(one.isOwn));
     const shown = JSON.stringify([views, player?.isPlaying, player?.track?.id]);
     if (shown === this.#shown) return;
@@ -98,10 +100,11 @@ export class DevicePanel {
 
   /**
    * @param {Device} device
+   * @param {string} name no other device's
    * @returns {DeviceView}
    */
-  #viewOf(device) {
-    const { deviceId, deviceName: name, isActive, isPlaying, trackId } = device;
+  #viewOf(device, name) {
+    const { deviceId, isActive, isPlaying, trackId } = device;
     const isOwn = deviceId === this.#ownId;
     const title = this.#session?.player.titleOf(trackId) ?? "";
     // Its own volume, as the server has not received the latest one.
@@ -109,8 +112,7 @@ export class DevicePanel {
     const own = { volume: this.#own.level, muted: this.#own.isMuted };
     const { volume, muted } = isOwn && reported.muted !== null ? own : reported;
     const shown = isOwn && reported.volume === null ? null : volume;
-    const label = name || "Unnamed device";
-    return { deviceId, name: label, title, isOwn, isActive, isPlaying, volume: shown, muted };
+    return { deviceId, name, title, isOwn, isActive, isPlaying, volume: shown, muted };
   }
 
   /** @param {Map<string, DeviceRow>} rows */
@@ -126,7 +128,7 @@ export class DevicePanel {
 
   /** @param {DeviceView} [device] the active one */
   #showActive(device) {
-    const name = device?.name ?? "";
+    const name = device?.isOwn ? OWN : (device?.name ?? "");
     const player = this.#session?.player;
     this.#remote = device?.isOwn ? undefined : device;
     const isElsewhere = this.#remote !== undefined;

@@ -4,6 +4,9 @@
 import { find, setNames, setText } from "../dom.js";
 import { VolumeControl } from "./volume-control.js";
 
+/** What the page's own device is called. */
+export const OWN = "This device";
+
 /**
  * @typedef {object} DeviceView what a row shows
  * @property {string} deviceId
@@ -53,9 +56,9 @@ export class DeviceRow {
     this.#device = device;
     const { name, title, isOwn, isActive, isPlaying } = device;
     this.element.dataset.active = String(isActive);
-    setNames(this.#name, [name]);
+    setNames(this.#name, [isOwn ? OWN : name]);
     const activity = !isActive ? "" : !title ? "Active" : isPlaying ? "Playing" : "Paused";
-    setNames(this.#activity, [isOwn ? "This device" : "", activity, isActive ? title : ""]);
+    setNames(this.#activity, [isOwn ? name : "", activity, isActive ? title : ""]);
     setText(this.#play, isOwn ? "Play here" : `Play on ${name}`);
     const hadFocus = document.activeElement === this.#play;
     this.#play.hidden = isActive;

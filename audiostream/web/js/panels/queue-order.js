@@ -27,17 +27,6 @@ export function indexAfterMove(index, from, to) {
 }
 
 /**
- * @template Item
- * @param {readonly Item[]} list
- * @param {number} at the index of the first of them; the end, if the list has become shorter
- * @param {readonly Item[]} items
- * @returns {Item[]}
- */
-export function inserted(list, at, items) {
-  return list.toSpliced(Math.min(at, list.length), 0, ...items);
-}
-
-/**
  * @param {{ trackIds: readonly string[], index: number | null, repeat: string }} queue
  * @returns {number | null} the index of what plays at the end of the current track
  */

@@ -5,7 +5,7 @@ import { find, setIcon, setQuoted, setText } from "../dom.js";
 import { counted } from "../format.js";
 import { Panel } from "./panel.js";
 import { QueueList } from "./queue-list.js";
-import { inserted, nextIndex } from "./queue-order.js";
+import { nextIndex } from "./queue-order.js";
 
 /** Milliseconds in which what was removed can be put back. */
 const UNDO_TIME = 10_000;
@@ -47,8 +47,8 @@ export class QueuePanel {
       announce: (text) => this.#announce(text),
     });
     this.#shuffle.addEventListener("click", () => {
+      this.#forgetRemoved(); // of two offers to undo the newer one counts
       this.#change((player) => player.shuffle());
-      this.#announce("What follows is shuffled.");
     });
     this.#repeat.addEventListener("click", () => this.#nextRepeat());
     this.#clear.addEventListener("click", () => this.#clearRest());
@@ -192,13 +192,7 @@ export class QueuePanel {
     this.#forgetRemoved();
     if (!removed) return;
     const { at, ids } = removed;
-    this.#change(({ sync }) =>
-      sync.queue.edit(({ trackIds, index }) => {
-        const isBefore = index !== null && at <= index;
-        const place = isBefore ? index + ids.length : index;
-        return { trackIds: inserted(trackIds, at, ids), index: place };
-      }),
-    );
+    this.#change((player) => player.putBack(at, ids));
     this.#announce("Put back.");
   }
 

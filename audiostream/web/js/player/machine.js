@@ -4,6 +4,7 @@
  * `Playback` below it has what happens by itself.
  */
 
+import { counted } from "../format.js";
 import { LONG_TRACK } from "./offers.js";
 import { Playback } from "./playback.js";
 import * as edits from "./queue.js";
@@ -20,6 +21,8 @@ const NEWER_STATE_DELAY = 300;
 
 export class PlayerMachine extends Playback {
   #ownId;
+  /** The queue as the user has edited it by hand, empty if not. */
+  #edited = /** @type {string[]} */ ([]);
 
   /**
    * @param {string} ownId this tab's
@@ -33,6 +36,11 @@ export class PlayerMachine extends Playback {
 
   get canPlay() {
     return this.track !== null || !this._library.isEmpty;
+  }
+
+  /** What follows as another track, null where this one is repeated or nothing follows. */
+  get upNext() {
+    return this.following?.id === this.track?.id ? null : this.following;
   }
 
   /** What the user is offered for some seconds, null for nothing. */
@@ -72,7 +80,8 @@ export class PlayerMachine extends Playback {
   }
 
   /**
-   * Play a list from one of its places on; it becomes the queue.
+   * Play a list from one of its places on; it becomes the queue. A queue that the user has edited
+   * can be brought back.
    * @param {Track[]} list
    * @param {number} [place]
    */
@@ -81,9 +90,10 @@ export class PlayerMachine extends Playback {
     if (!track) return;
     const ids = list.map(({ id }) => id);
     const { trackIds, index } = edits.windowOf(ids, place);
+    const wayBack = this.#wayBack;
     this.sync.queue.trackIds = trackIds;
     this.#start(track, { setsQueue: true, index });
-    if ((track.duration ?? 0) >= LONG_TRACK) this.#offerResume(track);
+    if (wayBack) this._ports.onDone("The queue was replaced", wayBack);
   }
 
   toggle() {
@@ -134,19 +144,25 @@ export class PlayerMachine extends Playback {
     this.sync.queue.setRepeat(repeat);
   }
 
-  /** Shuffle what follows. */
+  /** Shuffle what follows, once. */
   shuffle() {
-    this.sync.queue.shuffle();
+    const former = this.queue?.trackIds;
+    if (!former || !this.sync.queue.shuffle()) return;
+    const undo = () => this.sync.queue.edit(edits.restore(former, true));
+    this._ports.onDone("Shuffled what follows", undo);
   }
 
   /** @param {Track[]} tracks to follow the current one */
   playNext(tracks) {
-    this.sync.queue.edit(edits.insertNext(tracks.map(({ id }) => id)));
+    const ids = tracks.map(({ id }) => id);
+    const verb = tracks.length === 1 ? "plays" : "play";
+    if (this.#edit(edits.insertNext(ids))) this._ports.onDone(`${named(tracks)} ${verb} next`);
   }
 
   /** @param {Track[]} tracks to follow all others */
   add(tracks) {
-    this.sync.queue.edit(edits.append(tracks.map(({ id }) => id)));
+    const isAdded = this.#edit(edits.append(tracks.map(({ id }) => id)));
+    if (isAdded) this._ports.onDone(`Added ${named(tracks)} to the queue`);
   }
 
   /**
@@ -154,17 +170,26 @@ export class PlayerMachine extends Playback {
    * @param {number} to the place that it has then
    */
   moveInQueue(from, to) {
-    this.sync.queue.edit(edits.move(from, to, this.queue?.trackIds[from] ?? ""));
+    this.#edit(edits.move(from, to, this.queue?.trackIds[from] ?? ""));
   }
 
   /** @param {number} place */
   removeFromQueue(place) {
-    this.sync.queue.edit(edits.remove(place, this.queue?.trackIds[place] ?? ""));
+    this.#edit(edits.remove(place, this.queue?.trackIds[place] ?? ""));
   }
 
   /** Remove all that follows. */
   clearQueue() {
-    this.sync.queue.edit(edits.clear);
+    this.#edit(edits.clear);
+  }
+
+  /**
+   * Put tracks back that were removed.
+   * @param {number} at an index
+   * @param {string[]} ids
+   */
+  putBack(at, ids) {
+    this.#edit(edits.insert(at, ids));
   }
 
   /** @param {number} place */
@@ -226,12 +251,38 @@ export class PlayerMachine extends Playback {
   }
 
   /**
+   * Change the queue as the user wants it.
+   * @param {edits.Edit} edit
+   */
+  #edit(edit) {
+    const isSent = this.sync.queue.edit(edit);
+    if (isSent) this.#edited = this.queue?.trackIds ?? [];
+    return isSent;
+  }
+
+  /** How to bring back what plays and follows now, if the user has edited it; else undefined. */
+  get #wayBack() {
+    const { track, position, queue } = this;
+    const isEdited = queue && edits.hasSameTracks(queue.trackIds, this.#edited);
+    if (!isEdited || !edits.placesAfter(queue).length) return undefined;
+    const { trackIds, index } = queue;
+    return () => {
+      this.#edited = trackIds;
+      if (!track || index === null) return this.sync.queue.edit(edits.restore(trackIds, false));
+      this.sync.queue.trackIds = trackIds;
+      this.track = track;
+      return this._act("playTrack", position, { setsQueue: true, index });
+    };
+  }
+
+  /**
    * @param {Track} track
    * @param {Details} details
    */
   #start(track, details) {
     this.track = track;
     this._act("playTrack", 0, details);
+    if ((track.duration ?? 0) >= LONG_TRACK) this.#offerResume(track);
   }
 
   /** @param {number} position seconds */
@@ -244,6 +295,17 @@ export class PlayerMachine extends Playback {
   async #offerResume(track) {
     const positions = await this._ports.loadPositions(track.id);
     if (this.track?.id !== track.id) return;
-    this._offers.started(positions, track.duration ?? 0, (position) => this.#seek(position));
+    this._offers.started(positions, track.duration ?? 0, {
+      isPlaying: () => this.isPlaying,
+      seek: (position) => this.#seek(position),
+    });
   }
+}
+
+/**
+ * @param {Track[]} tracks
+ * @returns {string} like “Harbour Lights” or "7 tracks"
+ */
+function named(tracks) {
+  return tracks.length === 1 ? `“${tracks[0].title}”` : counted(tracks.length, "track");
 }

@@ -10,7 +10,7 @@
 import { Library } from "./library.js";
 import { Offers } from "./offers.js";
 import { Problems } from "./problems.js";
-import { placesAfter } from "./queue.js";
+import { idsAfter, placesAfter } from "./queue.js";
 import { isEmpty, isOver, positionAt } from "./state.js";
 import { Sync } from "./sync.js";
 
@@ -173,7 +173,7 @@ export class Playback {
     } else if (this.isFollowing || this.sync.isPlayedElsewhere) {
       this.#problems.show(`“${title}” plays elsewhere, but cannot be played here.`);
     } else {
-      this.#problems.addFailure(title);
+      this.#problems.addFailure(title, this._state.trackId);
       this.#skip(position);
     }
   }
@@ -215,10 +215,11 @@ export class Playback {
       duration: isTrackChange ? track?.duration : state.duration,
       ...(index !== undefined && this.#placeAt(index)),
     };
+    this.#tellRate(target);
     const deviceId = this.#commandedDevice;
     const action = { event, isAutomatic: false, ...(deviceId && { deviceId }), ...details };
     this.sync.act(target, action);
-    this._moveAudio(!action.isAutomatic);
+    this._moveAudio(!action.isAutomatic || event === "nextTrack");
     this._ports.onChanged();
   }
 
@@ -230,7 +231,7 @@ export class Playback {
    */
   _goTo(event, track, details = {}) {
     const { queue } = this;
-    const isRepeated = track.id === this._state.trackId;
+    const isRepeated = track.id === this._state.trackId && event !== "nextTrack";
     const after = queue ? placesAfter(queue) : [];
     const found = after.find((place) => queue?.trackIds[place] === track.id) ?? null;
     this.track = track;
@@ -267,9 +268,7 @@ export class Playback {
    * @returns {Track | null} the next one that is there
    */
   #nextIn(queue) {
-    const places = queue ? placesAfter(queue) : [];
-    const tracks = places.map((place) => this._library.find(queue?.trackIds[place]));
-    return tracks.find(Boolean) ?? null;
+    return idsAfter(queue).map((id) => this._library.find(id)).find(Boolean) ?? null;
   }
 
   /** @param {Queue | null} queue */
@@ -297,6 +296,7 @@ export class Playback {
     const { rev, trackId } = this._state;
     const isNew = rev !== before.rev || trackId !== before.trackId;
     if (trackId !== before.trackId) this._offers.clear();
+    this.#tellRate(this._state, before);
     if (!this.isSounding) this._ports.audio.release();
     if (trackId === null) return this._ports.onChanged();
     const known = this.track?.id === trackId ? this.track : this._library.find(trackId);
@@ -309,15 +309,24 @@ export class Playback {
     if (track === null && isPlaying && this.isSounding) this.unplayable(currentTime, true);
   }
 
+  /**
+   * Say that another track begins at the rate 1, which the user has not chosen.
+   * @param {Pick<State, "trackId" | "playbackRate">} state
+   * @param {State} [before] the former state
+   */
+  #tellRate({ trackId, playbackRate }, before = this._state) {
+    const hasFallen = playbackRate === 1 && before.playbackRate !== 1;
+    if (hasFallen && trackId !== before.trackId) this._ports.onDone("Speed is back to 1×");
+  }
+
   /** @param {number} position seconds from which the current track cannot be played */
   #skip(position) {
     const { _neighbour: next } = this;
-    const { isHopeless } = this.#problems;
-    if (next && !isHopeless) {
-      this.#problems.showFailures("Skipped.");
-      return this._goTo("nextTrack", next, { isAutomatic: true });
+    if (next && !this.#problems.isHopeless(idsAfter(this.queue))) {
+      this._goTo("nextTrack", next, { isAutomatic: true });
+      return this.#problems.showFailures("Skipped.");
     }
-    this.#problems.showFailures(isHopeless ? "Playback is paused." : NOTHING_FOLLOWS);
+    this.#problems.showFailures(next ? "Playback is paused." : NOTHING_FOLLOWS, true);
     this.#problems.forgetFailures();
     return this._act("pauseTrack", position, { isAutomatic: true });
   }

@@ -46,6 +46,8 @@
  * @property {() => void} onChanged anything that can be read here may have changed
  * @property {(text: string) => void} onProblem something that the user should know
  * @property {(text: string) => void} onRecovered this problem is over
+ * @property {(text: string, undo?: () => void) => void} onDone what the user should know was done,
+ *     and how it is undone
  * @property {(message: string) => void} onTrackNotFound
  */
 

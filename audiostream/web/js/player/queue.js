@@ -58,6 +58,14 @@ export function placesAfter({ trackIds, index, repeat }) {
 }
 
 /**
+ * @param {Queue | null} queue
+ * @returns {string[]} the tracks at the places that follow
+ */
+export function idsAfter(queue) {
+  return queue ? placesAfter(queue).map((place) => queue.trackIds[place]) : [];
+}
+
+/**
  * @param {Queue} queue
  * @returns {number | null} the place before the current one
  */
@@ -75,6 +83,19 @@ export function insertNext(ids) {
   return ({ trackIds, index }) => {
     const at = (index ?? -1) + 1;
     return { trackIds: trackIds.toSpliced(at, 0, ...ids), index };
+  };
+}
+
+/**
+ * @param {number} at an index
+ * @param {string[]} ids
+ * @returns {Edit} insert them there
+ */
+export function insert(at, ids) {
+  return ({ trackIds, index }) => {
+    const isBefore = index !== null && at <= index;
+    const place = isBefore ? index + ids.length : index;
+    return { trackIds: trackIds.toSpliced(at, 0, ...ids), index: place };
   };
 }
 
@@ -112,6 +133,30 @@ export function remove(at, id) {
     if (at === index) return { trackIds: trackIds.slice(at + 1), index: null };
     const isBefore = index !== null && at < index;
     return { trackIds: trackIds.toSpliced(at, 1), index: isBefore ? index - 1 : index };
+  };
+}
+
+/**
+ * @param {readonly string[]} ids
+ * @param {readonly string[]} others
+ * @returns {boolean} whether they differ in nothing but their order
+ */
+export function hasSameTracks(ids, others) {
+  return JSON.stringify(ids.toSorted()) === JSON.stringify(others.toSorted());
+}
+
+/**
+ * @param {readonly string[]} former ids
+ * @param {boolean} isShuffled whether it makes sense only where the queue has the same tracks
+ * @returns {Edit} bring back a former list
+ */
+export function restore(former, isShuffled) {
+  return ({ trackIds, index }) => {
+    if (isShuffled && !hasSameTracks(former, trackIds)) return null;
+    const current = index === null ? undefined : trackIds[index];
+    const isInPlace = index !== null && former[index] === current;
+    const place = isInPlace ? index : former.indexOf(current ?? "");
+    return { trackIds: [...former], index: place < 0 ? null : place };
   };
 }
 

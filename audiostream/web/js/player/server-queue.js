@@ -79,22 +79,24 @@ export class ServerQueue {
   /**
    * @param {Edit} edit
    * @param {boolean} [isRetry]
+   * @returns {boolean} whether it was sent; if not, or if it is refused, the user is told
    */
   edit(edit, isRetry = false) {
     const { value } = this;
-    if (!this.#connection.isConnected || !value) return this.#hooks.onProblem(OFFLINE);
+    if (!this.#connection.isConnected || !value) return this.#notSent(OFFLINE);
     const edited = edit(value);
-    if (!edited) return this.#hooks.onProblem(CHANGED);
+    if (!edited) return this.#notSent(CHANGED);
     const { trackIds, index } = edited;
-    if (!isSendable(trackIds)) return this.#hooks.onProblem(tooLong(trackIds.length));
+    if (!isSendable(trackIds)) return this.#notSent(tooLong(trackIds.length));
     const { expectedRev } = this.#sync;
     const ifRev = expectedRev === NO_STATE.rev ? undefined : expectedRev;
     const data = { trackIds, ...(index !== null && { queueIndex: index }), ifRev };
-    return this.#send("setQueue", data, { ...value, ...edited }, (error) => {
+    this.#send("setQueue", data, { ...value, ...edited }, (error) => {
       const isChanged = error.code === "conflict" && !isRetry;
       if (!isChanged) this.#refused(error);
       this.ask(() => isChanged && this.edit(edit, true));
     });
+    return true;
   }
 
   /** @param {import("../../client.js").Repeat} repeat */
@@ -103,8 +105,9 @@ export class ServerQueue {
     this.#sendOrRefuse("setRepeat", { repeat }, { ...value, repeat });
   }
 
+  /** @returns {boolean} whether it was sent; if not the user is told */
   shuffle() {
-    if (this.value) this.#sendOrRefuse("shuffleQueue", {}, this.value);
+    return this.value !== null && this.#sendOrRefuse("shuffleQueue", {}, this.value);
   }
 
   /**
@@ -113,11 +116,18 @@ export class ServerQueue {
    * @param {Queue} shown at once
    */
   #sendOrRefuse(event, data, shown) {
-    if (!this.#connection.isConnected) return this.#hooks.onProblem(OFFLINE);
-    return this.#send(event, data, shown, (error) => {
+    if (!this.#connection.isConnected) return this.#notSent(OFFLINE);
+    this.#send(event, data, shown, (error) => {
       this.#refused(error);
       this.ask();
     });
+    return true;
+  }
+
+  /** @param {string} why */
+  #notSent(why) {
+    this.#hooks.onProblem(why);
+    return false;
   }
 
   /**

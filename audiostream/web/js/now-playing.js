@@ -22,6 +22,7 @@ export class NowPlaying {
   #seekBar;
   #panel = find("now");
   #cover = find("cover", HTMLImageElement);
+  #names = find("what");
   #title = find("now-title");
   #wholeTitle = find("whole-title", HTMLButtonElement);
   #toggle = find("toggle", HTMLButtonElement);
@@ -45,7 +46,9 @@ export class NowPlaying {
     this.#wholeTitle.addEventListener("click", () => {
       this.#expandTitle(this.#wholeTitle.ariaExpanded !== "true");
     });
-    new ResizeObserver(() => this.#offerWholeTitle()).observe(this.#title);
+    const observer = new ResizeObserver(() => this.#offerWholeTitle());
+    observer.observe(this.#title);
+    observer.observe(this.#names);
     setInterval(() => this.#seekBar.update(), UPDATE_INTERVAL);
   }
 
@@ -120,5 +123,9 @@ export class NowPlaying {
     const { clientHeight, scrollHeight } = this.#title;
     const isExpanded = this.#wholeTitle.ariaExpanded === "true";
     this.#wholeTitle.hidden = !isExpanded && scrollHeight <= clientHeight + 2;
+    // What scrolls has to be reachable by keyboard.
+    const isScrolling = this.#names.scrollHeight > this.#names.clientHeight + 1;
+    if (isScrolling) this.#names.tabIndex = 0;
+    else this.#names.removeAttribute("tabindex");
   }
 }

@@ -37,6 +37,7 @@ export class SeekBar {
     bar.addEventListener("input", () => {
       this.#isDragging = true;
       this.#showPosition(bar.valueAsNumber, Number(bar.max));
+      setText(this.#pointed, clockTime(bar.valueAsNumber));
     });
     bar.addEventListener("change", () => {
       this.#isDragging = false;
@@ -89,7 +90,8 @@ export class SeekBar {
     const { left, width } = this.#bar.getBoundingClientRect();
     const share = shareAt(clientX - left, width);
     this.#pointed.hidden = this.#bar.disabled;
-    setText(this.#pointed, clockTime(share * Number(this.#bar.max)));
+    const time = this.#isDragging ? this.#bar.valueAsNumber : share * Number(this.#bar.max);
+    setText(this.#pointed, clockTime(time));
     this.#pointed.style.setProperty("--at", `${THUMB / 2 + share * (width - THUMB)}px`);
   }
 }

@@ -20,7 +20,8 @@ SOAK_USERS ?= 500
 ROUNDS ?= 5
 YARDSTICKS := tests/bench/yardsticks
 LONGEST := $(addprefix tests/browser/test_,player_outages.py bad_network.py client_outages.py)
-LONG := $(addprefix tests/system/test_,faults.py loop_gaps.py without_fast_path.py)
+LONG := $(addprefix tests/system/test_,faults.py headless_player.py loop_gaps.py openapi.py \
+	unread_answers.py without_fast_path.py)
 WEB := tests/web
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --silent \
 	--fetch-retries=1 --fetch-timeout=60000 --prefix
@@ -39,7 +40,7 @@ test: lint test-web
 	$(BIN)/python -m pytest tests/unit --cov --cov-report= --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
-	$(BIN)/python -m pytest $(LONGEST) tests/browser $(LONG) tests/system --numprocesses 6 \
+	$(BIN)/python -m pytest $(LONGEST) tests/browser $(LONG) tests/system --numprocesses 5 \
 		--dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/test.stamp

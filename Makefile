@@ -1,6 +1,6 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests: first those of the units, whose coverage counts, then the
-#             rest with the longest files first
+#             rest (tests/conftest.py has the order)
 # make test-long  the outages of the browser tests in all their kinds and lengths, 20 minutes
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
@@ -19,9 +19,6 @@ SOAK_MINUTES ?= 10
 SOAK_USERS ?= 500
 ROUNDS ?= 5
 YARDSTICKS := tests/bench/yardsticks
-LONGEST := $(addprefix tests/browser/test_,player_outages.py bad_network.py client_outages.py)
-LONG := $(addprefix tests/system/test_,faults.py headless_player.py loop_gaps.py openapi.py \
-	unread_answers.py without_fast_path.py)
 WEB := tests/web
 NPM_INSTALL := npm install --no-package-lock --no-audit --no-fund --silent \
 	--fetch-retries=1 --fetch-timeout=60000 --prefix
@@ -40,11 +37,11 @@ test: lint test-web
 	$(BIN)/python -m pytest tests/unit --cov --cov-report= --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
-	$(BIN)/python -m pytest $(LONGEST) tests/browser $(LONG) tests/system --numprocesses 5 \
-		--dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/browser tests/system --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/test.stamp
-	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest tests/browser/test_player_outages.py tests/browser/test_bad_network.py
+	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\
+		player_outages.py bad_network.py long_lists.py library_updates.py)
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)

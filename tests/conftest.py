@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,37 @@ if TYPE_CHECKING:
 hypothesis_settings.register_profile("audiostream", deadline=None)
 hypothesis_settings.load_profile("audiostream")
 
+LONGEST = {
+    *("test_player_outages", "test_bad_network", "test_client_outages", "test_client"),
+    *("test_faults", "test_headless_player", "test_loop_gaps", "test_openapi"),
+    *("test_unread_answers", "test_without_fast_path"),
+}
+"""Files that take one to four minutes: begun last they would keep one worker busy at the end."""
 FOLDER_CHANGE_SEEN_AFTER = 0.5
 """Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 ProxyTo = Callable[[int], Awaitable[Proxy]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix files that play in browsers with others; the LONGEST first.
+
+    Workers take one file after the other: with browsers alone the processor would be busy for
+    minutes, in which browsers skip audio, and idle while the other tests wait.
+    """
+    files = [list(group) for _, group in groupby(items, lambda item: item.path)]
+    files.sort(key=lambda group: group[0].path.stem not in LONGEST)
+    browsers = [group for group in files if group[0].path.parent.name == "browser"]
+    others = [group for group in files if group[0].path.parent.name != "browser"]
+    share = len(others) / max(1, len(browsers))
+    mixed: list[pytest.Item] = []
+    for number, group in enumerate(browsers):
+        mixed += group
+        for other in others[round(number * share) : round((number + 1) * share)]:
+            mixed += other
+    items[:] = mixed if browsers else items
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ NPM_INSTALL = (
 TESTS = itertools.count(1)
 """The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
+LONG_IN_FIREFOX = ("test_player_outages.py", "test_long_lists.py", "test_library_updates.py")
+"""Files whose tests `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
 
 
 def _chromium() -> str:
@@ -60,6 +62,16 @@ def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("chromium")
     with chromium_server.chromium_server(_chromium(), folder) as address:
         yield address
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip in Firefox what takes minutes there."""
+    if "AUDIOSTREAM_LONG_TESTS" in os.environ:
+        return
+    skip = pytest.mark.skip(reason="make test-long runs it in Firefox")
+    for item in items:
+        if item.path.name in LONG_IN_FIREFOX and Firefox.name in item.name:
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import time
 from collections import Counter
@@ -66,7 +67,10 @@ class TestAuthentication:
                 "room": "user_ada",
                 "deviceId": "d1",
                 "version": __version__,
-                "features": ["queue", "transfer", "volume", "history"],
+                "features": [
+                    *("queue", "transfer", "volume", "history"),
+                    *(["qr"] if importlib.util.find_spec("segno") else []),
+                ],
                 "syncTolerance": 1.0,
             }
 

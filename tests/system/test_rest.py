@@ -53,6 +53,8 @@ class TestTracks:
         path, _, ticket = track.pop("streamUrl").partition("?ticket=")
         assert (status, path) == (200, "/api/tracks/stream/hers")
         assert ticket
+        added_at = track.pop("addedAt")  # epoch milliseconds: the file was written just now
+        assert abs(added_at / 1000 - time.time()) < 60
         assert track == {"id": "hers", "title": "Hers", "duration": 60, "ownerId": "ada"}
         assert str(media) not in json.dumps(track)
 

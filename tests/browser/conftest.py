@@ -36,7 +36,12 @@ NPM_INSTALL = (
 TESTS = itertools.count(1)
 """The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
-LONG_IN_FIREFOX = ("test_player_outages.py", "test_long_lists.py", "test_library_updates.py")
+LONG_IN_FIREFOX = (
+    "test_player_outages.py",
+    "test_long_lists.py",
+    "test_library_updates.py",
+    "test_notices.py",
+)
 """Files whose tests `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
 
 

@@ -7,13 +7,15 @@ from dataclasses import replace
 from .model import (
     ROOM,
     SYNC_TOLERANCE,
-    CommandRefused,
     DeviceRef,
     DeviceSync,
     Outcome,
+    Snapshot,
     State,
+    check_rev,
 )
 from .sync import SETTLE_TIME
+from .transitions import move
 
 
 def transfer(
@@ -32,8 +34,7 @@ def transfer(
     the device that was active, None if it is not connected. Raises ``CommandRefused`` for another
     rev than ``if_rev`` (R8).
     """
-    if if_rev is not None and if_rev != state.rev:
-        raise CommandRefused(f"the state has moved on to rev {state.rev}")
+    check_rev(state, if_rev)
     transferred = replace(
         state, active_device=target, rev=state.rev + 1, is_abandoned=False, is_interrupted=False
     )
@@ -48,19 +49,8 @@ def _moved(state: State, is_playing: bool, now: float, former: DeviceSync | None
     position = _heard_position(state, now, former)
     if is_playing and not state.is_playing and position == state.duration:
         position = 0.0  # as playTrack does after the end (R1)
-    return State(  # what is not named here ends with a change, as in ``rules``
-        track_id=state.track_id,
-        duration=state.duration,
-        position=position,
-        anchored_at=now,
-        is_playing=is_playing,
-        playback_rate=state.playback_rate,
-        rev=state.rev,
-        updated_at=state.updated_at,
-        active_device=state.active_device,
-        is_measured=state.is_measured,
-        queue=state.queue,
-    )
+    target = Snapshot(state.track_id or "", position, is_playing, state.playback_rate, now)
+    return move(state, target, state.duration, state.rev, state.active_device, state.queue)
 
 
 def _heard_position(state: State, now: float, former: DeviceSync | None) -> float:

@@ -54,9 +54,9 @@ def find_device(devices: dict[int, Device], device_id: str) -> Device:
 
     Raises ``DeviceNotFound``.
     """
-    for device in reversed(devices.values()):
-        if device.ref.device_id == device_id:
-            return device
+    device = _latest(devices, device_id)
+    if device is not None:
+        return device
     raise DeviceNotFound("no device of this id is connected; getDevices lists those that are")
 
 
@@ -101,14 +101,12 @@ def choose_active(
     active one has gone, there is none.
     """
     if isinstance(command, PlayTrack | PauseTrack | Skip) and command.device_id is not None:
-        for device in reversed(devices.values()):
-            if device.ref.device_id == command.device_id:
-                return replace(state, active_device=device.ref)
+        chosen = _latest(devices, command.device_id)
+        if chosen is not None:
+            return replace(state, active_device=chosen.ref)
     active = state.active_device
-    if sender is None and active is not None and state.is_playing:
-        for device in reversed(devices.values()):
-            if device.ref.device_id == active.device_id:
-                return state
+    plays_by_rest = sender is None and state.is_playing
+    if plays_by_rest and active is not None and _latest(devices, active.device_id) is None:
         return replace(state, active_device=None)
     return state
 
@@ -146,6 +144,12 @@ def _set_volume(
     if frame_id is not None:
         sender.send_queue.send_text(encode_frame("volume", answer, frame_id))
     return answer
+
+
+def _latest(devices: dict[int, Device], device_id: str) -> Device | None:
+    """Return the connected device of that id; of several the one that connected last."""
+    same = (each for each in reversed(devices.values()) if each.ref.device_id == device_id)
+    return next(same, None)
 
 
 def _find_active(devices: dict[int, Device], active: DeviceRef | None) -> Device:

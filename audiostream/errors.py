@@ -37,6 +37,12 @@ class StoreError(AudiostreamError):
     http_status = 503
 
 
+class Unavailable(StoreError):
+    """Raised when the shared store does not answer in time. A change may be sent again."""
+
+    code = "unavailable"
+
+
 class InvalidMessage(AudiostreamError):
     """Raised when a frame, a body or a parameter violates the protocol.
 

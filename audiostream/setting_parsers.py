@@ -77,6 +77,20 @@ def parse_stream_auth(variable: str, text: str) -> bool:
     return text == "public"
 
 
+def parse_redis_url(variable: str, text: str) -> str:
+    """Return the address of a Redis. What the text has besides is not quoted: it may be secret."""
+    parts = urlsplit(text)
+    if parts.scheme == "unix":
+        is_complete = bool(parts.path)
+    else:
+        is_complete = parts.scheme in {"redis", "rediss"} and bool(parts.hostname)
+    if not is_complete:
+        raise SettingsError(
+            f"{variable} must be like redis://host:6379/0, rediss://host:6380/0 or unix:///path."
+        )
+    return text
+
+
 def parse_origins(variable: str, text: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
     for origin in origins:

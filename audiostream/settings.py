@@ -196,6 +196,14 @@ class Settings:
         f"how many of the tracks that a user played are remembered, at most {MAX_HISTORY}; "
         "`0` remembers none, and forgets those that were",
     )
+    redis: str | None = _setting(
+        None,
+        "AUDIOSTREAM_REDIS",
+        parsers.parse_redis_url,
+        "the Redis or Valkey that keeps playback in place of the state file, for several "
+        "processes that serve the same users: `redis://host:6379/0`, `rediss://…` or "
+        "`unix:///path`; needs the extra `[redis]`",
+    )
     limits: Limits = Limits()
     json_log: bool = _setting(
         False, "AUDIOSTREAM_LOG_JSON", parsers.parse_switch, "`1` logs one JSON object a line"

@@ -41,6 +41,7 @@ LONG_IN_FIREFOX = (
     "test_long_lists.py",
     "test_library_updates.py",
     "test_notices.py",
+    "test_client_outages.py",
 )
 """Files whose tests `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
 
@@ -125,8 +126,10 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def engines(request: pytest.FixtureRequest) -> AsyncIterator[list[Engine]]:
     """All browsers at once, for tests that have to wait long."""
+    is_short = request.path.name in LONG_IN_FIREFOX and "AUDIOSTREAM_LONG_TESTS" not in os.environ
+    names = [name for name in ENGINES if name != Firefox.name or not is_short]
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(started(name, request)) for name in ENGINES]
+        yield [await stack.enter_async_context(started(name, request)) for name in names]
 
 
 @pytest.fixture(scope="session")

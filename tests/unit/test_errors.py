@@ -20,6 +20,7 @@ STATUSES = {
     "state_unavailable": 503,
     "track_not_found": 404,
     "unauthorized": 401,
+    "unavailable": 503,
     "unknown_event": 500,
 }
 """The HTTP status of each code."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +28,7 @@ from aiohttp import (
 )
 
 from audiostream.auth.access_tokens import Tokens
-from audiostream.playback.commands import NextTrack, PlayTrack, Report, SetQueue, ShuffleQueue
+from audiostream.playback.commands import NextTrack, Report, SetQueue, ShuffleQueue
 from audiostream.protocol.decode import Command, GetCurrentState
 from tests.support.server_process import SECRET
 from tests.support.simulated_player import TRACKS, SimulatedPlayer, frame_of
@@ -192,7 +193,7 @@ class FleetDevice(SimulatedPlayer):
         """Do something; return 1, or 0 where the device is not connected."""
         acts: tuple[Callable[[], None], ...] = (
             *(self.press_play, self.choose, self.press_pause, self.seek, self.toggle, self.stall),
-            *(self.set_queue, self.skip, self.shuffle),
+            *(self.set_queue, self.skip, self.shuffle, self.reconnect),
         )
         if not self.is_settled:
             return 0
@@ -202,14 +203,18 @@ class FleetDevice(SimulatedPlayer):
     def set_queue(self) -> None:
         self.send(SetQueue(tuple(self.random.choices(TRACKS, k=6))))
 
-    def play_queue(self) -> None:
-        self.send(PlayTrack(TRACKS[0], 0.0, queue=TRACKS * 3))
-
     def skip(self) -> None:
         self.send(NextTrack())
 
     def shuffle(self) -> None:
         self.send(ShuffleQueue())
+
+    def reconnect(self) -> None:
+        """Cut the connection without a goodbye."""
+        assert self.socket is not None
+        connection = self.socket.get_extra_info("socket")
+        if connection is not None:  # None: it was closed meanwhile
+            connection.shutdown(socket.SHUT_RDWR)
 
     async def live(self) -> None:
         """Be connected, and come back to any process, until the fleet closes."""
@@ -226,22 +231,25 @@ class FleetDevice(SimulatedPlayer):
             backoff = min(MAX_BACKOFF, 2 * backoff)
 
     async def _be_connected(self) -> None:
-        self.url = self.random.choice(self.fleet.urls())
+        living = self.fleet.urls()
+        if not living:
+            raise ConnectionError
+        self.url = self.random.choice(living)
         async with self.fleet.session.ws_connect(
             f"{self.url}/ws?deviceId={self.name}", headers=self.user.headers
-        ) as socket:
+        ) as line:
             self.fleet.heard["connection"] += 1
-            self.socket, self._unsent = socket, asyncio.Queue()
+            self.socket, self._unsent = line, asyncio.Queue()
             self.send(GetCurrentState())
             tasks = [asyncio.create_task(each) for each in (self._write(), self._report())]
             try:
-                async for message in socket:
+                async for message in line:
                     if message.type is WSMsgType.TEXT:
                         self._hear(json.loads(message.data))
             finally:
                 for task in tasks:
                     task.cancel()
-        self.fleet.heard[f"close {socket.close_code}"] += 1
+        self.fleet.heard[f"close {line.close_code}"] += 1
 
     async def _write(self) -> None:
         assert self.socket is not None

@@ -33,9 +33,15 @@ def shared_media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(redis: RedisServer, shared_media: Path) -> Iterator[Cluster]:
+def environ() -> dict[str, str]:
+    """Settings of the processes, for modules that need others."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def cluster(redis: RedisServer, shared_media: Path, environ: dict[str, str]) -> Iterator[Cluster]:
     """Three processes for the tests of a module, which have users of their own."""
-    cluster = Cluster(shared_media, redis)
+    cluster = Cluster(shared_media, redis, environ)
     try:
         asyncio.run(cluster.start(3))
         yield cluster

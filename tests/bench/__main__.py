@@ -21,7 +21,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import capacity, costs, events, growth, listeners, memory, ranges, report, saver
+from . import (
+    capacity,
+    costs,
+    events,
+    growth,
+    listeners,
+    memory,
+    processes,
+    ranges,
+    report,
+    saver,
+)
 from .capacity import Answer
 from .measure import Row
 from .servers import CORES, GENERATOR_CORE, SERVER_CORE
@@ -29,6 +40,7 @@ from .servers import CORES, GENERATOR_CORE, SERVER_CORE
 PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "ranges": ranges.measure,
     "events": events.measure,
+    "processes": processes.measure,
     "listeners": listeners.measure,
     "memory": memory.measure,
     "saver": saver.measure,

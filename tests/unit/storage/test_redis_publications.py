@@ -41,7 +41,8 @@ def test_a_queue_that_did_not_change_is_not_sent() -> None:
     received = decode_publication(text).change
     assert received is not None
     assert received.state.queue == Queue((), 0)
-    assert received.stop_points == received.played == ()
+    assert not received.stop_points
+    assert not received.played
 
 
 @pytest.mark.parametrize(

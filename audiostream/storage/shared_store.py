@@ -143,7 +143,7 @@ class SharedStore(Protocol):
     """A store that several processes share. Each method is one round trip.
 
     Each raises ``Unavailable`` where the store cannot be reached, and where it has not answered
-    within ANSWER_TIMEOUT.
+    within ANSWER_TIMEOUT. Each may be cancelled, which leaves open whether it was done.
     """
 
     async def load(self, user_id: str) -> StoredRoom:

@@ -28,6 +28,7 @@ from .api.track_descriptions import TrackDescriptions
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
+from .cluster.builder import build_cluster
 from .library.library import Library
 from .ops.proxies import Proxies
 from .rate_limit import TokenBuckets
@@ -101,12 +102,17 @@ def _build_services(
 
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
     open_streams: Counter[Hashable] = Counter()
-    registry = Registry(
-        descriptions,
-        clock,
-        settings.sync_tolerance,
-        wall_clock,
-        max_queue=settings.limits.max_queue,
+    cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
+    registry = (
+        cluster.registry
+        if cluster
+        else Registry(
+            descriptions,
+            clock,
+            settings.sync_tolerance,
+            wall_clock,
+            max_queue=settings.limits.max_queue,
+        )
     )
     return Services(
         version=__version__,
@@ -120,7 +126,7 @@ def _build_services(
         library_subscriptions=LibrarySubscriptions(library),
         descriptions=descriptions,
         registry=registry,
-        storage=Storage(),
+        storage=Storage(cluster),
         command_limits=TokenBuckets(settings.limits.commands_per_second),
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),

@@ -214,6 +214,7 @@ class FleetDevice(SimulatedPlayer):
         assert self.socket is not None
         connection = self.socket.get_extra_info("socket")
         if connection is not None:  # None: it was closed meanwhile
+            self.fleet.heard["cut"] += 1
             connection.shutdown(socket.SHUT_RDWR)
 
     async def live(self) -> None:

@@ -256,11 +256,13 @@ class Settings:
                 "Name one with --media DIR or AUDIOSTREAM_MEDIA."
             )
         parsers.parse_hosts(self.host)
-        if self.x_accel is not None and not self.trusted_proxies:
-            raise SettingsError(
-                "AUDIOSTREAM_X_ACCEL needs AUDIOSTREAM_TRUSTED_PROXIES: nginx sends only what a "
-                "trusted proxy asks for. Name nginx's address there, like 127.0.0.1."
-            )
+        if self.x_accel is not None:
+            parsers.parse_location("AUDIOSTREAM_X_ACCEL", self.x_accel)
+            if not self.trusted_proxies:
+                raise SettingsError(
+                    "AUDIOSTREAM_X_ACCEL needs AUDIOSTREAM_TRUSTED_PROXIES: nginx sends only what "
+                    "a trusted proxy asks for. Name nginx's address there, like 127.0.0.1."
+                )
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):

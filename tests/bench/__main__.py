@@ -32,6 +32,7 @@ from . import (
     ranges,
     report,
     saver,
+    x_accel,
 )
 from .capacity import Answer
 from .measure import Row
@@ -39,6 +40,7 @@ from .servers import CORES, GENERATOR_CORE, SERVER_CORE
 
 PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "ranges": ranges.measure,
+    "x_accel": x_accel.measure,
     "events": events.measure,
     "processes": processes.measure,
     "listeners": listeners.measure,

@@ -86,7 +86,8 @@ class DeviceRows:
     def take(self) -> DeviceChanges:
         """Return what is to be announced, and empty the outbox."""
         self.collect()
-        rows = tuple(self._row(self.devices[key]) for key in self.outbox.rows)
+        known = self.outbox.rows & self.devices.keys()  # what could not be announced may be gone
+        rows = tuple(self._row(self.devices[key]) for key in known)
         return self.outbox.take(rows)
 
     def put_all(self) -> None:

@@ -129,7 +129,7 @@ class SharedRooms:
                 process_id = room.process.process_id
                 await self._health.ask(self._store.announce(room.user_id, process_id, changes))
             except BaseException:
-                room.rows.outbox.put_back(changes)
+                room.rows.put_back(changes)
                 raise
 
     async def release(self, user_id: str) -> None:

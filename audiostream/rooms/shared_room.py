@@ -204,7 +204,7 @@ class SharedRoom(Room):
         """Undo a change that is not stored."""
         self._undo(attempt.saved)
         if attempt.change is not None:
-            self.rows.outbox.put_back(attempt.change.devices)
+            self.rows.put_back(attempt.change.devices)
 
     def forget_stop_points(self) -> None:
         """Have stop points read from the store: other processes may have added some."""

@@ -169,9 +169,18 @@ class SharedRooms:
                     self._end_turn(room)
         except TimeoutError:
             self._health.note_failure()
+            if user_id in self.live:
+                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None
         finally:
             self._drop_unused(user_id)
+
+    async def _bring_up_to_date(self, user_id: str) -> None:
+        """Send the state to a room's devices: some have done what could not be stored."""
+        if user_id in self.live:
+            async with self._turn(user_id) as room:
+                await self._load(room)
+                room.send_state()
 
     def _end_turn(self, room: SharedRoom) -> None:
         for publication in self._waiting.pop(room.user_id, ()):

@@ -48,11 +48,16 @@ _log = logging.getLogger(__name__)
 OnRevoked = Callable[[Mapping[str, float]], None]
 
 
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
 class ClusterProcess:
     """One process. ``registry`` and ``rooms`` are its rooms.
 
     ``make_registry`` returns the registry for a ``ProcessContext``, a prefix of device keys and a
-    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds.
+    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds. ``new_id`` returns
+    unique hexadecimal numbers.
     """
 
     def __init__(
@@ -61,8 +66,9 @@ class ClusterProcess:
         make_registry: Callable[[ProcessContext, int, Callable[[], float]], SharedRegistry],
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        new_id: Callable[[], str] = _new_id,
     ) -> None:
-        self.process_id = secrets.token_hex(8)
+        self.process_id = new_id()
         self.health = StoreHealth(store, clock)
         self.clock = SharedClock(clock, wall_clock)
         self.processes = Processes(self.process_id)
@@ -71,12 +77,12 @@ class ClusterProcess:
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         context = ProcessContext(
             process_id=self.process_id,
-            new_change_id=partial(secrets.token_hex, 8),
+            new_change_id=new_id,
             perform_later=self._perform_later,
             announce=self._announce,
             is_silent=self.processes.is_silent,
         )
-        self.registry = make_registry(context, secrets.randbits(40), self.clock)
+        self.registry = make_registry(context, int(self.process_id, 16), self.clock)
         self.rooms = SharedRooms(self.registry, self.health, self._later)
         self._idle: dict[str, float] = {}
         """Users whose rooms have no devices here, and since when."""

@@ -94,10 +94,6 @@ class DeviceRows:
         self.outbox.put_back(changes)
         self.outbox.rows.intersection_update(self.devices)
 
-    def put_all(self) -> None:
-        """Have all rows announced anew: the store may have lost them."""
-        self.outbox.rows.update(self.devices)
-
     def _row(self, device: Device) -> DeviceRow:
         sync = device.sync
         return DeviceRow(

@@ -343,6 +343,12 @@ class SharedRoom(Room):
         self.notify_watchers()
         self.announce()
 
+    def send_state(self) -> None:
+        """Send the state to this process's devices, whatever they were sent before."""
+        if self.state.track_id is None:
+            return
+        self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
+
     def notify_watchers(self) -> None:
         """Send the list of devices to those that watch it, if it has changed."""
         self._device_list.notify_watchers(self.state, self._context.clock())

@@ -7,7 +7,6 @@ same as once.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -40,7 +39,6 @@ _ERROR_CODES: Final = (
 _NOT_CARRIED_OUT: Final = {"CLUSTERDOWN", "MASTERDOWN", "READONLY", "TRYAGAIN"}
 """Errors that a failover causes, and that pass."""
 
-_log = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[Any]]
 """Asks a client of the package, or something that has its ``execute_command``."""
 
@@ -53,7 +51,6 @@ class RedisConnection:
         self.url = url
         self.nodes = RedisNodes(url)
         self._warn = ThrottledWarning(time.monotonic)
-        self._is_failing = False
 
     async def ask(self, request: Request) -> Any:
         """Return the answer to a request. Raises ``Unavailable``."""
@@ -106,16 +103,11 @@ class RedisConnection:
     async def _ask(self, key: str, send: Send, is_repeatable: bool) -> Any:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                answer = await self._send(key, send, is_repeatable)
+                return await self._send(key, send, is_repeatable)
         except TimeoutError:
-            self.nodes.of(key).reconnect()
             raise self._unavailable(f"no answer within {ANSWER_TIMEOUT:g} s") from None
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(str(error)) from None
-        if self._is_failing:
-            self._is_failing = False
-            _log.info("Redis at %s answers again", describe(self.url))
-        return answer
 
     async def _send(self, key: str, send: Send, is_repeatable: bool) -> Any:
         """Send a command until it is answered; raise errors that waiting does not help."""
@@ -156,7 +148,6 @@ class RedisConnection:
                 await self.nodes.load_slots()
 
     def _unavailable(self, reason: str) -> Unavailable:
-        self._is_failing = True
         self._warn(f"Redis at {describe(self.url)} cannot be used now: {reason}")
         return Unavailable("the shared store does not answer; try again")
 

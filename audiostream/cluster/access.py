@@ -21,7 +21,13 @@ from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
 from ..storage.play_history import HistoryEntry
-from ..storage.shared_store import ANSWER_TIMEOUT, Change, Publication, StoredRoom
+from ..storage.shared_store import (
+    ANSWER_TIMEOUT,
+    Change,
+    Publication,
+    StoredRoom,
+    Subscription,
+)
 from .later import LaterTasks
 from .store_health import StoreHealth
 from .turns import Turns
@@ -46,7 +52,7 @@ class SharedRooms:
         self._later = later
         self._health = health
         self._store = health.store
-        self._subscription = health.store.subscription()
+        self._subscription: Subscription
         self._turns = Turns()
         self._waiting: dict[str, list[Publication]] = {}
         """Publications for rooms that are busy."""
@@ -135,6 +141,10 @@ class SharedRooms:
         room.is_live = False
         self._registry.remove_room(user_id)
         await self._subscription.remove(user_id)
+
+    def subscribe(self) -> None:
+        """Prepare to receive publications, once the store is open."""
+        self._subscription = self._store.subscription()
 
     async def run(self, on_gap: Callable[[], None]) -> None:
         """Receive publications until cancelled; see ``Subscription.run``."""

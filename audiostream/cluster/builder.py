@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import SettingsError
 from ..rooms.broadcast import Catalogue
 from ..rooms.process_context import ProcessContext
 from ..rooms.shared_registry import SharedRegistry
 from ..settings import Settings
-from ..storage.shared_store import SharedStore
+from ..storage.redis_store import RedisStore
 from .process import ClusterProcess
 
 
@@ -19,10 +18,7 @@ def build_cluster(
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
 ) -> ClusterProcess:
-    """Return a process that shares ``settings.redis`` with others.
-
-    Raises ``SettingsError`` where the package for it is not installed.
-    """
+    """Return a process that shares ``settings.redis`` with others."""
 
     def make_registry(
         context: ProcessContext, key_prefix: int, shared_clock: Callable[[], float]
@@ -36,14 +32,5 @@ def build_cluster(
             max_queue=settings.limits.max_queue,
         )
 
-    return ClusterProcess(_make_store(settings), make_registry, clock, wall_clock)
-
-
-def _make_store(settings: Settings) -> SharedStore:
-    try:
-        from ..storage.redis_store import RedisStore
-    except ImportError:
-        raise SettingsError(
-            "AUDIOSTREAM_REDIS needs a package: pip install 'audiostream[redis]'."
-        ) from None
-    return RedisStore(settings.redis or "", settings.max_history)
+    store = RedisStore(settings.redis or "", settings.max_history)
+    return ClusterProcess(store, make_registry, clock, wall_clock)

@@ -95,6 +95,8 @@ class ClusterProcess:
 
         ``on_revoked`` is called with when users were revoked, before the first request too.
         """
+        await self._store.open()
+        self.rooms.subscribe()
         await self.health.ask(self.clock.adjust(self._store.time))
         await self._renew()
         await self._read_revocations(on_revoked)

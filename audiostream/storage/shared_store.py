@@ -146,6 +146,9 @@ class SharedStore(Protocol):
     within ANSWER_TIMEOUT. Each may be cancelled, which leaves open whether it was done.
     """
 
+    async def open(self) -> None:
+        """Connect. Raises ``StoreError``, with what to do, where the store cannot be used."""
+
     async def load(self, user_id: str) -> StoredRoom:
         """Return what is stored of a user."""
 

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -61,7 +62,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        secret = f":{self.password}@" if self.password else ""
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis://{secret}{HOST}:{self.port}/0"
 
     @property

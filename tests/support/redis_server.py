@@ -55,10 +55,10 @@ class RedisServer:
     options: Sequence[str] = ()
     reserved: socket.socket = field(default_factory=lambda: _reserved_port())
     process: subprocess.Popen[bytes] | None = None
+    port: int = 0
 
-    @property
-    def port(self) -> int:
-        return int(self.reserved.getsockname()[1])
+    def __post_init__(self) -> None:
+        self.port = int(self.reserved.getsockname()[1])
 
     @property
     def url(self) -> str:
@@ -226,6 +226,9 @@ class RedisCluster:
         for node in self.nodes[1:]:
             bus = str(_bus_port(node))
             _must(self.nodes[0], "CLUSTER", "MEET", HOST, str(node.port), bus)
+        self.wait_until_complete()
+
+    def wait_until_complete(self) -> None:
         wait_until(self.is_complete, START_TIMEOUT)
 
     def is_complete(self) -> bool:

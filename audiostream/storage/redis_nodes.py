@@ -129,7 +129,7 @@ class RedisNodes:
     def __init__(self, url: str) -> None:
         self.is_cluster = False
         self._url = url
-        self._seed = RedisNode(url, address_of(url))
+        self._seed = self._answering = RedisNode(url, address_of(url))
         self._nodes: dict[Address, RedisNode] = {self._seed.address: self._seed}
         self._firsts: list[int] = []
         self._owners: list[RedisNode] = []
@@ -175,15 +175,16 @@ class RedisNodes:
         await asyncio.gather(*(node.close() for node in self.all()))
 
     async def _load_slots(self) -> RedisError | OSError | None:
-        """Ask one node after the other; return why the last one did not answer."""
+        """Ask one node after the other, first that which answered last; return why none did."""
         failure: RedisError | OSError | None = None
-        for node in self.all():
+        for node in sorted(self.all(), key=lambda node: node is not self._answering):
             try:
                 async with node.client() as redis, asyncio.timeout(CONNECT_TIMEOUT):
                     ranges = await redis.execute_command("CLUSTER", "SLOTS")
             except (RedisError, OSError) as error:
                 failure = error
             else:
+                self._answering = node
                 self._assign(node, ranges)
                 return None
         return failure

@@ -101,16 +101,23 @@ class RedisConnection:
         ]
 
     async def _ask(self, key: str, send: Send, is_repeatable: bool) -> Any:
+        failures: list[Exception] = []
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await self._send(key, send, is_repeatable)
+                return await self._send(key, send, is_repeatable, failures)
         except TimeoutError:
-            raise self._unavailable(f"no answer within {ANSWER_TIMEOUT:g} s") from None
+            reason = failures[-1] if failures else f"no answer within {ANSWER_TIMEOUT:g} s"
+            raise self._unavailable(str(reason)) from None
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(str(error)) from None
 
-    async def _send(self, key: str, send: Send, is_repeatable: bool) -> Any:
-        """Send a request until it is answered; raise errors that waiting does not help."""
+    async def _send(
+        self, key: str, send: Send, is_repeatable: bool, failures: list[Exception]
+    ) -> Any:
+        """Send a request until it is answered; raise errors that waiting does not help.
+
+        Errors that it waited for to pass are added to ``failures``.
+        """
         pause, node, code = FIRST_PAUSE, self.nodes.of(key), ""
         while True:
             is_redirected = bool(code)
@@ -128,11 +135,13 @@ class RedisConnection:
                     node.reconnect()  # another server may have taken over its address
                 elif code not in _PASSING:
                     raise
+                failures.append(error)
             except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
                 is_loading = isinstance(error, exceptions.BusyLoadingError)
                 is_refused = isinstance(error, exceptions.AuthenticationError)
                 if is_refused or not (is_repeatable or is_loading):
                     raise
+                failures.append(error)
             await asyncio.sleep(pause)
             pause, code = min(2 * pause, LONGEST_PAUSE), ""
             await self._reload_slots()

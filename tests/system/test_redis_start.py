@@ -15,6 +15,7 @@ import pytest
 from audiostream.errors import StoreError
 from audiostream.storage import redis_checks
 from audiostream.storage.redis_store import RedisStore
+from audiostream.storage.shared_store import DeviceChanges
 from tests.support.redis_server import RedisServer, running_redis
 
 INFO = "redis_version:{version}\r\nrole:master\r\naof_enabled:1\r\nmaxmemory:0\r\n"
@@ -98,7 +99,21 @@ class TestRefusals:
         server.ask("ACL", "SETUSER", "ada", "on", ">s3cret", "~*", "&*", "+@all", "-eval")
         text = await refusal(server.url.replace("127.0.0.1", "ada:s3cret@127.0.0.1"))
         assert "does not permit" in text
-        assert "ACL SETUSER" in text
+        rights = text.partition("ACL SETUSER name ")[2].split()
+        server.ask("ACL", "SETUSER", "ada", "reset", "on", ">s3cret", *rights)
+        store = RedisStore(server.url.replace("127.0.0.1", "ada:s3cret@127.0.0.1"))
+        await store.open()
+        subscription = store.subscription()
+        receiving = asyncio.create_task(subscription.run(lambda _: None, lambda: None))
+        await subscription.add("ada")
+        await store.load("ada")
+        await store.announce("ada", "p", DeviceChanges(removed=(1,)))
+        await store.revoke("ada", 1.0)
+        await store.renew("p")
+        assert await store.exchange("p", {"ada": 1}, {"ada": 1}) == {"ada": (0, 0)}
+        receiving.cancel()
+        await asyncio.gather(receiving, return_exceptions=True)
+        await store.close()
 
     async def test_it_is_a_replica(self, server: RedisServer, tmp_path: Path) -> None:
         primary = ("--replicaof", f"127.0.0.1 {server.port}")

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Final
 
-KNOWN_FOR: Final = 1.0
-"""Seconds for which an answer is good. After that a user's next stream waits for another one."""
+KNOWN_FOR: Final = 0.4
+"""Seconds for which an answer is good. After that a user's next stream waits for another one. With
+the half second until another process notes a stream, that is less than a second."""
 NOTED_AGAIN_AFTER: Final = 5.0
 """Seconds after which streams that go on are noted again: a third of what counts of a process that
 notes nothing any more, so two may be lost."""

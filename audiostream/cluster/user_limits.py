@@ -6,7 +6,7 @@ have elsewhere; so what one process allows, each other one knows within a second
     a stream begins or ends, a REST command   noted at the next half second
     streams that go on                        noted again every 5 s
     a stream of a user not asked about        waits for an answer, 0.5 s at most
-      within the last second
+      within the last 0.4 s
 
 While the store does not answer, the limits hold for each process by itself.
 """

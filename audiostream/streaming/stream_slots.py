@@ -49,7 +49,7 @@ class StreamSlots:
 
     def has_room(self, owner: Hashable) -> bool:
         """Whether an owner may have one stream more."""
-        return self.counts.get(owner, 0) < self._limit
+        return owner not in self.counts or self.counts[owner] < self._limit
 
     def acquire(self, owner: Hashable, transport: asyncio.WriteTransport) -> StallTimeout:
         """Count one stream more, until the returned timeout is stopped."""

@@ -54,6 +54,7 @@ class RangeResponder:
         self.stream_slots = services.stream_slots
         self.watcher = WritabilityWatcher()
         self._can_sendfile = True
+        self._has_room = services.stream_slots.has_room
         self._library = services.library
         self._is_public = services.settings.public_streams
         self._tokens = services.tokens
@@ -77,7 +78,7 @@ class RangeResponder:
         except AudiostreamError:
             return None
         owner: Hashable = ClientAddress(request.client.address) if user_id is None else user_id
-        if not self.stream_slots.has_room(owner):
+        if not self._has_room(owner):
             return None
         return owner, os.fspath(path)
 

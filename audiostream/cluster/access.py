@@ -108,7 +108,7 @@ class SharedRooms:
         room = self.live.get(publication.user_id)
         if room is None:
             return
-        if room.is_busy or not room.is_live or room.user_id in self._waiting:
+        if room.is_busy:
             self._waiting.setdefault(room.user_id, []).append(publication)
         elif not adoption.receive(room, publication):
             self._later.run(("refresh", room.user_id), partial(self.refresh, room.user_id))
@@ -119,7 +119,7 @@ class SharedRooms:
 
     async def announce(self, room: SharedRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
-        async with self._turn(room.user_id):
+        async with self._turn(room.user_id, makes_busy=False):
             changes = room.rows.take()
             if not changes:
                 return
@@ -151,7 +151,7 @@ class SharedRooms:
     # Turns.
 
     @asynccontextmanager
-    async def _turn(self, user_id: str) -> AsyncIterator[SharedRoom]:
+    async def _turn(self, user_id: str, *, makes_busy: bool = True) -> AsyncIterator[SharedRoom]:
         """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it.
 
         Raises ``Unavailable`` after that.
@@ -161,9 +161,11 @@ class SharedRooms:
                 if makes_busy:
                     await self._wait_for_store()
                 room = self._registry.room(user_id)
+                room.is_busy = makes_busy
                 try:
                     yield room
                 finally:
+                    room.is_busy = False
                     self._end_turn(room)
         except TimeoutError:
             self._health.note_failure()
@@ -217,7 +219,7 @@ class SharedRooms:
                 await self.refresh(room.user_id)
 
     async def _bring_to_life(self, room: SharedRoom) -> None:
-        """Load a room, and keep it up to date from then on."""
+        """Load a room, and keep it up to date from then on: no publication is missed meanwhile."""
         await self._health.ask(self._subscription.add(room.user_id))
         self.live[room.user_id] = room
         try:
@@ -228,12 +230,8 @@ class SharedRooms:
                 del self.live[room.user_id]
 
     async def _load(self, room: SharedRoom) -> None:
-        """Adopt what is stored. Meanwhile the room is not busy: what changes nothing goes on."""
-        while True:
-            version = room.version
-            stored = await self._health.ask(self._store.load(room.user_id))
-            if stored.version >= room.version or version == room.version:
-                return await self._adopt(room, stored)
+        stored = await self._health.ask(self._store.load(room.user_id))
+        await self._adopt(room, stored)
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
         """Adopt what is stored. Where that is older than what is known, store it again."""
@@ -257,14 +255,11 @@ class SharedRooms:
                 attempt = room.attempt(action)
             if attempt.change is None:
                 return room.settle(attempt)
-            room.is_busy = True
             try:
                 stored = await self._commit(attempt.change)
             except BaseException:
                 room.roll_back(attempt)
                 raise
-            finally:
-                room.is_busy = False
             if stored is None:
                 return room.confirm(attempt)
             room.roll_back(attempt)

@@ -51,7 +51,7 @@ class SharedRoom(Room):
 
     ``version`` is the newest that is known, ``stored_version`` the one that a change must replace:
     the same, unless the store has lost changes. ``is_live``: what other processes store and
-    announce is received. ``is_busy``: an attempt is being stored.
+    announce is received. ``is_busy``: a turn has been taken in which the store is awaited.
     """
 
     __slots__ = (

@@ -216,10 +216,13 @@ class SharedRooms:
         await self._adopt(room, stored)
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
-        """Adopt what is stored. Where that is older than what is known, store it again."""
-        if stored.version < room.version and room.is_live:
+        """Adopt what is stored. Where it is older than what is known, store that again.
+
+        So where the store has lost changes, the process that knows most of them is followed.
+        """
+        if room.is_live and adoption.has_lost(room, stored):
             adoption.replace_devices(room, stored.devices)
-            room.stored_version = stored.version
+            room.note_lost(stored.version)
             await self._decide(room, partial(adoption.store_again, room))
         else:
             adoption.adopt_stored(room, stored)
@@ -250,8 +253,8 @@ class SharedRooms:
         raise Unavailable("other devices change the playback all the time; try again")
 
     async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
-        if stored.version < room.version:  # the store has lost changes: what is known is stored
-            room.stored_version = stored.version
+        if room.is_live and adoption.has_lost(room, stored):
+            room.note_lost(stored.version)  # the action is done on what is known
         else:
             adoption.adopt_stored(room, stored)
 

@@ -176,10 +176,10 @@ class ClusterProcess:
         users = tuple(self.rooms.live)
         for first in range(0, len(users), COMPARED_AT_ONCE):
             part = users[first : first + COMPARED_AT_ONCE]
-            versions = await self.health.ask(self._store.versions(part))
-            for user_id, version in zip(part, versions, strict=True):
+            stored = await self.health.ask(self._store.versions(part))
+            for user_id, last_change in zip(part, stored, strict=True):
                 room = self.rooms.live.get(user_id)
-                if room is not None and not room.is_busy and room.version != version:
+                if room is not None and not room.is_busy and room.last_change != last_change:
                     self._refresh(user_id)
 
     def _refresh_all(self) -> None:

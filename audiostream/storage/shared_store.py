@@ -43,10 +43,12 @@ class DeviceRow:
 class StoredRoom:
     """What the store has of a user. ``version`` 0: nothing.
 
+    ``change_id`` is that of the change that led to it.
     ``applied_ids`` are the ``commandId`` values that took effect, the last one last.
     """
 
     version: int = 0
+    change_id: str = ""
     state: State = field(default_factory=State)
     applied_ids: tuple[str, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
@@ -161,8 +163,11 @@ class SharedStore(Protocol):
     async def announce(self, user_id: str, process_id: str, devices: DeviceChanges) -> None:
         """Store and publish what has changed of a user's devices."""
 
-    async def versions(self, user_ids: Sequence[str]) -> list[int]:
-        """Return the stored versions of some users."""
+    async def versions(self, user_ids: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the stored versions of some users, and the ids of the changes that led to them.
+
+        They differ where the store has lost changes, and others have been stored since.
+        """
 
     async def stop_point(self, user_id: str, track_id: str) -> float | None:
         """Return where a user last stopped in a track, in seconds; None where never."""

@@ -48,7 +48,7 @@ class MemoryDatabase:
         self.revoked: dict[str, float] = {}
         self.changes: list[Change] = []
         """All that were stored, in order."""
-        self.subscriptions: set[MemorySubscription] = set()
+        self.subscriptions: list[MemorySubscription] = []
 
     def publish(self, publication: Publication) -> None:
         for each in self.subscriptions:
@@ -265,7 +265,7 @@ class MemorySubscription:
         self, on_publication: Callable[[Publication], None], on_gap: Callable[[], None]
     ) -> None:
         subscriptions = self._store.database.subscriptions
-        subscriptions.add(self)
+        subscriptions.append(self)
         try:
             was_cut = False
             while True:
@@ -285,7 +285,7 @@ class MemorySubscription:
                     await asyncio.sleep(self._store.delay())
                     on_publication(publication)
         finally:
-            subscriptions.discard(self)
+            subscriptions.remove(self)
 
 
 def _add_stop_point(kept: dict[str, list[StopPoint]], stop_point: StopPoint) -> None:

@@ -124,7 +124,10 @@ class Subscription(Protocol):
     """The publications of some users."""
 
     async def add(self, user_id: str) -> None:
-        """Receive what is published of a user from the return on. Raises ``Unavailable``."""
+        """Receive what is published of a user from the return on; ``run`` must be running.
+
+        Raises ``Unavailable``.
+        """
 
     async def remove(self, user_id: str) -> None:
         """Receive nothing more of a user. Does not raise: what still comes is to be ignored."""
@@ -152,12 +155,13 @@ class SharedStore(Protocol):
         """Connect. Raises ``StoreError``, with what to do, where the store cannot be used."""
 
     async def load(self, user_id: str) -> StoredRoom:
-        """Return what is stored of a user."""
+        """Return what is stored of a user. Raises ``Unavailable`` where it cannot be read, too."""
 
     async def commit(self, change: Change) -> StoredRoom | None:
         """Store a change, publish it and return None; or return what is stored in its place.
 
-        ``Unavailable`` leaves open whether it was stored: the same change may be sent again.
+        ``Unavailable`` leaves open whether it was stored: the same change may be sent again, and is
+        stored once, also where others were stored since. Raises ``ValueError`` for NaN, Infinity.
         """
 
     async def announce(self, user_id: str, process_id: str, devices: DeviceChanges) -> None:
@@ -191,7 +195,7 @@ class SharedStore(Protocol):
 
     async def revoked(self) -> dict[str, float] | None:
         """Return when each user was last revoked; None where that has not changed since the last
-        call.
+        call. What the store has lost of it since the last call stays, and is stored again.
         """
 
     async def revoke(self, user_id: str, at: float) -> None:

@@ -17,6 +17,7 @@ from aiohttp import web
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
+from .ops.counters import Counters
 from .ops.proxies import Proxies
 from .rate_limit import TokenBuckets
 from .rooms.library_subscriptions import LibrarySubscriptions
@@ -65,6 +66,7 @@ class Services:
     descriptions: TrackDescriptions
     registry: Registry
     storage: Storage
+    counters: Counters
     command_limits: TokenBuckets
     shared_bodies: SharedBodies
     rescan: asyncio.Event

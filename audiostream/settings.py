@@ -20,6 +20,9 @@ MIN_SECRET_BYTES: Final = 32
 MAX_HISTORY: Final = 10_000
 """Tracks that a history may have: it is read and sent whole where a client asks for all of it."""
 
+SECRETS: Final = frozenset({"JWT_SECRET", "AUDIOSTREAM_REDIS", "AUDIOSTREAM_METRICS_TOKEN"})
+"""Variables whose values are not shown where settings are printed: a URL may hold a password."""
+
 Parser: TypeAlias = Callable[[str, str], Any]
 """Takes a variable's name and its text. Raises ``SettingsError``."""
 
@@ -44,7 +47,7 @@ def _setting(
         text = str(int(default)) if isinstance(default, bool) else str(default or "")
         shown = f"`{text}`" if text else "not set"
     metadata = {"setting": Setting(variable, parse, help, shown)}
-    return field(default=default, repr=variable != "JWT_SECRET", metadata=metadata)
+    return field(default=default, repr=variable not in SECRETS, metadata=metadata)
 
 
 def _limit(default: int, variable: str, unit: str, refusal: str) -> Any:
@@ -204,6 +207,20 @@ class Settings:
         "processes that serve the same users: `redis://host:6379/0`, `rediss://…` or "
         "`unix:///path`; needs the extra `[redis]`",
     )
+    metrics: str | None = _setting(
+        None,
+        "AUDIOSTREAM_METRICS",
+        parsers.parse_text,
+        "where `/metrics` is served for Prometheus, to everybody who can connect: "
+        "`127.0.0.1:9100`, `[::1]:9100` or `unix:/path`; needs the extra `[metrics]`",
+    )
+    metrics_token: str | None = _setting(
+        None,
+        "AUDIOSTREAM_METRICS_TOKEN",
+        parsers.parse_text,
+        "the Bearer token for `GET /metrics` beside the other routes, which is not there "
+        "otherwise; needs the extra `[metrics]`",
+    )
     limits: Limits = Limits()
     json_log: bool = _setting(
         False, "AUDIOSTREAM_LOG_JSON", parsers.parse_switch, "`1` logs one JSON object a line"
@@ -253,11 +270,26 @@ class Settings:
             raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
         if not 0 <= self.max_history <= MAX_HISTORY:
             raise SettingsError(f"AUDIOSTREAM_MAX_HISTORY must be between 0 and {MAX_HISTORY}.")
+        if self.metrics is not None:
+            parsers.parse_host_and_port("AUDIOSTREAM_METRICS", self.metrics)
+        if self.metrics_token is not None and len(self.metrics_token.split()) != 1:
+            raise SettingsError("AUDIOSTREAM_METRICS_TOKEN must be one word: it goes in a header.")
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Where to listen; addresses of version 6 without brackets."""
         return parsers.parse_hosts(self.host)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Where metrics have a listening socket of their own: host, or ``unix:`` and path; port."""
+        if self.metrics is None:
+            return None
+        return parsers.parse_host_and_port("AUDIOSTREAM_METRICS", self.metrics)
+
+    @property
+    def exposes_metrics(self) -> bool:
+        return self.metrics is not None or self.metrics_token is not None
 
     @property
     def has_weak_secret(self) -> bool:

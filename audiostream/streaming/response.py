@@ -140,7 +140,9 @@ class AudioFileResponse(web.FileResponse):
             file, status = await self._open()
             decision, headers = self._decide(request, status)
             part = body_range(decision, status.st_size)
-            body = FileBody(file, transport, self._stall_timeout, self._executor)
+            body = FileBody(
+                file, transport, self._stall_timeout, self._executor, self._slots.count_sent
+            )
             if len(part) <= SENDFILE_THRESHOLD and request.method != "HEAD":
                 await body.load(part)  # before the headers: a disk that fails gets 503
         except OSError as error:

@@ -148,6 +148,38 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
     assert SECRET not in repr(Settings.load(environ))
 
 
+def test_a_password_and_the_token_of_metrics_are_not_shown_either(environ: dict[str, str]) -> None:
+    secrets = {
+        "AUDIOSTREAM_REDIS": "redis://:hidden@redis:6379/0",
+        "AUDIOSTREAM_METRICS_TOKEN": "hidden",
+    }
+    assert "hidden" not in repr(Settings.load(environ | secrets))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9100", ("127.0.0.1", 9100)),
+        ("[::1]:9100", ("::1", 9100)),
+        ("[fe80::1%eth0]:9100", ("fe80::1%eth0", 9100)),
+        ("localhost:0", ("localhost", 0)),
+        ("unix:/run/audiostream/metrics.sock", ("unix:/run/audiostream/metrics.sock", 0)),
+    ],
+)
+def test_metrics_have_an_address_of_their_own(
+    environ: dict[str, str], text: str, address: tuple[str, int]
+) -> None:
+    settings = Settings.load(environ | {"AUDIOSTREAM_METRICS": text})
+    assert settings.metrics_address == address
+    assert settings.exposes_metrics
+
+
+def test_metrics_are_off_by_default(environ: dict[str, str]) -> None:
+    settings = Settings.load(environ)
+    assert settings.metrics_address is None
+    assert not settings.exposes_metrics
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -179,6 +211,14 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set. Write"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "127.0.0.1 ::1"}, "comma-separated, or unix"),
+        *(
+            ({"AUDIOSTREAM_METRICS": text}, f"or unix:/path, not {text!r}")
+            for text in (
+                *("9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:9100"),
+                *("[::1]", "[127.0.0.1]:9100", "http://localhost:9100", "unix:", "a b:9100"),
+            )
+        ),
+        ({"AUDIOSTREAM_METRICS_TOKEN": "two words"}, "AUDIOSTREAM_METRICS_TOKEN must be one word"),
         ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
         ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
         ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),

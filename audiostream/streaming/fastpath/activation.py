@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ...ops.aiohttp_compat import has_request_handler_internals
 from ...services import SERVICES
+from .counting import CountedFastPathProtocol
 from .protocol import FastPathProtocol
 from .responder import RangeResponder
 
@@ -31,8 +32,10 @@ def fast_path(
         yield None
         return
     responder = RangeResponder(app)
+    is_counted = app[SERVICES].counters.counts_frames
+    protocol = CountedFastPathProtocol if is_counted else FastPathProtocol
     try:
-        yield lambda: FastPathProtocol(responder, server())
+        yield lambda: protocol(responder, server())
     finally:
         responder.close()
 

@@ -19,7 +19,6 @@ MIN_SECRET_BYTES: Final = 32
 """HS256 needs a key at least as long as its hash output (RFC 7518 §3.2)."""
 MAX_HISTORY: Final = 10_000
 """Tracks that a history may have: it is read and sent whole where a client asks for all of it."""
-
 SECRETS: Final = frozenset({"JWT_SECRET", "AUDIOSTREAM_REDIS", "AUDIOSTREAM_METRICS_TOKEN"})
 """Variables whose values are not shown where settings are printed: a URL may hold a password."""
 
@@ -115,6 +114,7 @@ class Settings:
     ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
     addresses and networks, and ``"unix"`` for clients of a unix socket. ``state`` is the file that
     keeps playback across restarts; None keeps nothing. ``max_history`` is in tracks per user.
+    ``metrics`` is an address with its port, or ``unix:`` and a path.
     """
 
     jwt_secret: str = _setting(
@@ -279,13 +279,6 @@ class Settings:
     def hosts(self) -> tuple[str, ...]:
         """Where to listen; addresses of version 6 without brackets."""
         return parsers.parse_hosts(self.host)
-
-    @property
-    def metrics_address(self) -> tuple[str, int] | None:
-        """Where metrics have a listening socket of their own: host, or ``unix:`` and path; port."""
-        if self.metrics is None:
-            return None
-        return parsers.parse_host_and_port("AUDIOSTREAM_METRICS", self.metrics)
 
     @property
     def exposes_metrics(self) -> bool:

@@ -40,12 +40,22 @@ class ServicesCollector(Collector):
         self._services = services
 
     def collect(self) -> Iterable[Metric]:
-        """Return all metrics; those of the shared store where there is one."""
+        """Return all metrics: of the shared store, or of the state file where there is none."""
         yield from self._state()
         yield from self._traffic()
-        yield from self._latencies()
+        yield _histogram(
+            "audiostream_event_loop_lag_seconds",
+            "How late the event loop runs what is due, measured once a second.",
+            self._services.counters.loop_lag,
+        )
         if self._services.settings.redis is not None:
             yield from self._shared_store()
+        else:
+            yield _histogram(
+                "audiostream_state_flush_seconds",
+                "How long it takes to write what has changed to the state file.",
+                self._services.counters.flushes,
+            )
 
     def _state(self) -> Iterable[Metric]:
         """Return what is there now."""
@@ -121,19 +131,6 @@ class ServicesCollector(Collector):
             for event in sorted(events):
                 family.add_metric((transport, event), commands[transport, event])
         return family
-
-    def _latencies(self) -> Iterable[Metric]:
-        counters = self._services.counters
-        yield _histogram(
-            "audiostream_event_loop_lag_seconds",
-            "How late the event loop runs what is due, measured once a second.",
-            counters.loop_lag,
-        )
-        yield _histogram(
-            "audiostream_state_flush_seconds",
-            "How long it takes to write what has changed to the state file, four times a second.",
-            counters.flushes,
-        )
 
     def _shared_store(self) -> Iterable[Metric]:
         counters = self._services.counters

@@ -14,13 +14,13 @@ from ..api.responses import NO_SNIFF, NO_STORE
 from ..auth.credentials import bearer_token
 from ..errors import Unauthorized
 from ..services import SERVICES
+from ..setting_parsers import parse_host_and_port
 from .collector import ServicesCollector
 from .listener import listen_for_metrics
 from .loop_lag import measure_lag
 
 PATH: Final = "/metrics"
 """Where Prometheus looks unless it is told otherwise."""
-
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The text format in which all names are ASCII, which every Prometheus reads."""
 
@@ -28,9 +28,9 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 def install(app: web.Application) -> None:
     """Add what the settings ask for to an application of ``create_app``."""
     settings, exposition = app[SERVICES].settings, Exposition(app)
-    if settings.metrics_address is not None:
+    if settings.metrics is not None:
+        host, port = parse_host_and_port("AUDIOSTREAM_METRICS", settings.metrics)
         # First: where the address is in use, nothing else has been opened yet.
-        host, port = settings.metrics_address
         app.cleanup_ctx.insert(0, partial(listen_for_metrics, host, port, exposition.respond))
     if settings.metrics_token is not None:
         app.router.add_get(PATH, exposition.respond_to_token)

@@ -310,11 +310,30 @@ class TestNumbers:
             await report(phone, currentTime=40.0)  # the user has moved its slider
             for peer in (phone, kitchen):
                 await peer.receives("trackUpdated")
-            await phone.receives_nothing()
+            async with (
+                ClientSession() as session,
+                connect(session, f"{server.url}/ws", token()) as newcomer,
+            ):
+                await report(newcomer, currentTime=20.0)  # it has not been sent the state yet
+                await newcomer.receives("trackUpdated")
             found = await scrape(server.url)
-            assert found("reports_total", outcome="absorbed") == 1
-            assert found("reports_total", outcome="applied") == 1
-            assert found.sum("reports_total") == 2
+        for outcome in ("absorbed", "applied", "corrected"):
+            assert found("reports_total", outcome=outcome) == 1
+        assert found.sum("reports_total") == 3
+
+    async def test_a_report_that_waits_for_a_pong_is_counted_when_it_is_applied(
+        self, server: Live, token: Token, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with two_devices(server, token()) as (phone, _):
+            await phone.send("playTrack", trackId="song", currentTime=10)
+            await phone.receives("trackPlaying")
+            monkeypatch.setattr("audiostream.websocket.message_handler.GAP", -1.0)
+            await report(phone, 3)  # the last one alone is applied
+            await phone.receives_nothing()
+            await until(lambda: server.app[SERVICES].counters.reports.total())
+            found = await scrape(server.url)
+        assert found("reports_total", outcome="absorbed") == 1
+        assert found.sum("reports_total") == 1
 
     async def test_no_text_of_a_client_is_in_the_metrics(self, server: Live, token: Token) -> None:
         async with two_devices(server, token()) as (phone, kitchen):

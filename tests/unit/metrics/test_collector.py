@@ -126,4 +126,5 @@ def test_the_shared_store_has_metrics_where_there_is_one(settings: Settings) -> 
     assert found["audiostream_store_round_trip_seconds_count{}"] == 4
     assert found["audiostream_store_round_trip_seconds_sum{}"] == 0.5
     assert found["audiostream_commit_losses_total{}"] == 1
+    assert "audiostream_state_flush_seconds" not in names(services)
     assert not [name for name in names(services_of(settings)) if "store" in name]

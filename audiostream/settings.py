@@ -7,52 +7,23 @@ from it. Nothing here touches the network, nor the disk except to see that the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from . import setting_parsers as parsers
 from .errors import SettingsError
+from .setting_fields import Setting
+from .setting_fields import limit as _limit
+from .setting_fields import setting as _setting
 
 MIN_SECRET_BYTES: Final = 32
 """HS256 needs a key at least as long as its hash output (RFC 7518 §3.2)."""
 MAX_HISTORY: Final = 10_000
 """Tracks that a history may have: it is read and sent whole where a client asks for all of it."""
-SECRETS: Final = frozenset({"JWT_SECRET", "AUDIOSTREAM_REDIS", "AUDIOSTREAM_METRICS_TOKEN"})
-"""Variables whose values are not shown where settings are printed: a URL may hold a password."""
-
-Parser: TypeAlias = Callable[[str, str], Any]
-"""Takes a variable's name and its text. Raises ``SettingsError``."""
 
 _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One variable. ``default`` and ``help`` are in Markdown."""
-
-    variable: str
-    parse: Parser
-    help: str
-    default: str
-
-
-def _setting(
-    default: Any, variable: str, parse: Parser, help: str, *, shown: str | None = None
-) -> Any:
-    """Define a field. ``shown`` is its default in documents, where that is not the value."""
-    if shown is None:
-        text = str(int(default)) if isinstance(default, bool) else str(default or "")
-        shown = f"`{text}`" if text else "not set"
-    metadata = {"setting": Setting(variable, parse, help, shown)}
-    return field(default=default, repr=variable not in SECRETS, metadata=metadata)
-
-
-def _limit(default: int, variable: str, unit: str, refusal: str) -> Any:
-    """Define a limit; its description is how the server refuses what exceeds it."""
-    shown = f"{default}{unit}"
-    return _setting(default, variable, parsers.parse_limit, refusal, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from ...ops.aiohttp_compat import has_request_handler_internals
 from ...services import SERVICES
-from .counting import CountedFastPathProtocol
+from .counting import CountedFastPathProtocol, CountedFileTransfer
 from .protocol import FastPathProtocol
 from .responder import RangeResponder
 
@@ -32,8 +33,10 @@ def fast_path(
         yield None
         return
     responder = RangeResponder(app)
-    is_counted = app[SERVICES].counters.counts_frames
-    protocol = CountedFastPathProtocol if is_counted else FastPathProtocol
+    protocol = FastPathProtocol
+    if app[SERVICES].counters.counts_frames:
+        protocol = CountedFastPathProtocol
+        responder.new_transfer = partial(CountedFileTransfer, responder.stream_slots)
     try:
         yield lambda: protocol(responder, server())
     finally:

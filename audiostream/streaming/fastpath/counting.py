@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..stream_slots import StreamSlots
-from .open_files import OpenFile
 from .protocol import FastPathProtocol
 from .responder import RangeResponse
 from .transfer import FileTransfer
@@ -12,20 +13,21 @@ from .transfer import FileTransfer
 class CountedFileTransfer(FileTransfer):
     """Counts each batch."""
 
-    __slots__ = ("slots",)
+    __slots__ = ("_slots",)
 
-    slots: StreamSlots
+    def __init__(self, slots: StreamSlots, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._slots = slots
 
     def send(self) -> bool:
         before = self.sent
-        try:
-            return super().send()
-        finally:
-            self.slots.count_sent(self.sent - before)
+        needs_more = super().send()
+        self._slots.count_sent(self.sent - before)
+        return needs_more
 
 
 class CountedFastPathProtocol(FastPathProtocol):
-    """Counts the bodies of one connection."""
+    """Counts what is sent of a body in the write of its head."""
 
     __slots__ = ()
 
@@ -33,8 +35,3 @@ class CountedFastPathProtocol(FastPathProtocol):
         sent = super()._write(response)
         self._responder.stream_slots.count_sent(sent)
         return sent
-
-    def _transfer(self, opened: OpenFile, body: range, sent: int) -> FileTransfer:
-        transfer = CountedFileTransfer(self._transport, self._fd, opened, body, sent)
-        transfer.slots = self._responder.stream_slots
-        return transfer

@@ -184,7 +184,8 @@ class FastPathProtocol(HalfCloseProtocol):
     def _send_rest(
         self, body: range, sent: int, opened: OpenFile, owner: Hashable, log: Callable[[int], None]
     ) -> None:
-        transfer = self._transfer(opened, body, sent)
+        new_transfer = self._responder.new_transfer
+        transfer = new_transfer(self._transport, self._fd, opened, body, sent)
         if not transfer.send():
             self._end(transfer, log)
             return
@@ -195,9 +196,6 @@ class FastPathProtocol(HalfCloseProtocol):
         task = asyncio.create_task(transfer.send_rest(slot, files, watcher))
         task.add_done_callback(partial(self._sent_rest, transfer, slot, log))
         self._end_work = task.cancel
-
-    def _transfer(self, opened: OpenFile, body: range, sent: int) -> FileTransfer:
-        return FileTransfer(self._transport, self._fd, opened, body, sent)
 
     def _sent_rest(
         self,

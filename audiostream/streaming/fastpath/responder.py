@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -20,6 +20,7 @@ from ..route import ClientAddress
 from .open_files import OpenFile, OpenFileCache
 from .request import MAX_HEAD, RangeRequest
 from .templates import header_templates
+from .transfer import FileTransfer
 from .writability import WritabilityWatcher
 
 COPY_LIMIT: Final = 64 * 1024
@@ -47,6 +48,7 @@ class RangeResponder:
 
     def __init__(self, app: web.Application) -> None:
         services = app[SERVICES]
+        self.new_transfer: Callable[..., FileTransfer] = FileTransfer
         self.files = OpenFileCache(services.file_executor)
         self.proxies = services.proxies
         self.read_buffer = memoryview(bytearray(READ_BUFFER_SIZE))

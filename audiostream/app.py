@@ -30,6 +30,7 @@ from .api.track_descriptions import TrackDescriptions
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
+from .cluster.builder import build_cluster
 from .errors import SettingsError
 from .library.library import Library
 from .ops.counters import Counters
@@ -109,12 +110,17 @@ def _build_services(
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
     open_streams: Counter[Hashable] = Counter()
     counters = Counters(counts_frames=settings.exposes_metrics)
-    registry = Registry(
-        descriptions,
-        clock,
-        settings.sync_tolerance,
-        wall_clock,
-        max_queue=settings.limits.max_queue,
+    cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
+    registry = (
+        cluster.registry
+        if cluster
+        else Registry(
+            descriptions,
+            clock,
+            settings.sync_tolerance,
+            wall_clock,
+            max_queue=settings.limits.max_queue,
+        )
     )
     return Services(
         version=__version__,
@@ -128,7 +134,7 @@ def _build_services(
         library_subscriptions=LibrarySubscriptions(library),
         descriptions=descriptions,
         registry=registry,
-        storage=Storage(),
+        storage=Storage(cluster),
         counters=counters,
         command_limits=TokenBuckets(settings.limits.commands_per_second),
         shared_bodies=SharedBodies(sender),

@@ -39,6 +39,20 @@ _log = logging.getLogger(__name__)
 
 
 async def save(app: web.Application) -> AsyncIterator[None]:
+    """Keep what changes: in the state file, or in a store that several processes share."""
+    services = app[SERVICES]
+    cluster = services.storage.cluster
+    if cluster is None:
+        async with _state_file(app):
+            yield
+    else:
+        services.storage.loader, services.storage.saver = cluster.rooms, cluster
+        async with cluster.running(partial(_revoke, app)):
+            yield
+
+
+@asynccontextmanager
+async def _state_file(app: web.Application) -> AsyncIterator[None]:
     """Open the state file, save what changes, and close it at the end."""
     services = app[SERVICES]
     registry, clock, warn = services.registry, services.clock, ThrottledWarning(services.clock)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -19,28 +19,68 @@ from .auth.cookies import SessionCookie
 from .library.library import Library
 from .ops.counters import Counters
 from .ops.proxies import Proxies
+from .playback.model import StopPoint
 from .rate_limit import TokenBuckets
 from .rooms.library_subscriptions import LibrarySubscriptions
 from .rooms.registry import Registry
+from .rooms.room import Room
 from .settings import Settings
-from .storage.loader import RoomLoader
-from .storage.saver import StateSaver
+from .storage.play_history import HistoryEntry
 
 if TYPE_CHECKING:
     from .api.response_bodies import SharedBodies
     from .api.track_descriptions import TrackDescriptions
+    from .cluster.process import ClusterProcess
     from .streaming.stream_slots import StreamSlots
     from .websocket.gateway import Session
     from .websocket.heartbeat import HeartbeatMonitor
     from .websocket.send_queue import WriteBatcher
 
+T = TypeVar("T")
+
+
+class Loader(Protocol):
+    """Finds rooms and what is stored: in the state file, or in a store of several processes."""
+
+    async def room(self, user_id: str) -> Room:
+        """Return the room of a user for a device. Raises ``StoreError``."""
+
+    async def perform(self, user_id: str, action: Callable[[Any], T]) -> T:
+        """Do an action in a user's room, and return what it returns.
+
+        Where the room has to wait for the store, it runs again; it takes effect once. Raises what
+        it raises, and ``StoreError``.
+        """
+
+    async def history(
+        self, user_id: str, is_listed: Callable[[str], bool], limit: int
+    ) -> list[HistoryEntry]:
+        """Return the tracks that a user played, the last one first. Raises ``StoreError``."""
+
+    async def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
+        """Return a user's stop points in a track, the newest first. Raises ``StoreError``."""
+
+
+class Saver(Protocol):
+    """What keeps the rooms' state. ``is_degraded``: what changes cannot be stored now."""
+
+    @property
+    def is_degraded(self) -> bool: ...
+
+    async def review(self, exists: Callable[[str, str], bool], now: float) -> None:
+        """Drop stop points of tracks that left the library; see ``StateSaver.review``."""
+
 
 @dataclass(slots=True)
 class Storage:
-    """What reads and writes the state file, which is opened when the application starts."""
+    """What reads and writes stored state, which is opened when the application starts.
 
-    loader: RoomLoader = field(init=False)
-    saver: StateSaver = field(init=False)
+    ``cluster``: this process's part in a cluster; None where it has the users for itself.
+    """
+
+    cluster: ClusterProcess | None = None
+    loader: Loader = field(init=False)
+    saver: Saver = field(init=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_set_state
 from ..rooms.room import Room
-from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
 from .requests import authenticate, authenticate_command, read_json_object
 from .responses import Body, encode_json, respond_personally
@@ -65,11 +64,9 @@ async def apply_command(
     The token is verified again before it is performed: reading the body, loading the room and the
     stop point take time, in which the user may be revoked.
     """
-    loader = request.app[SERVICES].storage.loader
-    while True:
-        room = await loader.room(user_id)  # in each round: it may have been removed meanwhile
+
+    def apply(room: Room) -> dict[str, Any]:
         authenticate(request)
-        try:
-            return result(room, room.apply(command))
-        except StopPointNotLoaded as needed:
-            await loader.load_stop_point(room, needed.track_id)
+        return result(room, room.apply(command))
+
+    return await request.app[SERVICES].storage.loader.perform(user_id, apply)

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from ..api.counting import EVENTS as REST_EVENTS
+from ..cluster.store_health import StoreCounters
 from ..ops.counters import Histogram, ReportOutcome, Transport
 from ..services import Services
 from ..websocket.close_reasons import CloseReason
@@ -48,8 +49,9 @@ class ServicesCollector(Collector):
             "How late the event loop runs what is due, measured once a second.",
             self._services.counters.loop_lag,
         )
-        if self._services.settings.redis is not None:
-            yield from self._shared_store()
+        cluster = self._services.storage.cluster
+        if cluster is not None:
+            yield from _shared_store(cluster.health.counters)
         else:
             yield _histogram(
                 "audiostream_state_flush_seconds",
@@ -132,19 +134,19 @@ class ServicesCollector(Collector):
                 family.add_metric((transport, event), commands[transport, event])
         return family
 
-    def _shared_store(self) -> Iterable[Metric]:
-        counters = self._services.counters
-        yield SummaryMetricFamily(
-            "audiostream_store_round_trip_seconds",
-            "Round trips to the shared store.",
-            count_value=counters.store_round_trips,
-            sum_value=counters.store_seconds,
-        )
-        yield CounterMetricFamily(
-            "audiostream_commit_losses",
-            "Changes applied again, as another process had changed the same playback before.",
-            counters.commit_losses,
-        )
+
+def _shared_store(counters: StoreCounters) -> Iterable[Metric]:
+    yield SummaryMetricFamily(
+        "audiostream_store_round_trip_seconds",
+        "Round trips to the shared store.",
+        count_value=counters.round_trips,
+        sum_value=counters.seconds,
+    )
+    yield CounterMetricFamily(
+        "audiostream_commit_losses",
+        "Changes applied again, as another process had changed the same playback before.",
+        counters.commit_losses,
+    )
 
 
 def _by_label(

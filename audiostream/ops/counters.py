@@ -1,8 +1,9 @@
 """``Counters``: what an application counts of itself, as plain numbers that ``/metrics`` shows.
 
-What is rare is always counted: the end of a connection, a flush, a round trip to the shared store.
-What is frequent (frames, reports, bytes of the fast path) is counted by subclasses, which stand in
-for their bases where ``counts_frames`` is set. Without ``/metrics`` frames cost nothing more.
+What is rare is always counted: the end of a connection, a flush. What is frequent (frames, reports,
+bytes of the fast path) is counted by subclasses, which stand in for their bases where
+``counts_frames`` is set: without ``/metrics`` frames cost nothing more. Round trips to a shared
+store are counted by ``cluster.store_health``.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ class Histogram:
 class Counters:
     """The counts of one application since its start. For its event loop alone.
 
-    ``disconnects`` by the word of the close reason, ``commands`` by transport and event. Seconds
-    are floats.
+    ``disconnects`` by the word of the close reason, ``commands`` by transport and event.
     """
 
     counts_frames: bool = False
@@ -61,9 +61,3 @@ class Counters:
     frames_sent: Counter[Transport] = field(default_factory=Counter)
     loop_lag: Histogram = field(default_factory=lambda: Histogram(LAG_BOUNDS))
     flushes: Histogram = field(default_factory=lambda: Histogram(FLUSH_BOUNDS))
-    store_round_trips: int = 0
-    """Answers of the shared store, and failures to answer."""
-    store_seconds: float = 0.0
-    """How long these took."""
-    commit_losses: int = 0
-    """Changes that were applied again, as another process had stored one before."""

@@ -19,6 +19,14 @@ MIN_STOP_POSITION = 5.0
 FAR_JUMP = 30.0
 """Seconds: a shorter jump is a skip within what is being listened to, and leaves no stop point."""
 
+LONGEST_INTERRUPTION = 24 * 3600.0
+"""Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
+
+
+def interruption(elapsed: float) -> float:
+    """Return how long a stop of the server lasted by the wall clock, in seconds."""
+    return elapsed if elapsed >= 0 else LONGEST_INTERRUPTION
+
 
 def advance(state: State, now: float) -> State:
     """Return the state after what time alone does: a track ends, the grace period runs out."""

@@ -161,10 +161,10 @@ def _find_active(devices: dict[int, Device], active: DeviceRef | None) -> Device
 
 def _takes_effect(room: Room, command: SetVolume | DeviceUpdate, now: float) -> bool:
     """Note a command's id, and return whether it is new. Raises ``Conflict`` (R8)."""
-    if room.has_applied(command.command_id):
+    if command.command_id in room.applied_commands:
         return False
     if command.if_rev is not None and command.if_rev != room.state.rev:
         message = f"the state has moved on to rev {room.state.rev}"
         raise Conflict(message, room.view(now).to_json())
-    room.record_applied(command.command_id)
+    room.applied_commands.record(command.command_id)
     return True

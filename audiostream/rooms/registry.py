@@ -59,9 +59,12 @@ class Registry:
         """Return the room of a user, created at the first call."""
         room = self.rooms.get(user_id)
         if room is None:
-            room = self.rooms[user_id] = Room(user_id, self._context)
+            room = self.rooms[user_id] = self._make_room(user_id)
             self.maybe_idle.add(room)
         return room
+
+    def _make_room(self, user_id: str) -> Room:
+        return Room(user_id, self._context)
 
     def connect(
         self, user_id: str, send_queue: SendQueue, device_id: str, name: str | None = None

@@ -1,6 +1,6 @@
 """One user's room: applies commands to the playback and sends the outcome to the devices.
 
-No method waits; what a room needs from the state file, the caller loads (``StopPointNotLoaded``).
+No method waits: where a room needs something that takes time, it raises ``RoomWaits``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..playback.commands import (
     TransferPlayback,
     command_id_of,
 )
-from ..playback.model import NOBODY, CommandRefused, Outcome, State, StopPoint
+from ..playback.model import NOBODY, ROOM, CommandRefused, Outcome, Recipients, State, StopPoint
 from ..playback.queue_rules import next_is_due
 from ..playback.sync import record_delivered, record_resend
 from ..protocol.decode import Command, GetCurrentState, decode_command, decode_get_devices
@@ -29,6 +29,7 @@ from ..protocol.decode_queue import GetQueue
 from ..protocol.encode import StateView
 from ..protocol.envelope import Frame, FrameId
 from . import device_commands
+from .applied_commands import AppliedCommands
 from .broadcast import StateBroadcaster, select_recipients
 from .decider import Decider
 from .device import Device
@@ -41,26 +42,21 @@ from .stop_points import StopPoints
 
 NEVER_PLAYED = State()
 """Shared by all rooms in which nothing was played: most that are idle."""
-MAX_COMMAND_IDS = 64
-"""``commandId`` values of commands that took effect, so that one that is sent again is not applied
-twice: a client sends a command again within seconds, after it has reconnected."""
 MAX_ENDS = 100
 """Tracks that may end at once where no device is connected and time has jumped: a bound on the work
 of one call. The rest follows with the next."""
-LONGEST_INTERRUPTION = 24 * 3600.0
-"""Seconds that a stop of the server is assumed to have lasted where the wall clock was set back."""
 
 
 class Room:
     """``user_{userId}``: one user's playback and connected devices."""
 
     __slots__ = (
-        "_applied_ids",
         "_broadcaster",
         "_context",
         "_decider",
         "_device_list",
         "_queue",
+        "applied_commands",
         "devices",
         "end_schedule",
         "play_history",
@@ -76,9 +72,9 @@ class Room:
         self.devices: dict[int, Device] = {}
         self.stop_points = StopPoints()
         self.play_history = PlayHistory()
+        self.applied_commands = AppliedCommands()
         self.saved_track_ids: tuple[str, ...] = ()  # those of the queue in storage
         self._context = context
-        self._applied_ids: tuple[str, ...] = ()
         self._queue = RoomQueue(user_id, context.catalogue, context.max_queue, context.new_seed)
         self._decider = Decider(user_id, context, self._queue, self.stop_points, self.devices)
         self.end_schedule = EndSchedule(context)
@@ -99,11 +95,8 @@ class Room:
         That is in epoch seconds; None if it is unknown: after ``state.updated_at``.
         """
         if state.is_interrupted or state.is_abandoned:
-            elapsed = self._context.wall_clock() - (
-                state.updated_at if reached_at is None else reached_at
-            )
-            if elapsed < 0:  # the wall clock was set back
-                elapsed = LONGEST_INTERRUPTION
+            since = state.updated_at if reached_at is None else reached_at
+            elapsed = lifecycle.interruption(self._context.wall_clock() - since)
             state = replace(state, anchored_at=self._context.clock() - elapsed)
         self.state = state
         self.saved_track_ids = state.queue.track_ids
@@ -165,7 +158,7 @@ class Room:
 
         ``device`` is the sender, None for REST. If its frame had an id, the sender is answered in
         any case, by ``trackState`` where it is no recipient. Raises ``TrackNotFound`` (R9),
-        ``Conflict`` and ``StopPointNotLoaded``.
+        ``Conflict`` and ``RoomWaits``.
         """
         now = self._context.clock()
         self._advance(now)
@@ -177,7 +170,7 @@ class Room:
             self._answer(device, "trackState", now, frame_id)
         elif isinstance(command, GetQueue):
             self._answer_queue("queue", device, frame_id)
-        elif self.has_applied(command_id_of(command)):
+        elif command_id_of(command) in self.applied_commands:
             self._answer_again(command, device, now, frame_id)
         else:
             self._apply_change(command, device, now, frame_id)
@@ -191,14 +184,9 @@ class Room:
         """Return the queue as clients are sent it: the data of ``queueUpdated``."""
         return self._broadcaster.queue_data(self.state)
 
-    def has_applied(self, command_id: str | None) -> bool:
-        """Whether a command of that id took effect before."""
-        return command_id in self._applied_ids
-
-    def record_applied(self, command_id: str | None) -> None:
-        """Note that a command took effect."""
-        if command_id is not None:
-            self._applied_ids = (*self._applied_ids, command_id)[-MAX_COMMAND_IDS:]
+    def count_devices(self, device_id: str | None) -> int:
+        """Return how many devices are connected, for one of ``device_id`` that wants to connect."""
+        return len(self.devices)
 
     def mark_delivered(self, device: Device) -> None:
         """Note that a device has received only now what it was sent last (R22)."""
@@ -257,7 +245,7 @@ class Room:
             self._change_state(
                 device_commands.choose_active(self.devices, outcome.state, command, device), now
             )
-            self.record_applied(command_id_of(command))
+            self.applied_commands.record(command_id_of(command))
         if device is not None:
             device.sync = outcome.sync
             if isinstance(command, Report):
@@ -267,10 +255,7 @@ class Room:
         if outcome.event == QUEUE_UPDATED:
             self._send_queue(QUEUE_UPDATED, device, frame_id)
         elif outcome.recipients is not NOBODY or frame_id is not None:
-            recipients = select_recipients(outcome.recipients, self.devices.values(), device)
-            self._broadcaster.send(
-                recipients, outcome.event, before, self.state, now, device, frame_id
-            )
+            self._broadcast(outcome.recipients, outcome.event, before, now, device, frame_id)
             if list_has_changed(before, self.state):
                 self._send_queue(QUEUE_UPDATED)
         if self.state.active_device is not before.active_device:
@@ -326,9 +311,21 @@ class Room:
             self._change_state(lifecycle.advance(self.state, now), now)
 
     def _send_to_all(self, event: str, before: State, now: float) -> None:
-        devices = tuple(self.devices.values())
-        self._broadcaster.send(devices, event, before, self.state, now)
+        self._broadcast(ROOM, event, before, now)
         self._device_list.notify_watchers(self.state, now)
+
+    def _broadcast(
+        self,
+        recipients: Recipients,
+        event: str,
+        before: State,
+        now: float,
+        sender: Device | None = None,
+        frame_id: FrameId | None = None,
+    ) -> None:
+        """Send the state, which was ``before``, to some of the devices."""
+        devices = select_recipients(recipients, self.devices.values(), sender)
+        self._broadcaster.send(devices, event, before, self.state, now, sender, frame_id)
 
     def _resend(self, report: Report, device: Device) -> None:
         """Apply what a silent device is assumed to repeat, and send it the outcome (R16)."""

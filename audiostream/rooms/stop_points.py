@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..playback.model import StopPoint
+from .room_waits import RoomWaits
 
 MAX_CACHED = 256
 """Tracks whose stop point stays in memory, apart from those that are not saved yet."""
@@ -13,10 +14,10 @@ MAX_UNSAVED = 256
 """Stop points that wait to be saved: while the state file fails, the oldest are dropped."""
 
 
-class StopPointNotLoaded(Exception):
-    """Raised for a command that needs a stop point from storage; nothing has changed.
+class StopPointNotLoaded(RoomWaits):
+    """Raised for a command that needs the stop point of ``track_id`` from storage.
 
-    The caller loads the one of ``track_id``, adds it with ``add_loaded`` and repeats the command.
+    It is loaded, added with ``add_loaded``, and the command is done again.
     """
 
     def __init__(self, track_id: str) -> None:
@@ -57,6 +58,12 @@ class StopPoints:
         """Add what storage has of a track, unless a newer stop point is known."""
         self._positions.setdefault(track_id, position)
         self._evict()
+
+    def clear(self) -> None:
+        """Forget all, so that each is read from storage."""
+        self.is_complete = False
+        self.unsaved = ()
+        self._positions.clear()
 
     def mark_saved(self, saved: Iterable[StopPoint]) -> None:
         """Note that these are in storage."""

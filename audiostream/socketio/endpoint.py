@@ -238,7 +238,7 @@ class Endpoint:
             labels = DeviceLabels.decode(given if auth else request.query)
             room = await self._app[SERVICES].storage.loader.room(identity.user_id)
             identity = tokens.verify(token, wall_clock())  # it may have been revoked meanwhile
-            if len(room.devices) >= self._limits.sockets_per_user:
+            if room.count_devices(labels.device_id) >= self._limits.sockets_per_user:
                 raise RateLimited("too many devices of this user")
         except AudiostreamError as error:
             raise _refusal(error) from None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
@@ -24,7 +26,6 @@ from ..protocol.strict_json import encode_json
 from ..rooms.device import Device
 from ..rooms.device_commands import DEVICE_EVENTS
 from ..rooms.room import Room
-from ..rooms.stop_points import StopPointNotLoaded
 from ..services import SERVICES
 from ..websocket.authentication import authenticated_data
 from ..websocket.close_reasons import CloseReason
@@ -132,27 +133,29 @@ class SocketioSession:
                 return self._renew(frame)
             if event == "watchLibrary":
                 return self._library_subscriptions.subscribe(self.send_queue).to_json()
-            if event == "getDevices":
-                return self._room.send_device_list(self._device, decode_get_devices(frame.data))
-            if event in DEVICE_EVENTS:
-                return self._room.handle_device_frame(frame, self._device)
-            return await self._perform(decode_command(event, frame.data))
+            return await self._loader.perform(self._identity.user_id, self._action(frame))
         except AudiostreamError as error:
             return self._send_error(error, event)
         except Exception:
             _log.exception("a %s event failed", event[:64])
             return self._send_error(AudiostreamError("internal server error"), event)
 
-    async def _perform(self, command: Command) -> dict[str, Any] | None:
-        """Events behind this one wait: python-socketio handles them one after the other."""
-        room = self._room
-        try:
-            now = room.apply(command, self._device)
-        except StopPointNotLoaded as needed:
-            await self._loader.load_stop_point(room, needed.track_id)
-            if self._is_disconnected:
-                return None
-            now = room.apply(command, self._device)
+    def _action(self, frame: Frame) -> Callable[[Room], dict[str, Any] | None]:
+        """Return what a frame does in the room; it returns what the acknowledgement gets.
+
+        Events behind this one wait: python-socketio handles them one after the other.
+        """
+        if frame.event == "getDevices":
+            watch = decode_get_devices(frame.data)
+            return lambda room: room.send_device_list(self._device, watch)
+        if frame.event in DEVICE_EVENTS:
+            return lambda room: room.handle_device_frame(frame, self._device)
+        return partial(self._apply, decode_command(frame.event, frame.data))
+
+    def _apply(self, command: Command, room: Room) -> dict[str, Any] | None:
+        if self._is_disconnected:
+            return None
+        now = room.apply(command, self._device)
         if isinstance(command, ListChange | GetQueue):
             return room.queue_data()
         return room.view(now).to_json()

@@ -14,6 +14,7 @@ from ..errors import StoreError
 from ..playback.model import StopPoint
 from ..rooms.registry import Registry
 from ..rooms.room import Room
+from ..rooms.stop_points import StopPointNotLoaded
 from .play_history import HistoryEntry
 from .playback_store import PlaybackStore
 from .stop_points import POSITIONS_KEPT
@@ -54,6 +55,19 @@ class RoomLoader:
             room = self._registry.room(user_id)
             room.restore(stored.state, stored.stop_points, stored.reached_at)
         return room
+
+    async def perform(self, user_id: str, action: Callable[[Room], _T]) -> _T:
+        """Do an action in a user's room and return what it returns.
+
+        Where it needs a stop point, that is loaded, and it runs again. Raises what it raises, and
+        ``StoreError``.
+        """
+        while True:
+            room = await self.room(user_id)  # in each round: it may have been removed meanwhile
+            try:
+                return action(room)
+            except StopPointNotLoaded as needed:
+                await self.load_stop_point(room, needed.track_id)
 
     async def load_stop_point(self, room: Room, track_id: str) -> None:
         """Give a room its user's last stop point in a track. Raises ``StoreError``."""

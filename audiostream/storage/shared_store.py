@@ -143,8 +143,11 @@ class SharedStore(Protocol):
     """A store that several processes share. Each method is one round trip.
 
     Each raises ``Unavailable`` where the store cannot be reached, and where it has not answered
-    within ANSWER_TIMEOUT.
+    within ANSWER_TIMEOUT. Each may be cancelled, which leaves open whether it was done.
     """
+
+    async def open(self) -> None:
+        """Connect. Raises ``StoreError``, with what to do, where the store cannot be used."""
 
     async def load(self, user_id: str) -> StoredRoom:
         """Return what is stored of a user."""

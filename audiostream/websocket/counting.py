@@ -6,7 +6,7 @@ A repeated report takes 2 µs in the base classes, of which a count would be a n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
 from aiohttp import web
@@ -53,20 +53,21 @@ class CountedWriteBatcher(WriteBatcher):
 class CountedMessageHandler(MessageHandler):
     """Counts the commands and reports of one device, also those that are refused."""
 
-    __slots__ = ("_counters", "_is_refused", "_is_report")
+    __slots__ = ("_counters", "_is_refused", "_is_report", "_is_waiting")
 
     def __init__(self, app: web.Application, *arguments: Any, **options: Any) -> None:
         super().__init__(app, *arguments, **options)
         self._counters = app[SERVICES].counters
-        self._is_report = self._is_refused = False
+        self._is_report = self._is_refused = self._is_waiting = False
 
     def handle(self, text: str) -> Awaitable[None] | None:
         self._is_report, self._is_refused = True, False  # a repeated report is not parsed
+        self._is_waiting = False
         before, sent = self._room.state, self._device.sync.last_sent
         pending = super().handle(text)
         is_held = self._delayed_reports.is_after_gap and not self._is_refused
         if self._is_report and not is_held:
-            self._count_report(before, sent, is_pending=pending is not None)
+            self._count_report(before, sent)
         return pending
 
     def _parse(self, text: str) -> Frame:
@@ -79,21 +80,25 @@ class CountedMessageHandler(MessageHandler):
         return frame
 
     def _apply_held(self, frame: Frame, report: Report | None) -> None:
-        self._is_refused = False
+        self._is_refused = self._is_waiting = False
         before, sent = self._room.state, self._device.sync.last_sent
         super()._apply_held(frame, report)
         self._count_report(before, sent)
+
+    def _perform(self, frame: Frame, report: Report | None) -> Coroutine[Any, Any, None]:
+        self._is_waiting = True
+        return super()._perform(frame, report)
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         self._is_refused = True
         super()._send_failure(error, frame)
 
-    def _count_report(self, before: object, sent: object, *, is_pending: bool = False) -> None:
+    def _count_report(self, before: object, sent: object) -> None:
         """Count a report by what the room has done; ``before`` and ``sent`` were there before."""
         outcome: ReportOutcome = "absorbed"
         if self._is_refused:
             outcome = "refused"
-        elif is_pending or self._room.state is not before:
+        elif self._is_waiting or self._room.state is not before:
             outcome = "applied"
         elif self._device.sync.last_sent is not sent:
             outcome = "corrected"

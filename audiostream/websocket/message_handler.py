@@ -21,7 +21,7 @@ from ..protocol.envelope import Frame, parse_frame
 from ..protocol.repeat_cache import RepeatedMessageParser
 from ..rooms.device import Device
 from ..rooms.room import Room
-from ..rooms.stop_points import StopPointNotLoaded
+from ..rooms.room_waits import RoomWaits
 from ..services import SERVICES
 from .authentication import NO_FRAME, send_error
 from .close_reasons import CloseConnection
@@ -34,6 +34,8 @@ COMMAND_EVENTS = frozenset(
 )
 """Commands that replace what the device reports of before (R22)."""
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
+_tasks: set[asyncio.Task[None]] = set()
+"""Held reports that wait for a room: the event loop has only weak references."""
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class MessageHandler:
 
         Raises ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
         """
-        frame, now = NO_FRAME, self._loop.time()
+        frame, report, now = NO_FRAME, None, self._loop.time()
         if now - self._received_at > GAP:
             self._delayed_reports.on_gap()
         self._received_at = self._socket.received_at = now
@@ -104,8 +106,8 @@ class MessageHandler:
             else:
                 self._apply(frame)
             self._delayed_reports.mark_handled()
-        except StopPointNotLoaded as needed:
-            return self._load_and_repeat(needed.track_id, frame)
+        except RoomWaits:
+            return self._perform(frame, report)
         except CloseConnection:
             raise
         except Exception as error:
@@ -131,24 +133,35 @@ class MessageHandler:
                 self._delayed_reports.discard()
             self._room.handle_frame(frame, self._device)
 
+    def _apply_to_room(self, frame: Frame, report: Report | None) -> None:
+        if report is not None:
+            self._room.apply(report, self._device)
+        else:
+            self._room.handle_frame(frame, self._device)
+
     def _apply_held(self, frame: Frame, report: Report | None) -> None:
         """Apply a report that waited for a pong."""
         try:
-            if report is not None:
-                self._room.apply(report, self._device)
-            else:
-                self._room.handle_frame(frame, self._device)
+            self._apply_to_room(frame, report)
+        except RoomWaits:
+            task = self._loop.create_task(self._perform(frame, report))
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
         except Exception as error:
             self._send_failure(error, frame)
 
-    async def _load_and_repeat(self, track_id: str, frame: Frame) -> None:
-        """Load the stop point of ``track_id``, then do what ``frame`` asks for."""
-        try:
-            await self._loader.load_stop_point(self._room, track_id)
+    async def _perform(self, frame: Frame, report: Report | None) -> None:
+        """Do what a frame asks for, once the room can: something has to be loaded or stored."""
+
+        def act(_: Room) -> None:
             if self._socket.is_connected and not self._socket.is_closing:
-                self._room.handle_frame(frame, self._device)
+                self._apply_to_room(frame, report)
+
+        try:
+            await self._loader.perform(self._room.user_id, act)
         except Exception as error:
             self._send_failure(error, frame)
+        self._delayed_reports.mark_handled()
         self._received_at = self._loop.time()
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:

@@ -163,7 +163,8 @@ class DeviceSession:
         self.user_id = self._verify(token, frame).user_id
         room = await self._app[SERVICES].storage.loader.room(self.user_id)
         self._identity = self._verify(token, frame)  # it may have been revoked meanwhile
-        if len(room.devices) >= self._app[SERVICES].settings.limits.sockets_per_user:
+        limit = self._app[SERVICES].settings.limits.sockets_per_user
+        if room.count_devices(labels.device_id) >= limit:
             raise CloseConnection(CloseReason.TOO_MANY_DEVICES, "too many devices of this user")
         if self._is_disconnected:
             raise CloseConnection(CloseReason.CONNECTION_LOST)

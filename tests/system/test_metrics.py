@@ -28,6 +28,7 @@ from tests.conftest import Serve, both_ways
 from tests.support.ipv6 import needs_ipv6
 from tests.support.live import Live, RunLive
 from tests.support.raw_http import Answer, bearer, request, upgrade
+from tests.support.redis_server import running_redis
 from tests.support.server_process import SECRET, Launch
 from tests.support.waiting import until
 from tests.support.ws_client import Peer, connect
@@ -508,6 +509,42 @@ class TestNumbers:
         found = [await scrape(str(each.make_url("")).rstrip("/")) for each in (one, two)]
         assert [each("rooms") for each in found] == [1, 0]
         assert [each.sum("commands_total") for each in found] == [1, 0]
+
+
+async def test_two_processes_that_share_a_store_count_what_they_do_with_it(
+    tmp_path: Path, launch: Launch, token: Token
+) -> None:
+    with running_redis(tmp_path) as redis:
+        environ = {"AUDIOSTREAM_REDIS": redis.url, "AUDIOSTREAM_METRICS_TOKEN": READER}
+        one, two = launch(**environ), launch(**environ)
+        for server in (one, two):
+            await server.logs("the library has")
+        async with (
+            ClientSession() as session,
+            connect(session, f"{one.url}/ws", token()) as phone,
+            connect(session, f"{two.url}/ws", token()) as kitchen,
+        ):
+            await phone.send("playTrack", trackId="song", currentTime=10)
+            for peer in (phone, kitchen):
+                await peer.receives("trackPlaying")
+            await report(phone)
+            await report(phone, currentTime=40.0)
+            for peer in (phone, kitchen):
+                await peer.receives("trackUpdated")
+            await phone.receives_nothing()
+            found = [await scrape(each.url) for each in (one, two)]
+            assert [each("devices", transport="websocket") for each in found] == [1, 1]
+            assert [each.sum("reports_total") for each in found] == [2, 0]
+            assert found[0]("reports_total", outcome="absorbed") == 1
+            assert found[0]("reports_total", outcome="applied") == 1
+            assert found[0].sum("commands_total", event="playTrack") == 1
+            assert [each.sum("frames_sent_total") for each in found] == [3, 2]
+            for each in found:
+                assert each("store_round_trip_seconds_count") > 0
+                assert each("store_round_trip_seconds_sum") > 0
+                assert each("commit_losses_total") == 0
+                assert each("degraded") == 0
+                assert "state_flush" not in each.text
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="there is no promtool")

@@ -394,9 +394,11 @@ async def test_a_state_file_that_cannot_be_read_is_503(
     assert (status, body["error"]["code"]) == (503, "state_unavailable")
 
 
-async def test_health_is_degraded_while_the_state_file_fails(serve: Serve) -> None:
+async def test_health_is_degraded_while_the_state_file_fails(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = await serve()
-    client.app[SERVICES].storage.saver.is_degraded = True
+    monkeypatch.setattr(client.app[SERVICES].storage.saver, "is_degraded", True)
     assert await get(client, "/healthz", {}) == (200, {"status": "degraded"})
 
 

@@ -120,8 +120,9 @@ def test_an_application_whose_state_file_is_not_open_yet_is_degraded(services: S
 
 def test_the_shared_store_has_metrics_where_there_is_one(settings: Settings) -> None:
     services = services_of(settings, redis="redis://localhost")
-    services.counters.store_round_trips, services.counters.store_seconds = 4, 0.5
-    services.counters.commit_losses = 1
+    assert services.storage.cluster is not None
+    counters = services.storage.cluster.health.counters
+    counters.round_trips, counters.seconds, counters.commit_losses = 4, 0.5, 1
     found = values(services)
     assert found["audiostream_store_round_trip_seconds_count{}"] == 4
     assert found["audiostream_store_round_trip_seconds_sum{}"] == 0.5

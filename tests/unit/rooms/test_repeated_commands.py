@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audiostream.rooms.room import MAX_COMMAND_IDS
+from audiostream.rooms.applied_commands import MAX_COMMAND_IDS
 from tests.support.scenario import Scenario
 
 

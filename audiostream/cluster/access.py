@@ -1,0 +1,245 @@
+"""``SharedRooms``: finds rooms, and does actions in them by way of the shared store.
+
+What ``storage.loader.RoomLoader`` is for a state file. One action at a time runs in a room, and
+what comes meanwhile waits in order::
+
+    perform ─► the room's turn ─► load, unless live ─► attempt ─► commit ─► confirm
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+from ..errors import Unavailable
+from ..playback.model import StopPoint
+from ..rooms import adoption
+from ..rooms.shared_registry import SharedRegistry
+from ..rooms.shared_room import SharedRoom
+from ..rooms.stop_points import StopPointNotLoaded
+from ..storage.play_history import HistoryEntry
+from ..storage.shared_store import (
+    ANSWER_TIMEOUT,
+    Change,
+    Publication,
+    StoredRoom,
+    Subscription,
+)
+from .later import LaterTasks
+from .store_health import StoreHealth
+from .turns import Turns
+
+MAX_LOSSES: Final = 8
+"""Times in a row that another process may be first until an action is given up."""
+RETRY_PAUSE: Final = 0.1
+"""Seconds until a store that did not answer is sent a change again."""
+
+T = TypeVar("T")
+
+
+class SharedRooms:
+    """The rooms of one process, in ``registry``. ``live`` are those that are kept up to date.
+
+    ``later`` does what nobody waits for.
+    """
+
+    def __init__(self, registry: SharedRegistry, health: StoreHealth, later: LaterTasks) -> None:
+        self.live: dict[str, SharedRoom] = {}
+        self._registry = registry
+        self._later = later
+        self._health = health
+        self._store = health.store
+        self._subscription: Subscription
+        self._turns = Turns()
+        self._waiting: dict[str, list[Publication]] = {}
+        """Publications for rooms that are busy."""
+
+    # For REST and devices.
+
+    async def room(self, user_id: str) -> SharedRoom:
+        """Return a user's room for a device, which is kept up to date as long as it has devices.
+
+        Raises ``Unavailable``.
+        """
+        room = self._registry.room(user_id)
+        if not room.is_live:
+            async with self._turn(user_id) as room:
+                if not room.is_live:
+                    await self._health.ask(self._subscription.add(user_id))
+                    await self._load(room)
+                    room.is_live = True
+                    self.live[user_id] = room
+                    if not room.devices:
+                        await self._decide(room, room.advance)
+        self._registry.maybe_idle.add(room)
+        return room
+
+    async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
+        """Do an action in a user's room and return what it returns.
+
+        It may run several times, of which one takes effect. Raises what it raises, and
+        ``Unavailable``.
+        """
+        async with self._turn(user_id) as room:
+            if not room.is_live:
+                await self._load(room)
+            return await self._decide(room, partial(action, room))
+
+    async def history(
+        self, user_id: str, is_listed: Callable[[str], bool], limit: int
+    ) -> list[HistoryEntry]:
+        """Return up to ``limit`` tracks that a user played, the last one first.
+
+        Left out are those for which ``is_listed(track_id)`` is false. Raises ``Unavailable``.
+        """
+        return await self._health.ask(self._store.history(user_id, is_listed, limit))
+
+    async def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
+        """Return a user's stop points in a track, the newest first. Raises ``Unavailable``."""
+        return await self._health.ask(self._store.stop_points(user_id, track_id))
+
+    # For what the store and other processes tell.
+
+    def receive(self, publication: Publication) -> None:
+        """Adopt a publication, or read the store where one before it was missed."""
+        room = self.live.get(publication.user_id)
+        if room is None:
+            return
+        if room.is_busy:
+            self._waiting.setdefault(room.user_id, []).append(publication)
+        elif not adoption.receive(room, publication):
+            self._later.run(("refresh", room.user_id), partial(self.refresh, room.user_id))
+
+    async def refresh(self, user_id: str) -> None:
+        """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
+        if user_id in self.live:
+            async with self._turn(user_id) as room:
+                await self._load(room)
+
+    async def announce(self, room: SharedRoom) -> None:
+        """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
+        async with self._turn(room.user_id, makes_busy=False):
+            changes = room.rows.take()
+            if not changes:
+                return
+            try:
+                process_id = room.process.process_id
+                await self._health.ask(self._store.announce(room.user_id, process_id, changes))
+            except BaseException:
+                room.rows.put_back(changes)
+                raise
+
+    async def release(self, user_id: str) -> None:
+        """Keep a room up to date no longer, unless somebody uses it."""
+        room = self.live.get(user_id)
+        if room is None or room.local_devices or user_id in self._turns:
+            return
+        del self.live[user_id]
+        room.is_live = False
+        self._registry.remove_room(user_id)
+        await self._subscription.remove(user_id)
+
+    def subscribe(self) -> None:
+        """Prepare to receive publications, once the store is open."""
+        self._subscription = self._store.subscription()
+
+    async def run(self, on_gap: Callable[[], None]) -> None:
+        """Receive publications until cancelled; see ``Subscription.run``."""
+        await self._subscription.run(self.receive, on_gap)
+
+    # Turns.
+
+    @asynccontextmanager
+    async def _turn(self, user_id: str, *, makes_busy: bool = True) -> AsyncIterator[SharedRoom]:
+        """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it.
+
+        Raises ``Unavailable`` after that.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT), self._turns.take(user_id):
+                room = self._registry.room(user_id)
+                room.is_busy = makes_busy
+                try:
+                    yield room
+                finally:
+                    room.is_busy = False
+                    self._end_turn(room)
+        except TimeoutError:
+            self._health.note_failure()
+            if user_id in self.live:
+                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
+            raise Unavailable("the playback cannot be changed now; try again") from None
+        finally:
+            self._drop_unused(user_id)
+
+    async def _bring_up_to_date(self, user_id: str) -> None:
+        """Send the state to a room's devices: some have done what could not be stored."""
+        if user_id in self.live:
+            async with self._turn(user_id) as room:
+                await self._load(room)
+                room.send_state()
+
+    def _end_turn(self, room: SharedRoom) -> None:
+        for publication in self._waiting.pop(room.user_id, ()):
+            self.receive(publication)
+
+    def _drop_unused(self, user_id: str) -> None:
+        """Forget a room that was loaded for one command over REST."""
+        room = self._registry.rooms.get(user_id)
+        if room is not None and user_id not in self._turns and user_id not in self.live:
+            self._registry.remove_room(user_id)
+
+    async def _load(self, room: SharedRoom) -> None:
+        stored = await self._health.ask(self._store.load(room.user_id))
+        await self._adopt(room, stored)
+
+    async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
+        """Adopt what is stored. Where that is older than what is known, store it again."""
+        if stored.version < room.version and room.is_live:
+            adoption.replace_devices(room, stored.devices)
+            room.stored_version = stored.version
+            await self._decide(room, partial(adoption.store_again, room))
+        else:
+            adoption.adopt_stored(room, stored)
+
+    async def _decide(self, room: SharedRoom, action: Callable[[], T]) -> T:
+        """Do an action and store its outcome. Raises ``Unavailable``, and what it raises."""
+        for _ in range(MAX_LOSSES + 1):
+            try:
+                attempt = room.attempt(action)
+            except StopPointNotLoaded as needed:
+                position = await self._health.ask(
+                    self._store.stop_point(room.user_id, needed.track_id)
+                )
+                room.stop_points.add_loaded(needed.track_id, position)
+                attempt = room.attempt(action)
+            if attempt.change is None:
+                return room.settle(attempt)
+            try:
+                stored = await self._commit(attempt.change)
+            except BaseException:
+                room.roll_back(attempt)
+                raise
+            if stored is None:
+                return room.confirm(attempt)
+            room.roll_back(attempt)
+            self._health.counters.commit_losses += 1
+            await self._adopt_after_loss(room, stored)
+        raise Unavailable("other devices change the playback all the time; try again")
+
+    async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
+        if stored.version < room.version:  # the store has lost changes: what is known is stored
+            room.stored_version = stored.version
+        else:
+            adoption.adopt_stored(room, stored)
+
+    async def _commit(self, change: Change) -> StoredRoom | None:
+        """Store a change, within the time of the turn; as ``SharedStore.commit``."""
+        while True:
+            try:
+                return await self._health.ask(self._store.commit(change))
+            except Unavailable:
+                await asyncio.sleep(RETRY_PAUSE)

@@ -1,0 +1,201 @@
+"""``ClusterProcess``: one of several processes that serve the same users, and its periodic tasks.
+
+::
+
+    every 1 s   revocations are read
+    every 5 s   the process renews itself; devices of dead processes are removed
+                versions are compared, as publications may be lost; unused rooms are released
+    every 30 s  the clock is set by the store's
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+from ..errors import Unavailable
+from ..rooms.process_context import ProcessContext
+from ..rooms.shared_registry import SharedRegistry
+from ..rooms.shared_room import SharedRoom
+from ..storage.shared_store import SharedStore
+from .access import SharedRooms
+from .later import LaterTasks
+from .processes import RENEWED_EVERY, Processes
+from .shared_clock import SharedClock
+from .store_health import StoreHealth
+
+REVOCATIONS_EVERY: Final = 1.0
+"""Seconds between two readings of revocations: what a revoked user may still do."""
+COMPARED_EVERY: Final = 5.0
+"""Seconds between two comparisons of versions: how long a lost publication stays unnoticed."""
+ADJUSTED_EVERY: Final = 30.0
+"""Seconds between two readings of the store's clock: quartz clocks drift by 3 ms in that time."""
+COMPARED_AT_ONCE: Final = 500
+"""Users whose versions are compared in one round trip."""
+READ_AT_ONCE: Final = 32
+"""Rooms that are read anew at the same time, after a lost connection."""
+IDLE_AFTER: Final = 60.0
+"""Seconds that a room without devices is kept up to date: a reloaded page finds it there."""
+DRAIN_TIMEOUT: Final = 3.0
+"""Seconds in which a process that ends tells the store of it."""
+
+_log = logging.getLogger(__name__)
+OnRevoked = Callable[[Mapping[str, float]], None]
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+class ClusterProcess:
+    """One process. ``registry`` and ``rooms`` are its rooms.
+
+    ``make_registry`` returns the registry for a ``ProcessContext``, a prefix of device keys and a
+    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds. ``new_id`` returns
+    unique hexadecimal numbers.
+    """
+
+    def __init__(
+        self,
+        store: SharedStore,
+        make_registry: Callable[[ProcessContext, int, Callable[[], float]], SharedRegistry],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self.process_id = new_id()
+        self.health = StoreHealth(store, clock)
+        self.clock = SharedClock(clock, wall_clock)
+        self.processes = Processes(self.process_id)
+        self._store = store
+        self._later = LaterTasks()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
+        context = ProcessContext(
+            process_id=self.process_id,
+            new_change_id=new_id,
+            perform_later=self._perform_later,
+            announce=self._announce,
+            is_silent=self.processes.is_silent,
+        )
+        self.registry = make_registry(context, int(self.process_id, 16), self.clock)
+        self.rooms = SharedRooms(self.registry, self.health, self._later)
+        self._idle: dict[str, float] = {}
+        """Users whose rooms have no devices here, and since when."""
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the store did not answer when it was last asked."""
+        return self.health.is_degraded
+
+    async def review(self, exists: Callable[[str, str], bool], now: float) -> None:
+        """Do nothing: stop points of tracks that left the library stay, up to their number."""
+
+    @asynccontextmanager
+    async def running(self, on_revoked: OnRevoked) -> AsyncIterator[None]:
+        """Take part in the cluster within the context. Raises ``StoreError`` at its begin.
+
+        ``on_revoked`` is called with when users were revoked, before the first request too.
+        """
+        await self._store.open()
+        self.rooms.subscribe()
+        await self.health.ask(self.clock.adjust(self._store.time))
+        await self._renew()
+        await self._read_revocations(on_revoked)
+        tasks = [
+            asyncio.create_task(each)
+            for each in (
+                self.rooms.run(self._refresh_all),
+                _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
+                _every(RENEWED_EVERY, self._renew),
+                _every(COMPARED_EVERY, self._compare),
+                _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
+            )
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._leave()
+
+    # What rooms leave for later.
+
+    def _perform_later(self, room: SharedRoom, name: str, action: Callable[[], object]) -> None:
+        work = partial(self.rooms.perform, room.user_id, lambda _: action())
+        self._later.run((room.user_id, name), work)
+
+    def _announce(self, room: SharedRoom) -> None:
+        self._later.run((room.user_id, "announce"), partial(self.rooms.announce, room))
+
+    # Periodic tasks.
+
+    async def _read_revocations(self, on_revoked: OnRevoked) -> None:
+        revoked = await self.health.ask(self._store.revoked())
+        if revoked is not None:
+            on_revoked(revoked)
+
+    async def _renew(self) -> None:
+        self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
+        for room in tuple(self.rooms.live.values()):
+            owners = {room.owner_of(each) for each in room.devices.values()}
+            for owner in filter(self.processes.is_lost, owners):
+                since = self.processes.last_sign(owner)
+                name = f"loss of {owner}"
+                self._perform_later(room, name, partial(room.remove_lost_devices, owner, since))
+
+    async def _compare(self) -> None:
+        self._release_idle()
+        users = tuple(self.rooms.live)
+        for first in range(0, len(users), COMPARED_AT_ONCE):
+            part = users[first : first + COMPARED_AT_ONCE]
+            versions = await self.health.ask(self._store.versions(part))
+            for user_id, version in zip(part, versions, strict=True):
+                room = self.rooms.live.get(user_id)
+                if room is not None and not room.is_busy and room.version != version:
+                    self._refresh(user_id)
+
+    def _refresh_all(self) -> None:
+        for user_id in self.rooms.live:
+            self._refresh(user_id)
+
+    def _refresh(self, user_id: str) -> None:
+        self._later.run((user_id, "refresh"), partial(self._read_anew, user_id))
+
+    async def _read_anew(self, user_id: str) -> None:
+        async with self._reading:
+            await self.rooms.refresh(user_id)
+
+    def _release_idle(self) -> None:
+        now = self.clock()
+        self.registry.maybe_idle.clear()
+        idle = {user for user, room in self.rooms.live.items() if not room.local_devices}
+        self._idle = {user: self._idle.get(user, now) for user in idle}
+        for user_id, since in self._idle.items():
+            if now - since > IDLE_AFTER:
+                self._later.run((user_id, "release"), partial(self.rooms.release, user_id))
+
+    async def _leave(self) -> None:
+        await self._later.drain(DRAIN_TIMEOUT)
+        try:
+            await self._store.leave(self.process_id)
+        except Unavailable as error:
+            _log.warning("the shared store was not told that this process ends (%s)", error)
+        await self._store.close()
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work`` again and again; what the store did not answer is tried at the next time."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Unavailable:
+            pass
+        except Exception:
+            _log.exception("a task of this process failed; it is tried again")

@@ -1,0 +1,47 @@
+"""``Processes``: which processes are alive, by when each last renewed itself in the store."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..storage.shared_store import ProcessTimes
+
+RENEWED_EVERY: Final = 5.0
+"""Seconds between two renewals of a process."""
+SILENT_AFTER: Final = 7.5
+"""Seconds without a renewal after which a process may be dead: it has missed one."""
+LOST_AFTER: Final = 15.0
+"""Seconds without a renewal after which a process is taken to be dead: it has missed two."""
+
+
+class Processes:
+    """What this process knows of the others, as of the last ``update``. Times are the store's."""
+
+    def __init__(self, process_id: str) -> None:
+        self.process_id = process_id
+        self._now = 0.0
+        self._seen_at: dict[str, float] = {}
+        """When each was renewed; of one that the store does not know: when that was noticed."""
+
+    def update(self, times: ProcessTimes) -> None:
+        """Note what the store returned for a renewal."""
+        self._now = times.now
+        missing = {
+            process_id: at
+            for process_id, at in self._seen_at.items()
+            if process_id not in times.renewed_at and times.now - at < 2 * LOST_AFTER
+        }
+        self._seen_at = missing | dict(times.renewed_at)
+
+    def last_sign(self, process_id: str) -> float:
+        """Return when a process last gave a sign of life; now for one that is not known yet."""
+        return self._seen_at.setdefault(process_id, self._now)
+
+    def is_silent(self, process_id: str) -> bool:
+        """Whether a process may be dead."""
+        return self._now - self.last_sign(process_id) > SILENT_AFTER
+
+    def is_lost(self, process_id: str) -> bool:
+        """Whether a process is taken to be dead."""
+        is_other = process_id != self.process_id
+        return is_other and self._now - self.last_sign(process_id) > LOST_AFTER

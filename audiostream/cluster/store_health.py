@@ -1,0 +1,55 @@
+"""``StoreHealth``: whether the shared store answers, and what asking it takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import Unavailable
+from ..storage.shared_store import SharedStore
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class StoreCounters:
+    """What was asked of the store since the start. ``seconds`` were spent on waiting for it."""
+
+    round_trips: int = 0
+    seconds: float = 0.0
+    commit_losses: int = 0
+
+
+class StoreHealth:
+    """``is_degraded``: the store did not answer when it was last asked. ``clock`` is monotonic."""
+
+    def __init__(self, store: SharedStore, clock: Callable[[], float]) -> None:
+        self.store = store
+        self.is_degraded = False
+        self.counters = StoreCounters()
+        self._clock = clock
+
+    async def ask(self, operation: Awaitable[T]) -> T:
+        """Return what an operation of the store returns. Raises what it raises."""
+        began = self._clock()
+        try:
+            answer = await operation
+        except Unavailable:
+            self.note_failure()
+            raise
+        finally:
+            self.counters.round_trips += 1
+            self.counters.seconds += self._clock() - began
+        if self.is_degraded:
+            self.is_degraded = False
+            _log.warning("the shared store answers again")
+        return answer
+
+    def note_failure(self) -> None:
+        """Note that the store did not answer."""
+        if not self.is_degraded:
+            self.is_degraded = True
+            _log.warning("the shared store does not answer; commands wait, playing goes on")

@@ -1,0 +1,75 @@
+"""``Attempt``: an action that has run in a shared room, and is stored, or undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..errors import AudiostreamError
+from ..playback.model import NOBODY, ROOM, Recipients, State
+from ..storage.shared_store import Change
+from .device import Device
+from .room_queue import QUEUE_UPDATED
+from .saved_room import SavedRoom
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[T]):
+    """What the room was before the action, and what it returned, or the ``error`` that it raised.
+
+    ``change`` is to be stored; None where the state is as it was.
+    """
+
+    saved: SavedRoom
+    value: T | None
+    error: AudiostreamError | None
+    change: Change | None
+
+    def result(self) -> T:
+        """Return what the action returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        value: T = self.value  # type: ignore[assignment]  # the action's own type
+        return value
+
+
+class BroadcastNotes:
+    """What an action has sent to its room: other processes send the same to their devices."""
+
+    __slots__ = ("_queue_sender", "_states")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._states: list[tuple[str, Recipients, Device | None]] = []
+        self._queue_sender: tuple[Device | None] | None = None
+
+    def add(self, event: str, recipients: Recipients, sender: Device | None) -> None:
+        """Note that the state was sent as ``event``."""
+        self._states.append((event, recipients, sender))
+
+    def add_queue(self, sender: Device | None) -> None:
+        """Note that the queue was sent."""
+        self._queue_sender = (sender,)
+
+    def summary(self, state: State) -> tuple[str, str, int | None]:
+        """Return the one event that other processes send, the name of the recipients, the sender.
+
+        Several events of one action, as of a track that ends and a command, are one there.
+        """
+        if len(self._states) > 1:
+            event = "trackPlaying" if state.is_playing else "trackPaused"
+            return event, ROOM.name, _key(self._states[-1][2])
+        if self._states:
+            event, recipients, sender = self._states[0]
+            return event, recipients.name, _key(sender)
+        if self._queue_sender is not None:
+            return QUEUE_UPDATED, ROOM.name, _key(self._queue_sender[0])
+        return "trackUpdated", NOBODY.name, None
+
+
+def _key(device: Device | None) -> int | None:
+    return None if device is None else device.ref.key

@@ -1,0 +1,26 @@
+"""``ProcessContext``: what the shared rooms of one process need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .shared_room import SharedRoom
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessContext:
+    """``process_id`` is this process's, ``new_change_id`` returns a unique id.
+
+    ``perform_later`` has an action of a room performed, and again until the store answers, unless
+    one of that name waits already. ``announce`` has a room's outbox emptied. ``is_silent`` tells
+    whether a process, by its id, is late to renew itself, and may be dead.
+    """
+
+    process_id: str
+    new_change_id: Callable[[], str]
+    perform_later: Callable[[SharedRoom, str, Callable[[], object]], None]
+    announce: Callable[[SharedRoom], None]
+    is_silent: Callable[[str], bool]

@@ -1,0 +1,55 @@
+"""``SavedRoom``: what an action may change in a room, so that it can be undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..playback.history import PlayedTrack
+from ..playback.model import DeviceSync, State
+from .device import Device
+
+if TYPE_CHECKING:
+    from .shared_room import SharedRoom
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDevice:
+    """A device and its values."""
+
+    device: Device
+    sync: DeviceSync
+    name: str | None
+    volume: float | None
+    muted: bool | None
+
+    def restore(self) -> None:
+        device = self.device
+        device.sync, device.name = self.sync, self.name
+        device.volume, device.muted = self.volume, self.muted
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRoom:
+    """The values of a room before an action. Stop points need none: they are read anew."""
+
+    state: State
+    applied_ids: tuple[str, ...]
+    played: tuple[PlayedTrack, ...]
+    devices: tuple[SavedDevice, ...]
+
+    @classmethod
+    def of(cls, room: SharedRoom) -> SavedRoom:
+        devices = tuple(
+            SavedDevice(each, each.sync, each.name, each.volume, each.muted)
+            for each in room.devices.values()
+        )
+        return cls(room.state, room.applied_commands.ids, room.play_history.unsaved, devices)
+
+    def restore(self, room: SharedRoom) -> None:
+        """Undo what has changed since; devices that came or left meanwhile are left alone."""
+        room.state = self.state
+        room.applied_commands.ids = self.applied_ids
+        room.play_history.unsaved = self.played
+        for each in self.devices:
+            each.restore()

@@ -1,0 +1,196 @@
+"""Rooms of one user in several processes, by way of a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from audiostream.errors import Conflict, TrackNotFound, Unavailable
+from audiostream.playback.commands import PlayTrack
+from tests.support.processes import FakeDevice, cluster_of
+
+
+async def test_a_command_reaches_the_devices_of_other_processes() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await cluster.settle()
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        for device in (phone, kiosk):
+            [(event, data)] = device.news()
+            assert (event, data["trackId"], data["rev"]) == ("trackPlaying", "song", 1)
+            assert data["currentTime"] == pytest.approx(5.0, abs=0.5)
+            assert data["deviceId"] == "phone"
+
+
+async def test_a_report_that_agrees_asks_nothing_of_the_store() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        await phone.report(5.0)
+        await kiosk.report(5.0)
+        await cluster.settle()  # each is announced as playing, once
+        before = len(one.store.operations), len(two.store.operations)
+        for _ in range(20):
+            await phone.report(5.1)
+            await kiosk.report(5.0)
+        await cluster.settle()
+        assert (len(one.store.operations), len(two.store.operations)) == before
+
+
+async def test_a_command_is_one_operation() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, _ = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await cluster.settle()
+        before = len(one.store.operations)
+        await phone.play("song", 5.0)
+        assert one.store.operations[before:] == ["commit"]
+
+
+async def test_of_two_commands_at_once_both_take_effect_in_one_order() -> None:
+    async with cluster_of(2, delay=lambda: 0.01) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await asyncio.gather(phone.play("song"), kiosk.play("other"))
+        await asyncio.sleep(0.1)
+        assert [each.version for each in cluster.database.changes] == [1, 2]
+        assert [each.state.rev for each in cluster.database.changes] == [1, 2]
+        last = cluster.database.changes[-1].state.track_id
+        for device in (phone, kiosk):
+            news = device.news()
+            assert [data["rev"] for _, data in news if "rev" in data][-1] == 2
+            assert news[-1][1]["trackId"] == last
+
+
+async def test_every_change_of_three_processes_is_in_the_versions_once_or_is_refused() -> None:
+    async with cluster_of(3, delay=lambda: 0.001) as cluster:
+        devices = [await each.connect("ada", f"d{i}") for i, each in enumerate(cluster.processes)]
+
+        async def act(device: FakeDevice) -> int:
+            refused = 0
+            for step in range(20):
+                try:
+                    await device.play("song", float(step))
+                except Unavailable:
+                    refused += 1
+            return refused
+
+        refused = sum(await asyncio.gather(*map(act, devices)))
+        await asyncio.sleep(0.05)
+        versions = [each.version for each in cluster.database.changes]
+        assert versions == list(range(1, 61 - refused))
+        assert {each.room.state.rev for each in devices} == {60 - refused}
+
+
+async def test_devices_of_other_processes_are_listed_and_can_take_over() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await cluster.settle()
+        await phone.play()
+        await cluster.settle()
+        phone.news()
+        await phone.send("getDevices", {})
+        [(event, data)] = phone.news()
+        assert event == "devices"
+        assert [each["deviceId"] for each in data["devices"]] == ["phone", "kiosk"]
+        await phone.send("transferPlayback", {"deviceId": "kiosk"})
+        await cluster.settle()
+        assert kiosk.news()[-1][1]["deviceId"] == "kiosk"
+        await phone.send("setVolume", {"volume": 0.5})
+        await cluster.settle()
+        assert ("volume", {"volume": 0.5}) in kiosk.news()
+
+
+async def test_a_refused_command_tells_why_and_changes_nothing() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play()
+        await cluster.settle()
+        with pytest.raises(TrackNotFound):
+            await kiosk.play("nothing")
+        with pytest.raises(Conflict):
+            await kiosk.send("playTrack", {"trackId": "other", "ifRev": 7})
+        assert len(cluster.database.changes) == 1
+
+
+async def test_over_rest_a_command_is_two_operations_and_leaves_no_room_behind() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone = await one.connect("ada", "phone")
+        before = len(two.store.operations)
+        await two.cluster.rooms.perform(
+            "ada", lambda room: room.apply(PlayTrack(track_id="song", position=3.0))
+        )
+        assert two.store.operations[before:] == ["load", "commit"]
+        assert "ada" not in two.cluster.registry.rooms
+        await cluster.settle()
+        assert phone.events() == ["trackPlaying"]
+
+
+async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        phone.news()
+        with pytest.raises(Unavailable):
+            await phone.pause()
+        assert one.cluster.is_degraded
+        await phone.report(7.1)
+        assert phone.news() == []
+        await kiosk.pause()
+        one.store.is_cut = False
+        await asyncio.sleep(1.2)
+        assert phone.events() == ["trackPaused"] or phone.events() == []
+        assert not phone.room.state.is_playing
+        assert not one.cluster.is_degraded
+
+
+async def test_what_the_store_has_lost_is_stored_again() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await phone.pause()
+        await cluster.settle()
+        cluster.database.users.clear()
+        cluster.database.renewed_at.clear()
+        await asyncio.gather(one.cluster._compare(), two.cluster._compare())
+        await asyncio.sleep(0.05)
+        stored = cluster.database.users["ada"].room
+        assert (stored.state.track_id, stored.state.rev) == ("song", 2)
+        assert phone.room.version == kiosk.room.version == stored.version > 2
+        assert {row.ref.device_id for row in cluster.database.users["ada"].rows.values()} == {
+            "phone",
+            "kiosk",
+        }
+        await kiosk.play("other")
+        await cluster.settle()
+        assert phone.news()[-1][1]["rev"] == 3
+
+
+async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freezes() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        since = cluster.database.renewed_at[one.cluster.process_id] - 20
+        cluster.database.renewed_at[one.cluster.process_id] = since
+        await two.cluster._renew()
+        await cluster.settle()
+        assert [each.ref.device_id for each in kiosk.room.devices.values()] == ["kiosk"]
+        assert kiosk.room.state.frozen_at == pytest.approx(since, abs=0.1)

@@ -74,6 +74,10 @@ class DeviceRows:
         self.outbox.removed.add(key)
         return True
 
+    def connected_at(self, key: int) -> float:
+        """Return when a device that is here has connected."""
+        return self._connected_at[key]
+
     def collect(self) -> bool:
         """Put rows that have changed into the outbox; return whether anything is in it."""
         for key, device in self.devices.items():

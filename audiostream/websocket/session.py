@@ -83,6 +83,11 @@ class DeviceSession:
         """Whether the device is in its user's room."""
         return self._is_in_room and not self._is_disconnected
 
+    @property
+    def device(self) -> Device | None:
+        """The device in its user's room, None before that."""
+        return self._device if self._is_in_room else None
+
     async def run(self, token: str | None, labels: DeviceLabels) -> None:
         """Serve the device until the connection has ended.
 

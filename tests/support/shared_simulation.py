@@ -16,6 +16,7 @@ from audiostream.rooms.device import Device
 from audiostream.rooms.room_waits import RoomWaits
 from audiostream.rooms.shared_registry import SharedRegistry
 from audiostream.rooms.shared_room import SharedRoom
+from audiostream.settings import Limits
 
 from .memory_store import MemoryDatabase, MemoryStore
 from .simulation import USER, Link, Network, Player, ServerEnd, Simulation
@@ -72,7 +73,9 @@ class SharedSimulation(Simulation):
         def make_registry(context: Any, prefix: int, clock: Callable[[], float]) -> SharedRegistry:
             return SharedRegistry(self.library, clock, process=context, key_prefix=prefix)
 
-        process = ClusterProcess(store, make_registry, self.loop.time, self.loop.time, self._new_id)
+        process = ClusterProcess(
+            store, make_registry, self.loop.time, self.loop.time, Limits(), self._new_id
+        )
         self.stores[process] = store
         running = process.running(lambda revoked: None)
         self.loop.run_until_complete(self._stack.enter_async_context(running))

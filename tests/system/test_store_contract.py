@@ -170,10 +170,14 @@ class TestPlayback:
         assert await store.commit(sent) is None
         stored = await (await opened()).load("ada")
         assert stored == StoredRoom(
-            version=1, state=PLAYING, applied_ids=("a", "\ud800"), devices=devices.rows
+            version=1,
+            change_id=sent.change_id,
+            state=PLAYING,
+            applied_ids=("a", "\ud800"),
+            devices=devices.rows,
         )
         assert repr(stored.state) == repr(PLAYING)
-        assert await versions(store, ["bob", "ada"]) == [0, 1]
+        assert await store.versions(["bob", "ada"]) == [(0, ""), (1, sent.change_id)]
 
     async def test_a_change_that_is_late_stores_nothing_and_returns_what_is_stored(
         self, store: SharedStore

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -62,18 +62,18 @@ class SharedRooms:
     async def room(self, user_id: str) -> SharedRoom:
         """Return a user's room for a device, which is kept up to date as long as it has devices.
 
+        It is no older than what another process has told the device, unless the store is gone.
         Raises ``Unavailable``.
         """
         room = self._registry.room(user_id)
         if not room.is_live:
             async with self._turn(user_id) as room:
                 if not room.is_live:
-                    await self._health.ask(self._subscription.add(user_id))
-                    await self._load(room)
-                    room.is_live = True
-                    self.live[user_id] = room
+                    await self._bring_to_life(room)
                     if not room.devices:
                         await self._decide(room, room.advance)
+        elif not self._health.is_degraded:
+            await self._catch_up(room)
         self._registry.maybe_idle.add(room)
         return room
 
@@ -210,6 +210,24 @@ class SharedRooms:
         room = self._registry.rooms.get(user_id)
         if room is not None and user_id not in self._turns and user_id not in self.live:
             self._registry.remove_room(user_id)
+
+    async def _catch_up(self, room: SharedRoom) -> None:
+        """Adopt what is stored, if its publication is still on the way."""
+        with suppress(Unavailable):
+            [version] = await self._health.ask(self._store.versions([room.user_id]))
+            if version > room.version:
+                await self.refresh(room.user_id)
+
+    async def _bring_to_life(self, room: SharedRoom) -> None:
+        """Load a room, and keep it up to date from then on: no publication is missed meanwhile."""
+        await self._health.ask(self._subscription.add(room.user_id))
+        self.live[room.user_id] = room
+        try:
+            await self._load(room)
+            room.is_live = True
+        finally:
+            if not room.is_live:
+                del self.live[room.user_id]
 
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))

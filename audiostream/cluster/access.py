@@ -214,7 +214,7 @@ class SharedRooms:
     async def _catch_up(self, room: SharedRoom) -> None:
         """Adopt what is stored, if its publication is still on the way."""
         with suppress(Unavailable):
-            [version] = await self._health.ask(self._store.versions([room.user_id]))
+            [(version, _)] = await self._health.ask(self._store.versions([room.user_id]))
             if version > room.version:
                 await self.refresh(room.user_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, IPv6Network, ip_network
 from pathlib import Path
@@ -12,6 +13,10 @@ from .errors import SettingsError
 
 UNIX: Final = "unix:"
 """The beginning of a host that is a unix socket; its path follows."""
+
+
+# Segments that nginx and RFC 3986 take literally, none of which begins with a dot.
+_LOCATION: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+/", re.ASCII)
 
 
 def parse_text(variable: str, text: str) -> str:
@@ -87,6 +92,16 @@ def parse_redis_url(variable: str, text: str) -> str:
     if not is_complete:
         raise SettingsError(
             f"{variable} must be like redis://host:6379/0, rediss://host:6380/0 or unix:///path."
+        )
+    return text
+
+
+def parse_location(variable: str, text: str) -> str:
+    """Return the path of a location of nginx."""
+    if not _LOCATION.fullmatch(text):
+        raise SettingsError(
+            f"{variable} must be a path like /protected/, not {text!r}: with a slash at both ends, "
+            "of letters, digits and ._~- alone, and no name that begins with a dot."
         )
     return text
 

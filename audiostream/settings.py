@@ -222,6 +222,15 @@ class Settings:
         "`X-Forwarded-For`, `-Proto` and `-Host`, or without these by `Forwarded`, for whom it "
         "asks",
     )
+    x_accel: str | None = _setting(
+        None,
+        "AUDIOSTREAM_X_ACCEL",
+        parsers.parse_location,
+        "`/protected/`: by `X-Accel-Redirect` nginx sends audio from this `internal` location, "
+        "after all checks, where a trusted proxy forwards the request; "
+        "`AUDIOSTREAM_STREAMS_PER_USER` does not count it, so limit it by nginx's `limit_conn` "
+        "(DEPLOYMENT.md)",
+    )
     fast_path: bool = _setting(
         True,
         "AUDIOSTREAM_FAST_PATH",
@@ -247,6 +256,13 @@ class Settings:
                 "Name one with --media DIR or AUDIOSTREAM_MEDIA."
             )
         parsers.parse_hosts(self.host)
+        if self.x_accel is not None:
+            parsers.parse_location("AUDIOSTREAM_X_ACCEL", self.x_accel)
+            if not self.trusted_proxies:
+                raise SettingsError(
+                    "AUDIOSTREAM_X_ACCEL needs AUDIOSTREAM_TRUSTED_PROXIES: nginx sends only what "
+                    "a trusted proxy asks for. Name nginx's address there, like 127.0.0.1."
+                )
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"the port must be between 0 and 65535, not {self.port}.")
         if not (math.isfinite(self.sync_tolerance) and 0 <= self.sync_tolerance <= 60):

@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import capacity, costs, events, growth, listeners, memory, ranges, report, saver
+from . import capacity, costs, events, growth, listeners, memory, ranges, report, saver, x_accel
 from .capacity import Answer
 from .measure import Row
 from .servers import CORES, GENERATOR_CORE, SERVER_CORE
 
 PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "ranges": ranges.measure,
+    "x_accel": x_accel.measure,
     "events": events.measure,
     "listeners": listeners.measure,
     "memory": memory.measure,

@@ -54,6 +54,8 @@ def test_values_are_parsed_from_their_variables(environ: dict[str, str]) -> None
             "AUDIOSTREAM_STREAM_AUTH": "public",
             "AUDIOSTREAM_SYNC_TOLERANCE": "0.5",
             "CORS_ORIGINS": "https://Music.example, http://localhost:5173/",
+            "AUDIOSTREAM_TRUSTED_PROXIES": "127.0.0.1",
+            "AUDIOSTREAM_X_ACCEL": "/protected/audio-1/",
         }
     )
     assert (settings.jwt_user_claim, settings.jwt_audience) == ("uid", "music")
@@ -61,6 +63,7 @@ def test_values_are_parsed_from_their_variables(environ: dict[str, str]) -> None
     assert (settings.host, settings.port) == ("127.0.0.1", 8080)
     assert settings.public_streams
     assert settings.sync_tolerance == 0.5
+    assert settings.x_accel == "/protected/audio-1/"
     assert settings.cors_origins == ("https://music.example", "http://localhost:5173")
 
 
@@ -179,6 +182,15 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set. Write"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "127.0.0.1 ::1"}, "comma-separated, or unix"),
+        *(
+            ({"AUDIOSTREAM_X_ACCEL": text}, f"must be a path like /protected/, not {text!r}: with")
+            for text in ("protected", "/protected", "protected/", "/", "//", "/a//b/", "/a b/")
+        ),
+        *(
+            ({"AUDIOSTREAM_X_ACCEL": text}, "and no name that begins with a dot")
+            for text in ("/../", "/a/../b/", "/./", "/.a/", "/a%20b/", "/ä/", "/a?b/", "/a\nb/")
+        ),
+        ({"AUDIOSTREAM_X_ACCEL": "/protected/"}, "Name nginx's address there, like 127.0.0.1"),
         ({"CORS_ORIGINS": "music.example"}, "'music.example' is not an origin"),
         ({"CORS_ORIGINS": "https://music.example/app"}, "is not an origin"),
         ({"CORS_ORIGINS": "https://user@music.example"}, "is not an origin"),

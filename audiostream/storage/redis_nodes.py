@@ -125,7 +125,7 @@ class RedisNodes:
         self._nodes: dict[Address, RedisNode] = {self._seed.address: self._seed}
         self._firsts: list[int] = []
         self._owners: list[RedisNode] = []
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[RedisError | OSError | None] | None = None
 
     def all(self) -> list[RedisNode]:
         """Return the nodes: the seed, which the URL names, first."""
@@ -153,10 +153,12 @@ class RedisNodes:
 
         Raises ``RedisError`` and ``OSError`` where no node answers.
         """
-        if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._load_slots())
-        await asyncio.wait((self._loading,))  # a caller that is cancelled leaves it to the others
-        self._loading.result()
+        loading = self._loading
+        if loading is None or loading.done():
+            loading = self._loading = asyncio.create_task(self._load_slots())
+        await asyncio.wait((loading,))  # a caller that is cancelled leaves it to the others
+        if failure := loading.result():
+            raise failure
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -164,18 +166,19 @@ class RedisNodes:
             await asyncio.wait((self._loading,))
         await asyncio.gather(*(node.close() for node in self.all()))
 
-    async def _load_slots(self) -> None:
-        nodes = self.all()
-        for node in nodes:
+    async def _load_slots(self) -> RedisError | OSError | None:
+        """Ask one node after the other; return why the last one did not answer."""
+        failure: RedisError | OSError | None = None
+        for node in self.all():
             try:
                 async with node.client() as redis, asyncio.timeout(CONNECT_TIMEOUT):
                     ranges = await redis.execute_command("CLUSTER", "SLOTS")
-            except (RedisError, OSError):
-                if node is nodes[-1]:
-                    raise
+            except (RedisError, OSError) as error:
+                failure = error
             else:
                 self._assign(node, ranges)
-                return
+                return None
+        return failure
 
     def _assign(self, asked: RedisNode, ranges: list[Any]) -> None:
         """Read an answer to CLUSTER SLOTS: [first, last, [host, port, …], replicas…] each."""

@@ -223,6 +223,7 @@ class SharedRooms:
 
     async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
         if stored.version < room.version:  # the store has lost changes: what is known is stored
+            adoption.replace_devices(room, stored.devices)
             room.stored_version = stored.version
         else:
             adoption.adopt_stored(room, stored)

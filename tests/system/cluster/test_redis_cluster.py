@@ -151,6 +151,16 @@ class Household:
                     return
                 await asyncio.sleep(0.1)
 
+    async def has_both_devices(self) -> None:
+        """Wait until each process knows the device of the other."""
+        async with asyncio.timeout(AGREED_AFTER):
+            for device in self.devices:
+                names: set[str] = set()
+                while names != {"device0", "device1"}:
+                    rows = (await device.ask("getDevices"))["data"]["devices"]
+                    names = {row["deviceId"] for row in rows}
+                    await asyncio.sleep(0.05)
+
 
 @asynccontextmanager
 async def households(
@@ -186,8 +196,7 @@ async def test_users_of_all_nodes_are_served_by_both_processes(
         assert (status, state["isPlaying"]) == (200, False)
         for device in home.devices:
             assert not (await device.receives("trackPaused"))["isPlaying"]
-        devices = (await home.devices[0].ask("getDevices"))["data"]["devices"]
-        assert {row["deviceId"] for row in devices} == {"device0", "device1"}
+        await home.has_both_devices()
         await home.devices[1].ask("transferPlayback", deviceId="device1", play=True)
         assert (await home.devices[0].receives("trackUpdated"))["deviceId"] == "device1"
         url = f"{servers[1].url}/api/tracks/history"
@@ -233,8 +242,7 @@ async def test_a_node_that_dies_stops_its_users_alone_until_it_is_back(
             await home.agrees(lambda state: state["isPlaying"] and 5 < state["currentTime"] < 30)
             await home.devices[1].ask("playTrack", trackId="song", currentTime=40.0)
             await home.agrees(lambda state: state["currentTime"] >= 40.0)
-            devices = (await home.devices[0].ask("getDevices"))["data"]["devices"]
-            assert {row["deviceId"] for row in devices} == {"device0", "device1"}
+            await home.has_both_devices()
 
         await asyncio.gather(*map(goes_on_after_it, its))
         await asyncio.gather(*(home.plays(30.0) for home in others))

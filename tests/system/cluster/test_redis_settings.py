@@ -65,7 +65,7 @@ class Pair:
         self.server.wait_for_log("the library has")
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Pair, Case]]:
     case: Case = request.param
     media = tmp_path / "media"

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -29,6 +29,7 @@ from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
 from .cluster.builder import build_cluster
+from .cluster.process import ClusterProcess
 from .library.library import Library
 from .ops.proxies import Proxies
 from .rate_limit import TokenBuckets
@@ -38,6 +39,7 @@ from .services import SERVICES, Services, Storage
 from .settings import Settings
 from .socketio.lazy import LazySocketIO
 from .streaming.route import stream
+from .streaming.shared_slots import SharedStreamSlots
 from .streaming.stream_slots import StreamSlots
 from .websocket import gateway
 from .websocket.heartbeat import HeartbeatMonitor
@@ -101,7 +103,6 @@ def _build_services(
         return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
 
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
-    open_streams: Counter[Hashable] = Counter()
     cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
     registry = (
         cluster.registry
@@ -114,6 +115,7 @@ def _build_services(
             max_queue=settings.limits.max_queue,
         )
     )
+    command_limits, stream_slots = _user_limits(settings, cluster)
     return Services(
         version=__version__,
         settings=settings,
@@ -127,17 +129,29 @@ def _build_services(
         descriptions=descriptions,
         registry=registry,
         storage=Storage(cluster),
-        command_limits=TokenBuckets(settings.limits.commands_per_second),
+        command_limits=command_limits,
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),
         file_executor=ThreadPoolExecutor(FILE_THREADS, "audiostream-files"),
-        stream_slots=StreamSlots(open_streams, settings.limits.stall_timeout),
-        open_streams=open_streams,
+        stream_slots=stream_slots,
+        open_streams=stream_slots.counts,
         sessions=set(),
         unauthenticated=Counter(),
         write_batcher=WriteBatcher(),
         heartbeat_monitor=HeartbeatMonitor(),
     )
+
+
+def _user_limits(
+    settings: Settings, cluster: ClusterProcess | None
+) -> tuple[TokenBuckets, StreamSlots]:
+    """Return what limits users' REST commands and streams: here, or in all processes together."""
+    limits = settings.limits
+    if cluster is not None:
+        shared = cluster.user_limits
+        return shared.commands, SharedStreamSlots(shared, limits.stall_timeout)
+    slots = StreamSlots(Counter(), limits.stall_timeout, limits.streams_per_user)
+    return TokenBuckets(limits.commands_per_second), slots
 
 
 def _add_routes(app: web.Application) -> None:

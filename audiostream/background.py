@@ -47,7 +47,7 @@ async def save(app: web.Application) -> AsyncIterator[None]:
             yield
     else:
         services.storage.loader, services.storage.saver = cluster.rooms, cluster
-        async with cluster.running(partial(_revoke, app)):
+        async with cluster.running(partial(_revoke, app), partial(gateway.close_excess, app)):
             yield
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 for a setting that is wrong.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import secrets
@@ -17,7 +18,8 @@ from . import __version__
 from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .server import configure_logging, run
-from .settings import Settings, settings_table, state_file
+from .settings import Settings, redis_url, settings_table, state_file
+from .storage.redis_store import RedisStore
 from .storage.revocations import revoke
 
 _OPTIONS = ("host", "port", "media", "state")
@@ -113,12 +115,32 @@ def _token(options: argparse.Namespace) -> str:
 
 
 def _revoke(options: argparse.Namespace) -> str:
-    named = {"AUDIOSTREAM_STATE": options.state} if "state" in options else {}
-    state = state_file({**os.environ, **named})
-    if state is None:
-        raise SettingsError("there is no state file to note it in. Name the server's with --state.")
-    revoke(state, options.user, time.time())
+    redis = redis_url(os.environ)
+    if redis is None:
+        named = {"AUDIOSTREAM_STATE": options.state} if "state" in options else {}
+        state = state_file({**os.environ, **named})
+        if state is None:
+            raise SettingsError(
+                "there is no state file to note it in. Name the server's with --state."
+            )
+        revoke(state, options.user, time.time())
+    elif "state" in options:
+        raise SettingsError(
+            "AUDIOSTREAM_REDIS is set, where servers read who is revoked. "
+            "Leave out --state, or unset AUDIOSTREAM_REDIS for a server with a state file."
+        )
+    else:
+        asyncio.run(_revoke_in_redis(redis, options.user))
     return f"All tokens, tickets and cookies that {options.user!r} was given until now are void."
+
+
+async def _revoke_in_redis(url: str, user_id: str) -> None:
+    store = RedisStore(url)
+    await store.open()
+    try:
+        await store.revoke(user_id, time.time())
+    finally:
+        await store.close()
 
 
 def _life(text: str) -> int:

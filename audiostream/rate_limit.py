@@ -31,6 +31,18 @@ class TokenBucket:
         self._updated_at = now
         return is_allowed
 
+    def take(self, count: int, now: float) -> None:
+        """Take tokens, whether there are as many or not."""
+        self._tokens = self._tokens_at(now) - count
+        self._updated_at = now
+
+    def is_full(self, now: float) -> bool:
+        """Whether the bucket is like a new one."""
+        return self._tokens_at(now) >= self._capacity
+
+    def _tokens_at(self, now: float) -> float:
+        return min(self._capacity, self._tokens + (now - self._updated_at) * self._rate)
+
 
 class TokenBuckets:
     """A ``TokenBucket`` of the same rate for each key. Full ones are dropped from memory."""

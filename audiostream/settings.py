@@ -305,6 +305,12 @@ def state_file(environ: Mapping[str, str]) -> Path | None:
     return parsers.default_state_file(environ)
 
 
+def redis_url(environ: Mapping[str, str]) -> str | None:
+    """Return ``AUDIOSTREAM_REDIS``, None where it is not set. Raises ``SettingsError``."""
+    named = environ.get("AUDIOSTREAM_REDIS", "").strip()
+    return parsers.parse_redis_url("AUDIOSTREAM_REDIS", named) if named else None
+
+
 def settings_table(kind: type[Settings] | type[Limits]) -> dict[str, Setting]:
     """Return the settings by field."""
     return {

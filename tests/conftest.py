@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -20,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
-from tests.support.audio_files import write_wav
+from tests.support.media_folder import write_four_tracks
 from tests.support.proxy import Mode, Proxy
 from tests.support.server_process import SECRET, Launch, ServerProcess
 
@@ -67,18 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
     """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids."""
-    folder = tmp_path / "media"
-    for name in ("song", "other", "users/ada/hers", "users/bob/his"):
-        write_wav(folder / f"{name}.wav", 60.0)
-    song = {"id": "song", "audioUrl": "song.wav", "title": "Song", "artist": "Somebody"}
-    entries = [
-        {**song, "duration": 60},
-        {"id": "other", "audioUrl": "other.wav", "title": "Other", "duration": 60},
-        {"id": "hers", "audioUrl": "users/ada/hers.wav", "title": "Hers", "duration": 60},
-        {"id": "his", "audioUrl": "users/bob/his.wav", "title": "His", "duration": 60},
-    ]
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    return folder
+    return write_four_tracks(tmp_path / "media")
 
 
 @pytest.fixture

@@ -115,9 +115,7 @@ class SharedRooms:
 
     async def refresh(self, user_id: str) -> None:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
-        if user_id in self.live:
-            async with self._turn(user_id) as room:
-                await self._load(room)
+        await self._read_anew(user_id)
 
     async def announce(self, room: SharedRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
@@ -129,7 +127,7 @@ class SharedRooms:
                 process_id = room.process.process_id
                 await self._health.ask(self._store.announce(room.user_id, process_id, changes))
             except BaseException:
-                room.rows.outbox.put_back(changes)
+                room.rows.put_back(changes)
                 raise
 
     async def release(self, user_id: str) -> None:
@@ -160,6 +158,8 @@ class SharedRooms:
         """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT), self._turns.take(user_id):
+                if makes_busy:
+                    await self._wait_for_store()
                 room = self._registry.room(user_id)
                 room.is_busy = makes_busy
                 try:
@@ -169,9 +169,37 @@ class SharedRooms:
                     self._end_turn(room)
         except TimeoutError:
             self._health.note_failure()
+            if user_id in self.live:
+                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None
         finally:
             self._drop_unused(user_id)
+
+    async def _bring_up_to_date(self, user_id: str) -> None:
+        """Send the state to a room's devices: some have done what could not be stored."""
+        room = await self._read_anew(user_id)
+        if room is not None:
+            room.send_state()
+
+    async def _read_anew(self, user_id: str) -> SharedRoom | None:
+        """Read a live room anew, in which meanwhile goes on what needs no store; return it."""
+        if user_id not in self.live:
+            return None
+        async with self._turn(user_id, makes_busy=False) as room:
+            version = room.version
+            stored = await self._health.ask(self._store.load(user_id))
+            if stored.version >= room.version or version == room.version:
+                room.is_busy = True
+                await self._adopt(room, stored)
+            return room
+
+    async def _wait_for_store(self) -> None:
+        """Return once the store answers: until then a room need not be kept from others."""
+        while self._health.is_degraded:
+            try:
+                await self._health.ask(self._store.time())
+            except Unavailable:
+                await asyncio.sleep(RETRY_PAUSE)
 
     def _end_turn(self, room: SharedRoom) -> None:
         for publication in self._waiting.pop(room.user_id, ()):

@@ -33,4 +33,4 @@ def build_cluster(
         )
 
     store = RedisStore(settings.redis or "", settings.max_history)
-    return ClusterProcess(store, make_registry, clock, wall_clock)
+    return ClusterProcess(store, make_registry, clock, wall_clock, settings.limits)

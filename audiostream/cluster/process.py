@@ -2,6 +2,7 @@
 
 ::
 
+    every 0.5 s streams and REST commands of users are exchanged; devices that are too many end
     every 1 s   revocations are read
     every 5 s   the process renews itself; devices of dead processes are removed
                 versions are compared, as publications may be lost; unused rooms are released
@@ -13,21 +14,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 from ..errors import Unavailable
+from ..rooms.device import Device
+from ..rooms.device_limit import excess_devices
 from ..rooms.process_context import ProcessContext
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
+from ..settings import Limits
 from ..storage.shared_store import SharedStore
 from .access import SharedRooms
 from .later import LaterTasks
 from .processes import RENEWED_EVERY, Processes
 from .shared_clock import SharedClock
 from .store_health import StoreHealth
+from .user_limits import EXCHANGED_EVERY, UserLimits
 
 REVOCATIONS_EVERY: Final = 1.0
 """Seconds between two readings of revocations: what a revoked user may still do."""
@@ -46,13 +51,19 @@ DRAIN_TIMEOUT: Final = 3.0
 
 _log = logging.getLogger(__name__)
 OnRevoked = Callable[[Mapping[str, float]], None]
+OnExcess = Callable[[Collection[Device]], None]
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
 
 
 class ClusterProcess:
     """One process. ``registry`` and ``rooms`` are its rooms.
 
     ``make_registry`` returns the registry for a ``ProcessContext``, a prefix of device keys and a
-    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds.
+    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds. ``new_id`` returns
+    unique hexadecimal numbers.
     """
 
     def __init__(
@@ -61,8 +72,10 @@ class ClusterProcess:
         make_registry: Callable[[ProcessContext, int, Callable[[], float]], SharedRegistry],
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        limits: Limits,
+        new_id: Callable[[], str] = _new_id,
     ) -> None:
-        self.process_id = secrets.token_hex(8)
+        self.process_id = new_id()
         self.health = StoreHealth(store, clock)
         self.clock = SharedClock(clock, wall_clock)
         self.processes = Processes(self.process_id)
@@ -71,13 +84,15 @@ class ClusterProcess:
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         context = ProcessContext(
             process_id=self.process_id,
-            new_change_id=partial(secrets.token_hex, 8),
+            new_change_id=new_id,
             perform_later=self._perform_later,
             announce=self._announce,
             is_silent=self.processes.is_silent,
         )
-        self.registry = make_registry(context, secrets.randbits(40), self.clock)
+        self.registry = make_registry(context, int(self.process_id, 16), self.clock)
         self.rooms = SharedRooms(self.registry, self.health, self._later)
+        self.user_limits = UserLimits(self.health, self.process_id, limits, clock)
+        self._sockets_per_user = limits.sockets_per_user
         self._idle: dict[str, float] = {}
         """Users whose rooms have no devices here, and since when."""
 
@@ -90,10 +105,13 @@ class ClusterProcess:
         """Do nothing: stop points of tracks that left the library stay, up to their number."""
 
     @asynccontextmanager
-    async def running(self, on_revoked: OnRevoked) -> AsyncIterator[None]:
+    async def running(
+        self, on_revoked: OnRevoked, on_excess: OnExcess = lambda devices: None
+    ) -> AsyncIterator[None]:
         """Take part in the cluster within the context. Raises ``StoreError`` at its begin.
 
-        ``on_revoked`` is called with when users were revoked, before the first request too.
+        ``on_revoked`` is called with when users were revoked, before the first request too;
+        ``on_excess`` with devices of this process that are more than their users may have.
         """
         await self._store.open()
         self.rooms.subscribe()
@@ -104,6 +122,9 @@ class ClusterProcess:
             asyncio.create_task(each)
             for each in (
                 self.rooms.run(self._refresh_all),
+                self.user_limits.run(),
+                _every(EXCHANGED_EVERY, self.user_limits.note_changes),
+                _every(EXCHANGED_EVERY, partial(self._find_excess, on_excess)),
                 _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
                 _every(RENEWED_EVERY, self._renew),
                 _every(COMPARED_EVERY, self._compare),
@@ -133,6 +154,13 @@ class ClusterProcess:
         revoked = await self.health.ask(self._store.revoked())
         if revoked is not None:
             on_revoked(revoked)
+
+    async def _find_excess(self, on_excess: OnExcess) -> None:
+        now, limit = self.clock(), self._sockets_per_user
+        rooms = self.rooms.live.values()
+        excess = [device for room in rooms for device in excess_devices(room, limit, now)]
+        if excess:
+            on_excess(excess)
 
     async def _renew(self) -> None:
         self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
@@ -177,6 +205,7 @@ class ClusterProcess:
     async def _leave(self) -> None:
         await self._later.drain(DRAIN_TIMEOUT)
         try:
+            await self.user_limits.leave()
             await self._store.leave(self.process_id)
         except Unavailable as error:
             _log.warning("the shared store was not told that this process ends (%s)", error)

@@ -17,6 +17,7 @@ class RemoteDevice:
 
     key: int
     process_id: str
+    connected_at: float
     outbox: Outbox
 
     def send_text(self, text: str) -> None:
@@ -30,7 +31,7 @@ class RemoteDevice:
 
 def make_replica(row: DeviceRow, outbox: Outbox) -> Device:
     """Return a device of another process."""
-    remote = RemoteDevice(row.ref.key, row.process_id, outbox)
+    remote = RemoteDevice(row.ref.key, row.process_id, row.connected_at, outbox)
     device = Device(row.ref, row.name, remote, connection=remote)
     update_replica(device, row)
     return device

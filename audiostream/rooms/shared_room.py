@@ -24,7 +24,7 @@ from ..playback.model import ROOM, DeviceSync, Recipients, State
 from ..protocol.decode import Command
 from ..protocol.envelope import Frame, FrameId
 from ..storage.shared_store import Change
-from . import device_commands
+from . import device_commands, device_limit
 from .attempt import Attempt, BroadcastNotes
 from .broadcast import select_recipients
 from .device import Device
@@ -115,11 +115,7 @@ class SharedRoom(Room):
 
     def count_devices(self, device_id: str | None) -> int:
         """Leave out a former connection of the same device, and processes that may be dead."""
-        others = (each for each in self.devices.values() if each.ref.key not in self.local_devices)
-        return len(self.local_devices) + sum(
-            each.ref.device_id != device_id and not self.process.is_silent(self.owner_of(each))
-            for each in others
-        )
+        return device_limit.count_with(self, device_id, self._context.clock())
 
     # Devices. What they change is stored and announced later, by the process's own tasks.
 
@@ -204,7 +200,7 @@ class SharedRoom(Room):
         """Undo a change that is not stored."""
         self._undo(attempt.saved)
         if attempt.change is not None:
-            self.rows.outbox.put_back(attempt.change.devices)
+            self.rows.put_back(attempt.change.devices)
 
     def forget_stop_points(self) -> None:
         """Have stop points read from the store: other processes may have added some."""
@@ -342,6 +338,12 @@ class SharedRoom(Room):
         self.end_schedule.expect(self, state)
         self.notify_watchers()
         self.announce()
+
+    def send_state(self) -> None:
+        """Send the state to this process's devices, whatever they were sent before."""
+        if self.state.track_id is None:
+            return
+        self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
 
     def notify_watchers(self) -> None:
         """Send the list of devices to those that watch it, if it has changed."""

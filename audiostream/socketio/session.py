@@ -15,7 +15,7 @@ from engineio.packet import Packet as EnginePacket
 from socketio.packet import EVENT
 
 from ..auth.tickets import Identity
-from ..errors import AudiostreamError, Unauthorized
+from ..errors import AudiostreamError, RateLimited, Unauthorized
 from ..playback.commands import ListChange
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
 from ..protocol.decode_queue import GetQueue
@@ -110,6 +110,11 @@ class SocketioSession:
         log_connected(identity.user_id, device_id, address, "socketio")
 
     @property
+    def device(self) -> Device:
+        """The device in its user's room."""
+        return self._device
+
+    @property
     def _room(self) -> Room:
         return self._registry.room(self._identity.user_id)
 
@@ -171,7 +176,8 @@ class SocketioSession:
         """
         self.disconnected(reason)
         if reason is not CloseReason.SHUTDOWN:
-            self._send_error(Unauthorized(text), None)
+            is_excess = reason is CloseReason.TOO_MANY_DEVICES
+            self._send_error(RateLimited(text) if is_excess else Unauthorized(text), None)
             await self._endpoint.server.disconnect(self.sid)
         await self._endpoint.close_when_sent(self.engine_id)
 

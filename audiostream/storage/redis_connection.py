@@ -7,7 +7,6 @@ same as once.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -37,10 +36,9 @@ _ERROR_CODES: Final = (
     (exceptions.ReadOnlyError, "READONLY"),
 )
 """Older versions of the package leave the code in the text in place of raising these."""
-_NOT_CARRIED_OUT: Final = {"CLUSTERDOWN", "MASTERDOWN", "READONLY", "TRYAGAIN"}
-"""Errors that a failover causes, and that pass."""
+_PASSING: Final = {"CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"}
+"""Errors of requests that were not carried out, while slots move or a node is replaced."""
 
-_log = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[Any]]
 """Asks a client of the package, or something that has its ``execute_command``."""
 
@@ -53,7 +51,6 @@ class RedisConnection:
         self.url = url
         self.nodes = RedisNodes(url)
         self._warn = ThrottledWarning(time.monotonic)
-        self._is_failing = False
 
     async def ask(self, request: Request) -> Any:
         """Return the answer to a request. Raises ``Unavailable``."""
@@ -104,44 +101,49 @@ class RedisConnection:
         ]
 
     async def _ask(self, key: str, send: Send, is_repeatable: bool) -> Any:
+        failures: list[Exception] = []
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                answer = await self._send(key, send, is_repeatable)
+                return await self._send(key, send, is_repeatable, failures)
         except TimeoutError:
-            self.nodes.of(key).reconnect()
-            raise self._unavailable(f"no answer within {ANSWER_TIMEOUT:g} s") from None
+            reason = failures[-1] if failures else f"no answer within {ANSWER_TIMEOUT:g} s"
+            raise self._unavailable(str(reason)) from None
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(str(error)) from None
-        if self._is_failing:
-            self._is_failing = False
-            _log.info("Redis at %s answers again", describe(self.url))
-        return answer
 
-    async def _send(self, key: str, send: Send, is_repeatable: bool) -> Any:
-        """Send a command until it is answered; raise errors that waiting does not help."""
-        pause, node = FIRST_PAUSE, self.nodes.of(key)
+    async def _send(
+        self, key: str, send: Send, is_repeatable: bool, failures: list[Exception]
+    ) -> Any:
+        """Send a request until it is answered; raise errors that waiting does not help.
+
+        Errors that it waited for to pass are added to ``failures``.
+        """
+        pause, node, code = FIRST_PAUSE, self.nodes.of(key), ""
         while True:
+            is_redirected = bool(code)
             try:
-                async with node.client() as redis:
-                    return await send(redis)
+                return await _send_to(node, send, is_asking=code == "ASK")
             except exceptions.ResponseError as error:
                 code = _code(error)
-                if code == "MOVED":
+                if code in ("MOVED", "ASK"):
                     node = self._named_node(node, error)
-                    await self._reload_slots()
-                    continue
-                if code == "ASK":
-                    return await _send_asking(self._named_node(node, error), send)
-                if code not in _NOT_CARRIED_OUT:
+                    if code == "MOVED":
+                        await self._reload_slots()
+                    if not is_redirected:
+                        continue
+                elif code == "READONLY":
+                    node.reconnect()  # another server may have taken over its address
+                elif code not in _PASSING:
                     raise
-                node.reconnect()  # another server may have taken over its address
+                failures.append(error)
             except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
                 is_loading = isinstance(error, exceptions.BusyLoadingError)
                 is_refused = isinstance(error, exceptions.AuthenticationError)
                 if is_refused or not (is_repeatable or is_loading):
                     raise
+                failures.append(error)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause, code = min(2 * pause, LONGEST_PAUSE), ""
             await self._reload_slots()
             node = self.nodes.of(key)
 
@@ -156,7 +158,6 @@ class RedisConnection:
                 await self.nodes.load_slots()
 
     def _unavailable(self, reason: str) -> Unavailable:
-        self._is_failing = True
         self._warn(f"Redis at {describe(self.url)} cannot be used now: {reason}")
         return Unavailable("the shared store does not answer; try again")
 
@@ -172,10 +173,13 @@ class _Asking:
         return await self._redis.execute_command(*arguments)
 
 
-async def _send_asking(node: RedisNode, send: Send) -> Any:
-    """Send a command to the node to which its slot is just being moved."""
-    async with node.client() as redis, redis.client() as single:
-        return await send(_Asking(single))
+async def _send_to(node: RedisNode, send: Send, is_asking: bool) -> Any:
+    """Send a request to a node; ``is_asking``: its slot is just being moved there."""
+    async with node.client() as redis:
+        if not is_asking:
+            return await send(redis)
+        async with redis.client() as single:
+            return await send(_Asking(single))
 
 
 async def _send_request(redis: Any, request: Request) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -25,6 +26,9 @@ CONNECT_TIMEOUT: Final = 1.0
 """Seconds in which a connection must be made."""
 CONNECTIONS_PER_NODE: Final = 64
 """Commands that are under way at once; further ones wait. Made when they are needed."""
+DOUBTFUL_AFTER: Final = 1.0
+"""Seconds without an answer after which no connection of a node is used again: the link may be cut
+without a word, and each would cost a command as long."""
 KEEPALIVE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 """Seconds, seconds, and times: the kernel ends an idle connection without a peer after 11 s."""
 
@@ -78,17 +82,21 @@ class RedisNode:
     async def client(self) -> AsyncIterator[Any]:
         """Use a ``Redis`` for one command at a time; wait where too many are under way."""
         async with self._free:
-            used = self._client
+            used, began = self._client, time.monotonic()
             used.users += 1
             try:
                 yield used.redis
+            except asyncio.CancelledError:
+                if used is self._client and time.monotonic() - began > DOUBTFUL_AFTER:
+                    self.reconnect()
+                raise
             finally:
                 used.users -= 1
                 if used is not self._client and not used.users:
                     self._close_soon(used)
 
     def reconnect(self) -> None:
-        """Make new connections from here on: one did not answer, so the others are in doubt."""
+        """Make new connections from here on."""
         used, self._client = self._client, _Client(self._url, self.address)
         if not used.users:
             self._close_soon(used)
@@ -121,7 +129,7 @@ class RedisNodes:
     def __init__(self, url: str) -> None:
         self.is_cluster = False
         self._url = url
-        self._seed = RedisNode(url, address_of(url))
+        self._seed = self._answering = RedisNode(url, address_of(url))
         self._nodes: dict[Address, RedisNode] = {self._seed.address: self._seed}
         self._firsts: list[int] = []
         self._owners: list[RedisNode] = []
@@ -167,15 +175,16 @@ class RedisNodes:
         await asyncio.gather(*(node.close() for node in self.all()))
 
     async def _load_slots(self) -> RedisError | OSError | None:
-        """Ask one node after the other; return why the last one did not answer."""
+        """Ask one node after the other, first that which answered last; return why none did."""
         failure: RedisError | OSError | None = None
-        for node in self.all():
+        for node in sorted(self.all(), key=lambda node: node is not self._answering):
             try:
                 async with node.client() as redis, asyncio.timeout(CONNECT_TIMEOUT):
                     ranges = await redis.execute_command("CLUSTER", "SLOTS")
             except (RedisError, OSError) as error:
                 failure = error
             else:
+                self._answering = node
                 self._assign(node, ranges)
                 return None
         return failure

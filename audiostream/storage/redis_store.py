@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StoreError, Unavailable
@@ -66,15 +67,8 @@ class RedisStore:
 
     async def open(self) -> None:
         """Connect, and check that Redis can keep playback. Raises ``StoreError``."""
-        try:
+        with _needing_package():
             from . import redis_checks, redis_exchange
-        except ImportError as error:
-            if error.name is None or error.name.partition(".")[0] != "redis":
-                raise
-            raise StoreError(
-                "AUDIOSTREAM_REDIS needs the Python package redis. "
-                "Install it with: pip install 'audiostream[redis]'"
-            ) from None
         self._connection = await redis_checks.connect(self._url)
         self._exchange = redis_exchange.RedisExchange(self._connection)
 
@@ -178,9 +172,10 @@ class RedisStore:
         return await self._exchange.exchange(process_id, streams, commands)
 
     def subscription(self) -> Subscription:
-        from .redis_subscription import RedisSubscription
-
-        return RedisSubscription(self._connection)
+        """Return a subscription without users, also before ``open``. Raises ``StoreError``."""
+        with _needing_package():
+            from .redis_subscription import RedisSubscription
+        return RedisSubscription(lambda: self._connection)
 
     async def close(self) -> None:
         """Close all connections; those of subscriptions end with their ``run``."""
@@ -219,6 +214,19 @@ class RedisStore:
         yield len(played)
         for each in played:
             yield from (to_bytes(each.track_id), each.at)
+
+
+@contextmanager
+def _needing_package() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] != "redis":
+            raise
+        raise StoreError(
+            "AUDIOSTREAM_REDIS needs the Python package redis. "
+            "Install it with: pip install 'audiostream[redis]'"
+        ) from None
 
 
 def _device_arguments(devices: DeviceChanges) -> Iterator[Any]:

@@ -35,9 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 class RedisSubscription:
-    """See ``shared_store.Subscription``. ``run`` must be running while ``add`` waits."""
+    """See ``shared_store.Subscription``. ``run`` must be running while ``add`` waits.
 
-    def __init__(self, connection: RedisConnection) -> None:
+    ``connection`` returns the store's, once it is open.
+    """
+
+    def __init__(self, connection: Callable[[], RedisConnection]) -> None:
         self._connection = connection
         self._wanted: dict[str, None] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -94,7 +97,7 @@ class RedisSubscription:
                         self._handle(await _next_message(pubsub), on_publication)
             except (RedisError, OSError) as error:
                 self._warn(
-                    f"the subscription at {describe(self._connection.url)} was lost ({error}); "
+                    f"the subscription at {describe(self._connection().url)} was lost ({error}); "
                     "it is made again"
                 )
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
@@ -103,8 +106,9 @@ class RedisSubscription:
     @asynccontextmanager
     async def _connected(self, attempt: int) -> AsyncIterator[Any]:
         """Connect to one node after the other; any of a cluster has all publications."""
-        nodes = self._connection.nodes.all()
-        pool = make_pool(self._connection.url, nodes[attempt % len(nodes)].address)
+        connection = self._connection()
+        nodes = connection.nodes.all()
+        pool = make_pool(connection.url, nodes[attempt % len(nodes)].address)
         pubsub: Any = Redis(connection_pool=pool).pubsub()
         self._unanswered.clear()
         try:

@@ -28,12 +28,12 @@ async def stream(request: web.Request) -> web.StreamResponse:
     ``RateLimited``.
     """
     app, track_id = request.app, request.match_info["id"]
-    open_streams, slots = app[SERVICES].open_streams, app[SERVICES].stream_slots
+    slots = app[SERVICES].stream_slots
     while True:
         user_id = authenticate_stream_request(request, track_id)
         path = app[SERVICES].library.find(track_id, user_id).path
         owner = ClientAddress(client_of(request).address) if user_id is None else user_id
-        if open_streams[owner] < app[SERVICES].settings.limits.streams_per_user:
+        if slots.has_room(owner):
             break
         if not await slots.make_room(owner):
             raise RateLimited("too many streams at once; close one first")

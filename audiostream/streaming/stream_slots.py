@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import resource
 import sys
@@ -32,22 +33,29 @@ DISCONNECT_TIMEOUT: Final = 1.0
 class StreamSlots:
     """The streams of one application, each with its owner and its ``StallTimeout``.
 
-    ``counts`` is kept up to date for others: open streams by owner. ``timeout`` is in seconds.
-    For one event loop.
+    ``counts`` is kept up to date for others: open streams by owner, of which each may have
+    ``limit``. ``timeout`` is in seconds. For one event loop.
     """
 
-    def __init__(self, counts: Counter[Hashable], timeout: float | None) -> None:
-        self._counts = counts
+    def __init__(
+        self, counts: Counter[Hashable], timeout: float | None, limit: float = math.inf
+    ) -> None:
+        self.counts = counts
         self._timeout = timeout
+        self._limit = limit
         self._streams: dict[StallTimeout, Hashable] = {}
         self._ending: dict[StallTimeout, asyncio.Event] = {}  # set when the stream has ended
         self._next_check: asyncio.TimerHandle | None = None
+
+    def has_room(self, owner: Hashable) -> bool:
+        """Whether an owner may have one stream more."""
+        return owner not in self.counts or self.counts[owner] < self._limit
 
     def acquire(self, owner: Hashable, transport: asyncio.WriteTransport) -> StallTimeout:
         """Count one stream more, until the returned timeout is stopped."""
         stream = StallTimeout(transport, self._timeout, on_stop=self._release)
         self._streams[stream] = owner
-        self._counts[owner] += 1
+        self.counts[owner] += 1
         if self._next_check is None:
             self._schedule_check()
         return stream
@@ -87,9 +95,9 @@ class StreamSlots:
 
     def _release(self, stream: StallTimeout) -> None:
         owner = self._streams.pop(stream)
-        self._counts[owner] -= 1
-        if not self._counts[owner]:
-            del self._counts[owner]
+        self.counts[owner] -= 1
+        if not self.counts[owner]:
+            del self.counts[owner]
         ended = self._ending.pop(stream, None)
         if ended is not None:
             ended.set()

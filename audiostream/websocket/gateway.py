@@ -21,6 +21,7 @@ from ..auth.credentials import bearer_token
 from ..errors import InvalidMessage, RateLimited, Unauthorized
 from ..ops.proxies import client_of
 from ..protocol.device_labels import DeviceLabels
+from ..rooms.device import Device
 from ..services import SERVICES
 from .close_reasons import CloseReason
 from .device_websocket import DeviceWebSocket
@@ -35,6 +36,10 @@ class Session(Protocol):
     """A device's connection, native or of Socket.IO. ``user_id`` is None until authenticated."""
 
     user_id: str | None
+
+    @property
+    def device(self) -> Device | None:
+        """The device in its user's room, None before that."""
 
     async def close(self, reason: CloseReason, text: str) -> None:
         """Disconnect, and wait for the end of the connection, for about a second at most."""
@@ -122,6 +127,13 @@ def close_revoked(app: web.Application, user_ids: Collection[str]) -> None:
     for session in tuple(sessions):
         if session.user_id in user_ids:
             session.close_nowait(CloseReason.TOKEN_REVOKED, "the token has been revoked")
+
+
+def close_excess(app: web.Application, devices: Collection[Device]) -> None:
+    """Disconnect devices that are more than their users may have, without waiting."""
+    for session in tuple(app[SERVICES].sessions):
+        if session.device in devices:
+            session.close_nowait(CloseReason.TOO_MANY_DEVICES, "too many devices of this user")
 
 
 def adjust_to_clock_step(app: web.Application, step: float) -> None:

@@ -75,6 +75,11 @@ class DeviceSession:
         self._is_in_room = False
         self._is_disconnected = False
 
+    @property
+    def device(self) -> Device | None:
+        """The device in its user's room, None before that."""
+        return self._device if self._is_in_room else None
+
     async def run(self, token: str | None, labels: DeviceLabels) -> None:
         """Serve the device until the connection has ended.
 

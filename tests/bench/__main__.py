@@ -21,7 +21,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import capacity, costs, events, growth, listeners, memory, ranges, report, saver, x_accel
+from . import (
+    capacity,
+    costs,
+    events,
+    growth,
+    listeners,
+    memory,
+    processes,
+    ranges,
+    report,
+    saver,
+    x_accel,
+)
 from .capacity import Answer
 from .measure import Row
 from .servers import CORES, GENERATOR_CORE, SERVER_CORE
@@ -30,6 +42,7 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "ranges": ranges.measure,
     "x_accel": x_accel.measure,
     "events": events.measure,
+    "processes": processes.measure,
     "listeners": listeners.measure,
     "memory": memory.measure,
     "saver": saver.measure,

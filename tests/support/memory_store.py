@@ -22,6 +22,7 @@ from audiostream.storage.shared_store import (
     StoredRoom,
 )
 from audiostream.storage.stop_points import POSITIONS_KEPT
+from audiostream.storage.stop_points import TRACKS_KEPT as STOPPED_IN
 
 
 @dataclass
@@ -29,7 +30,7 @@ class StoredUser:
     """Everything that is stored of a user."""
 
     room: StoredRoom = field(default_factory=StoredRoom)
-    change_id: str = ""
+    change_ids: set[str] = field(default_factory=set)
     rows: dict[int, DeviceRow] = field(default_factory=dict)
     stop_points: dict[str, list[StopPoint]] = field(default_factory=dict)
     played: dict[str, PlayedTrack] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class MemoryDatabase:
         self.revoked: dict[str, float] = {}
         self.changes: list[Change] = []
         """All that were stored, in order."""
-        self.subscriptions: set[MemorySubscription] = set()
+        self.subscriptions: list[MemorySubscription] = []
 
     def publish(self, publication: Publication) -> None:
         for each in self.subscriptions:
@@ -199,7 +200,7 @@ class MemoryStore:
 
     def _commit(self, change: Change) -> StoredRoom | None:
         user = self.database.users[change.user_id]
-        if user.change_id == change.change_id:
+        if change.change_id in user.change_ids:
             return None
         if user.room.version != change.expected_version:
             return self._stored(change.user_id)
@@ -211,9 +212,11 @@ class MemoryStore:
         else:
             stored = state
         user.room = StoredRoom(version=change.version, state=stored, applied_ids=change.applied_ids)
-        user.change_id = change.change_id
+        user.change_ids.add(change.change_id)
         for each in change.stop_points:
             _add_stop_point(user.stop_points, each)
+        for track_id in list(user.stop_points)[: max(0, len(user.stop_points) - STOPPED_IN)]:
+            del user.stop_points[track_id]
         for played in change.played:
             user.played.pop(played.track_id, None)
             user.played[played.track_id] = played
@@ -262,7 +265,7 @@ class MemorySubscription:
         self, on_publication: Callable[[Publication], None], on_gap: Callable[[], None]
     ) -> None:
         subscriptions = self._store.database.subscriptions
-        subscriptions.add(self)
+        subscriptions.append(self)
         try:
             was_cut = False
             while True:
@@ -282,11 +285,11 @@ class MemorySubscription:
                     await asyncio.sleep(self._store.delay())
                     on_publication(publication)
         finally:
-            subscriptions.discard(self)
+            subscriptions.remove(self)
 
 
 def _add_stop_point(kept: dict[str, list[StopPoint]], stop_point: StopPoint) -> None:
-    points = kept.setdefault(stop_point.track_id, [])
+    points = kept[stop_point.track_id] = kept.pop(stop_point.track_id, [])
     if points and points[-1].at >= stop_point.at:
         stop_point = replace(stop_point, at=points[-1].at + 0.001)
     points.append(stop_point)

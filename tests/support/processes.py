@@ -15,6 +15,7 @@ from audiostream.rooms.device import Device
 from audiostream.rooms.room_waits import RoomWaits
 from audiostream.rooms.shared_registry import SharedRegistry
 from audiostream.rooms.shared_room import SharedRoom
+from audiostream.settings import Limits
 
 from .fakes import FakeLibrary, RecordingSendQueue
 from .memory_store import MemoryDatabase, MemoryStore
@@ -33,6 +34,7 @@ class FakeProcess:
             ),
             time.monotonic,
             time.time,
+            Limits(),
         )
 
     @asynccontextmanager

@@ -2,18 +2,26 @@
 
 It runs in the test's own event loop. What an end has sent before the line is held arrives when the
 line passes again, as TCP delivers it after an outage, however late; an end that closed or was
-aborted meanwhile is seen to be gone only then.
+aborted meanwhile is seen to be gone only then. On a slow line every piece comes late, by a random
+time, and in order.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from enum import Enum, auto
+from typing import TypeAlias
 
 HOST = "127.0.0.1"
 CHUNK = 64 * 1024
 """Bytes that are passed on at once."""
+MAX_ON_THE_WAY = 256
+"""Pieces of one direction that a slow line has taken and not delivered yet."""
+
+Piece: TypeAlias = tuple[float, bytes, OSError | None]
+"""When what an end sent is due by the loop's clock, what it is, and how the end has failed."""
 
 
 class Mode(Enum):
@@ -32,11 +40,13 @@ class Mode(Enum):
 class Proxy:
     """A port of this machine that leads to another one, as long as the switch lets it.
 
-    ``accepted`` counts the connections of clients so far.
+    ``accepted`` counts the connections of clients so far. ``delays`` are the shortest and the
+    longest time in seconds that a piece takes in either direction, from now on.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, delays: tuple[float, float] = (0.0, 0.0)) -> None:
         self.accepted = 0
+        self.delays = delays
         self._target_port = target_port
         self._reserved = _bound(0)
         self.port: int = self._reserved.getsockname()[1]
@@ -102,8 +112,31 @@ class Proxy:
                 self._transports.discard(transport)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        on_the_way: asyncio.Queue[Piece] = asyncio.Queue(MAX_ON_THE_WAY)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._take(reader, on_the_way))
+            both.create_task(self._deliver(on_the_way, writer))
+
+    async def _take(self, reader: asyncio.StreamReader, on_the_way: asyncio.Queue[Piece]) -> None:
+        """Read to the end; without a delay only what the other end takes."""
+        now, due = asyncio.get_running_loop().time, 0.0
         while True:
             data, failure = await _read(reader)
+            due = max(due, now() + random.uniform(*self.delays))  # noqa: S311 - no secret
+            await on_the_way.put((due, data, failure))
+            if failure is not None or not data:
+                return
+            if not any(self.delays):
+                await on_the_way.join()
+
+    async def _deliver(
+        self, on_the_way: asyncio.Queue[Piece], writer: asyncio.StreamWriter
+    ) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            due, data, failure = await on_the_way.get()
+            if due > now():
+                await asyncio.sleep(due - now())
             await self._passing.wait()
             if failure is not None:
                 raise failure
@@ -112,6 +145,7 @@ class Proxy:
                 return
             writer.write(data)
             await writer.drain()
+            on_the_way.task_done()
 
     async def _abort_all(self) -> None:
         for transport in tuple(self._transports):

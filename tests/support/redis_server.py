@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -54,14 +55,14 @@ class RedisServer:
     options: Sequence[str] = ()
     reserved: socket.socket = field(default_factory=lambda: reserved_port())
     process: subprocess.Popen[bytes] | None = None
+    port: int = 0
 
-    @property
-    def port(self) -> int:
-        return int(self.reserved.getsockname()[1])
+    def __post_init__(self) -> None:
+        self.port = int(self.reserved.getsockname()[1])
 
     @property
     def url(self) -> str:
-        secret = f":{self.password}@" if self.password else ""
+        secret = f":{quote(self.password, safe='')}@" if self.password else ""
         return f"redis://{secret}{HOST}:{self.port}/0"
 
     @property
@@ -225,6 +226,9 @@ class RedisCluster:
         for node in self.nodes[1:]:
             bus = str(_bus_port(node))
             _must(self.nodes[0], "CLUSTER", "MEET", HOST, str(node.port), bus)
+        self.wait_until_complete()
+
+    def wait_until_complete(self) -> None:
         wait_until(self.is_complete, START_TIMEOUT)
 
     def is_complete(self) -> bool:

@@ -1,10 +1,7 @@
 """One user's room on a bad network, with simulated players whose users act at random.
 
-A player does what the specification's browser client does: it seeks to the position of whatever
-state it is sent, echoes that as a report, and reports four times a second while it plays. With
-``reports_paused`` it reports while it is paused, too. With ``follows_state`` it is another client:
-it applies the whole state, echoes nothing, and reports once a second. The network delays each
-message by a random time, in order for each device and direction, as TCP does.
+With ``reports_paused`` the players of ``simulated_player`` report while they are paused, too. The
+network delays each message by a random time, in order for each device and direction, as TCP does.
 """
 
 from __future__ import annotations
@@ -20,18 +17,16 @@ from itertools import count
 from typing import Any
 
 from audiostream.errors import Conflict
-from audiostream.playback.commands import PauseTrack, PlayTrack, Report
-from audiostream.playback.model import State
+from audiostream.playback.commands import Report
 from audiostream.protocol.decode import Command, GetCurrentState
 from audiostream.rooms.device import Device
 from audiostream.rooms.registry import Registry
 from audiostream.rooms.room import Room
 from audiostream.websocket.delayed_reports import GAP, DelayedReports
 from tests.support.fakes import FakeClock, FakeLibrary
+from tests.support.simulated_player import REPORT_INTERVAL, SimulatedPlayer
 
 USER = "ada"
-REPORT_INTERVAL = 0.25
-TRACKS = ("song", "other")
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,11 @@ class Simulation:
     def disagreement(self, apart: float) -> str | None:
         """Return in what the server and the players differ, None where they agree."""
         state = self.room.state
-        here = [player for player in self.players if not player.stopped_elsewhere(state)]
+        here = [
+            player
+            for player in self.players
+            if not player.stopped_elsewhere(state.track_id, state.is_playing)
+        ]
         for player in here:
             if (player.track, player.playing) != (state.track_id, state.is_playing):
                 return f"{player.name} has {player.track} playing={player.playing}, not {state}"
@@ -164,54 +163,42 @@ class ServerEnd:
         self._received_at = now
         if isinstance(command, Report):
             if self._delayed_reports.is_after_gap:
-                self._delayed_reports.hold(partial(self._report, command))
+                self._delayed_reports.hold(partial(self.apply, command))
                 return
-            self._report(command)
-        else:
-            if not isinstance(command, GetCurrentState):
-                self._delayed_reports.discard()
-            if self._device.ref.key in self._room.devices:
-                with suppress(Conflict):  # pausing a track that is no longer current
-                    self._room.apply(command, self._device)
+        elif not isinstance(command, GetCurrentState):
+            self._delayed_reports.discard()
+        self.apply(command)
         self._delayed_reports.mark_handled()
 
-    def _report(self, report: Report) -> None:
+    def apply(self, command: Command) -> None:
         if self._device.ref.key in self._room.devices:
-            self._room.apply(report, self._device)
+            with suppress(Conflict):  # pausing a track that is no longer current
+                self._room.apply(command, self._device)
 
 
 @dataclass(eq=False)
-class Player:
-    """A client with an audio element, and its user."""
+class Player(SimulatedPlayer):
+    """A player whose clock and network are those of a simulation."""
 
     simulation: Simulation
     name: str
-    track: str | None = None
-    playing: bool = False
-    anchor: float = 0.0
-    anchored_at: float = 0.0
-    stalled_until: float = 0.0
     received: list[dict[str, Any]] = field(default_factory=list)
     device: Device | None = None
 
     def __post_init__(self) -> None:
-        self.simulation.after(self.simulation.random.uniform(0, REPORT_INTERVAL), self._tick)
-
-    def stopped_elsewhere(self, state: State) -> bool:
-        """Whether it is paused on another track while nothing plays (R18).
-
-        The specification's client sets its source only when something plays.
-        """
-        return not (self.simulation.follows_state or self.playing or state.is_playing) and (
-            self.track != state.track_id
-        )
+        self.simulation.after(self.random.uniform(0, REPORT_INTERVAL), self._tick)
 
     @property
-    def position(self) -> float:
-        now = self.simulation.clock.now
-        going = self.playing and now > self.stalled_until
-        since = max(self.anchored_at, self.stalled_until)
-        return self.anchor + (now - since if going else 0.0)
+    def now(self) -> float:
+        return self.simulation.clock.now
+
+    @property
+    def random(self) -> random.Random:
+        return self.simulation.random
+
+    @property
+    def follows_state(self) -> bool:
+        return self.simulation.follows_state
 
     def connect(self) -> None:
         """Open a socket and ask for the state, as the specification's client would."""
@@ -244,7 +231,7 @@ class Player:
 
         def give_up() -> None:
             self.device, down.is_cut = None, True
-            up.send(lambda: self.simulation.registry.disconnect(USER, lost))
+            up.send(lambda: self._disconnect(lost))
 
         self.simulation.after(given_up_after, give_up)
         self.simulation.after(seconds + self.simulation.random.uniform(0.1, 1.0), self._open)
@@ -257,16 +244,17 @@ class Player:
         assert self.device is not None
         self.up.is_cut = self.down.is_cut = True
         lost, self.device = self.device, None
-        self.simulation.after(
-            noticed_after, lambda: self.simulation.registry.disconnect(USER, lost)
-        )
+        self.simulation.after(noticed_after, lambda: self._disconnect(lost))
 
         return self._open
+
+    def _disconnect(self, device: Device) -> None:
+        self.simulation.registry.disconnect(USER, device)
 
     def reconnect(self) -> None:
         assert self.device is not None
         self.up.is_cut = self.down.is_cut = True
-        self.simulation.registry.disconnect(USER, self.device)
+        self._disconnect(self.device)
         self.simulation.after(self.simulation.random.uniform(0.1, 2.0), self.connect)
         self.device = None
 
@@ -280,73 +268,12 @@ class Player:
         if self.device is not None and not self.up.is_cut:
             self.up.send(self.server_end.arrive, command)
 
-    def _receive(self, frame: dict[str, Any]) -> None:
-        state = frame["data"]
-        if state["trackId"] is None:
-            return
-        if self.simulation.follows_state:
-            self.track = state["trackId"]
-            self._move(state["currentTime"], state["isPlaying"])
-            return
-        match frame["event"]:
-            case "trackPlaying":
-                self.track = state["trackId"]
-                self._move(state["currentTime"], True)
-            case "trackState" if state["isPlaying"]:
-                self.track = state["trackId"]
-                self._move(state["currentTime"], True)
-            case "trackPaused":
-                self._move(self.position, False)
-            case "trackUpdated":
-                self._move(state["currentTime"], state["isPlaying"])
-        self.report()
-
-    def _move(self, position: float, playing: bool) -> None:
-        self.anchor, self.anchored_at, self.playing = position, self.simulation.clock.now, playing
-        self.stalled_until = 0.0
-
-    def report(self) -> None:
-        if self.track is not None:
-            self.send(Report(self.track, self.position, self.playing))
-
     def _tick(self) -> None:
-        going = self.playing or self.simulation.reports_paused
-        if going and self.simulation.clock.now >= self.stalled_until:
-            self.report()
-        self.simulation.after(1.0 if self.simulation.follows_state else REPORT_INTERVAL, self._tick)
-
-    # What users do.
-
-    def press_play(self) -> None:
-        self.send(PlayTrack(self.track or TRACKS[0]))
-
-    def choose(self) -> None:
-        self.send(PlayTrack(self.simulation.random.choice(TRACKS), 0.0))
-
-    def press_pause(self) -> None:
-        if self.track is not None:
-            self.send(PauseTrack(self.track, self.position))
-
-    def seek(self) -> None:
-        if self.track is not None:
-            self._move(self.simulation.random.uniform(0.0, 600.0), self.playing)
-            self.report()
-
-    def toggle(self) -> None:
-        """Play or pause in the element's own controls."""
-        if self.track is not None:
-            self._move(self.position, not self.playing)
-            self.report()
-
-    def stall(self) -> None:
-        if self.playing:
-            self.anchor, self.anchored_at = self.position, self.simulation.clock.now
-            self.stalled_until = self.simulation.clock.now + self.simulation.random.uniform(
-                0.5, 5.0
-            )
+        self.report_regularly(reports_paused=self.simulation.reports_paused)
+        self.simulation.after(1.0 if self.follows_state else REPORT_INTERVAL, self._tick)
 
     def act(self) -> None:
         acts = (self.press_play, self.choose, self.press_pause, self.seek, self.toggle, self.stall)
         if self.device is None:
             return
-        self.simulation.random.choice((*acts, self.reconnect))()
+        self.random.choice((*acts, self.reconnect))()

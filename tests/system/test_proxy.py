@@ -109,3 +109,16 @@ async def test_a_cutting_proxy_aborts_connections_and_listens_again_on_its_port(
     await receives(again, b"two")
     again[1].close()
     assert line.accepted == 3
+
+
+async def test_a_slow_proxy_delivers_late_and_in_order(line: Proxy) -> None:
+    line.delays = (0.1, 0.2)
+    ends = await connected(line)
+    now = asyncio.get_running_loop().time
+    began = now()
+    for number in range(20):
+        ends[1].write(bytes([number]))
+        await asyncio.sleep(0.01)
+    await receives(ends, bytes(range(20)))
+    assert now() - began >= 0.2  # there and back
+    ends[1].close()

@@ -56,10 +56,9 @@ class RangeResponder:
         self.watcher = WritabilityWatcher()
         self.x_accel = services.settings.x_accel or ""
         self._can_sendfile = True
+        self._has_room = services.stream_slots.has_room
         self._library = services.library
-        self._open_streams = services.open_streams
         self._is_public = services.settings.public_streams
-        self._streams_per_user = services.settings.limits.streams_per_user
         self._tokens = services.tokens
         self._wall_clock = services.wall_clock
         # Allocated once: fresh memory costs more than filling it.
@@ -81,7 +80,7 @@ class RangeResponder:
         except AudiostreamError:
             return None
         owner: Hashable = ClientAddress(request.client.address) if user_id is None else user_id
-        if self._open_streams[owner] >= self._streams_per_user:
+        if not self._has_room(owner):
             return None
         return owner, os.fspath(path)
 

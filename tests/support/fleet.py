@@ -1,0 +1,350 @@
+"""``Fleet``: many users with several devices each, on whatever server processes live.
+
+All run in one event loop. A device is the specification's client on a raw WebSocket: it follows
+what it is told, reports where it is, and reconnects to a process chosen by chance. What no client
+may meet is collected in ``failures``: a ``rev`` that falls, or two states with the same ``rev``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    TCPConnector,
+    WSMsgType,
+)
+
+from audiostream.auth.access_tokens import Tokens
+from audiostream.playback.commands import NextTrack, Report, SetQueue, ShuffleQueue
+from audiostream.protocol.decode import Command, GetCurrentState
+from tests.support.server_process import SECRET
+from tests.support.simulated_player import TRACKS, SimulatedPlayer, frame_of
+
+APART = 1.75
+"""Seconds that a player and its user's state may be apart: the tolerance, and a busy machine."""
+BACKOFF, MAX_BACKOFF = 0.1, 1.0
+"""Seconds until the second attempt to connect, and the longest; twice the last one each time."""
+ANSWER_PATIENCE = 10.0
+"""Seconds to wait for the answer to a request."""
+EXPECTED_REFUSALS = {"conflict", "unavailable"}
+"""A pause of a track that is no longer current; and what a server without Redis answers."""
+
+
+@dataclass(eq=False)
+class Fleet:
+    """Users and their devices. ``urls`` are the addresses of the processes that live."""
+
+    urls: Callable[[], list[str]]
+    session: ClientSession
+    report_interval: float
+    users: list[User] = field(default_factory=list)
+    heard: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    is_open: bool = True
+
+    @property
+    def devices(self) -> list[FleetDevice]:
+        return [device for user in self.users for device in user.devices]
+
+    @property
+    def events(self) -> int:
+        """How many events all devices have received: what the server sent without being asked."""
+        return sum(self.heard[name] for name in self.heard if name.startswith("event "))
+
+    def add(self, name: str, devices: int, seed: int) -> User:
+        """Add a user; ``seed``: what its devices do."""
+        user = User(self, name, random.Random(seed))  # noqa: S311 - repeatable on purpose
+        user.devices += [FleetDevice(user, f"{name}-{each}") for each in range(devices)]
+        self.users.append(user)
+        return user
+
+    async def connected(self, patience: float) -> None:
+        """Wait until all devices have the state. Raises ``TimeoutError``."""
+        async with asyncio.timeout(patience):
+            while not all(device.is_settled for device in self.devices):
+                await asyncio.sleep(0.05)
+
+    async def act(self, seconds: float, interval: float) -> int:
+        """Let every user act about every ``interval`` seconds; return how often they did."""
+        end = time.monotonic() + seconds
+        return sum(await asyncio.gather(*(each.act(end, interval) for each in self.users)))
+
+    async def disagreements(self, patience: float) -> list[str]:
+        """Return what users still disagree about after ``patience`` seconds."""
+        end, apart = time.monotonic() + patience, self.users
+        while True:
+            found = [(user, await user.disagreement()) for user in apart]
+            apart = [user for user, sentence in found if sentence]
+            if not apart or time.monotonic() > end:
+                return [sentence for _, sentence in found if sentence]
+            await asyncio.sleep(0.25)
+
+
+@dataclass(eq=False)
+class User:
+    """A person with several devices. ``truths``: track and playing by ``rev``, as anybody heard."""
+
+    fleet: Fleet
+    name: str
+    random: random.Random
+    devices: list[FleetDevice] = field(default_factory=list)
+    truths: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    acknowledged: int = 0
+    """The highest ``rev`` that answered a command."""
+
+    def __post_init__(self) -> None:
+        token = Tokens(SECRET).mint(self.name, time.time(), None)
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def act(self, end: float, interval: float) -> int:
+        acts = 0
+        while (pause := self.random.expovariate(1 / interval)) < end - time.monotonic():
+            await asyncio.sleep(pause)
+            acts += self.random.choice(self.devices).act()
+        return acts
+
+    async def states(self) -> list[dict[str, Any]]:
+        """Return the state as each living process tells it. Raises ``AssertionError``."""
+        found = []
+        for url in self.fleet.urls():
+            async with self.fleet.session.get(
+                f"{url}/api/tracks/current-state", headers=self.headers
+            ) as answer:
+                state = await answer.json()
+                assert answer.status == 200, state
+                found.append(state)
+        return found
+
+    async def disagreement(self) -> str | None:
+        """Return in what processes and devices differ, None where they agree."""
+        states = await self.states()
+        state, others = states[0], states[1:]
+        apart = [other for other in others if not _are_equal(state, other)]
+        if apart:
+            return f"{self.name}: processes differ: {state}, {apart}"
+        if state["rev"] < self.acknowledged:
+            return f"{self.name}: {self.acknowledged} was acknowledged, and is lost: {state}"
+        for device in self.devices:
+            if (sentence := device.disagreement(state)) is not None:
+                return f"{sentence}, not {state}"
+        return None
+
+    def note(self, state: dict[str, Any], where: str) -> None:
+        """Remember what a ``rev`` stands for; another state with the same one is a failure."""
+        if state["trackId"] is None:
+            return
+        told = (state["trackId"], state["isPlaying"])
+        if self.truths.setdefault(state["rev"], told) != told:
+            self.fleet.failures.append(
+                f"{where}: rev {state['rev']} is {told}, and was {self.truths[state['rev']]}"
+            )
+
+
+@dataclass(eq=False)
+class FleetDevice(SimulatedPlayer):
+    """A player on a WebSocket. ``rev``: the last that it was told."""
+
+    user: User
+    name: str
+    rev: int = 0
+    is_settled: bool = False
+    """Whether it is connected, and was told the state since."""
+    socket: ClientWebSocketResponse | None = None
+    url: str = ""
+    _asked: int = 0
+    _unsent: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    @property
+    def now(self) -> float:
+        return time.monotonic()
+
+    @property
+    def random(self) -> random.Random:
+        return self.user.random
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.user.fleet
+
+    def send(self, command: Command) -> None:
+        """Send soon; commands carry an id, so that they are answered."""
+        if self.socket is None:
+            return
+        frame = frame_of(command)
+        if not isinstance(command, Report):
+            self._asked += 1
+            frame["id"] = f"{self.name}/{self._asked}"
+        self._unsent.put_nowait(json.dumps(frame))
+
+    def act(self) -> int:
+        """Do something; return 1, or 0 where the device is not connected."""
+        acts: tuple[Callable[[], None], ...] = (
+            *(self.press_play, self.choose, self.press_pause, self.seek, self.toggle, self.stall),
+            *(self.set_queue, self.skip, self.shuffle, self.reconnect),
+        )
+        if not self.is_settled:
+            return 0
+        self.random.choice(acts)()
+        return 1
+
+    def set_queue(self) -> None:
+        self.send(SetQueue(tuple(self.random.choices(TRACKS, k=6))))
+
+    def skip(self) -> None:
+        self.send(NextTrack())
+
+    def shuffle(self) -> None:
+        self.send(ShuffleQueue())
+
+    def reconnect(self) -> None:
+        """Cut the connection without a goodbye."""
+        assert self.socket is not None
+        connection = self.socket.get_extra_info("socket")
+        if connection is not None:  # None: it was closed meanwhile
+            self.fleet.heard["cut"] += 1
+            connection.shutdown(socket.SHUT_RDWR)
+
+    async def live(self) -> None:
+        """Be connected, and come back to any process, until the fleet closes."""
+        backoff = BACKOFF
+        while self.fleet.is_open:
+            try:
+                await self._be_connected()
+            except (ClientError, ConnectionError, TimeoutError):
+                self.fleet.heard["refused connection"] += 1
+            if self.is_settled:
+                backoff = BACKOFF
+            self.is_settled, self.socket = False, None
+            await asyncio.sleep(self.random.uniform(0.0, backoff))
+            backoff = min(MAX_BACKOFF, 2 * backoff)
+
+    async def _be_connected(self) -> None:
+        living = self.fleet.urls()
+        if not living:
+            raise ConnectionError
+        self.url = self.random.choice(living)
+        async with self.fleet.session.ws_connect(
+            f"{self.url}/ws?deviceId={self.name}", headers=self.user.headers
+        ) as line:
+            self.fleet.heard["connection"] += 1
+            self.socket, self._unsent = line, asyncio.Queue()
+            self.send(GetCurrentState())
+            tasks = [asyncio.create_task(each) for each in (self._write(), self._report())]
+            try:
+                async for message in line:
+                    if message.type is WSMsgType.TEXT:
+                        self._hear(json.loads(message.data))
+            finally:
+                for task in tasks:
+                    task.cancel()
+        self.fleet.heard[f"close {line.close_code}"] += 1
+
+    async def _write(self) -> None:
+        assert self.socket is not None
+        with suppress(ConnectionError, ClientError):
+            while True:
+                await self.socket.send_str(await self._unsent.get())
+
+    async def _report(self) -> None:
+        await asyncio.sleep(self.random.uniform(0.0, self.fleet.report_interval))
+        while True:
+            self.report_regularly()
+            await asyncio.sleep(self.fleet.report_interval)
+
+    def _hear(self, frame: dict[str, Any]) -> None:
+        event, data, is_answer = frame["event"], frame["data"], "id" in frame
+        self.fleet.heard[f"{'answer' if is_answer else 'event'} {event}"] += 1
+        if event == "error":
+            self.fleet.heard[f"error {data['code']}"] += 1
+            if data["code"] not in EXPECTED_REFUSALS:
+                self.fleet.failures.append(f"{self.name} at {self.url} heard {data}")
+            return
+        self._note_rev(data["rev"])
+        if is_answer and event != "trackState":
+            self.user.acknowledged = max(self.user.acknowledged, data["rev"])
+        if "trackId" in data:
+            self.user.note(data, f"{self.name} at {self.url}")
+            self.is_settled = True
+            self._receive(frame)
+
+    def _note_rev(self, rev: int) -> None:
+        if rev < self.rev:
+            self.fleet.failures.append(f"{self.name} at {self.url}: rev fell {self.rev} to {rev}")
+        self.rev = max(self.rev, rev)
+
+    def disagreement(self, state: dict[str, Any]) -> str | None:
+        """Return in what this device differs from its user's state, None where it agrees."""
+        if not self.is_settled:
+            return f"{self.name} is not connected"
+        if self.rev != state["rev"]:
+            return f"{self.name} at {self.url} has rev {self.rev}"
+        if state["trackId"] is None or self.stopped_elsewhere(state["trackId"], state["isPlaying"]):
+            return None
+        is_apart = abs(self.position - state["currentTime"]) > APART
+        if (self.track, self.playing) != (state["trackId"], state["isPlaying"]) or is_apart:
+            playing = "playing" if self.playing else "paused"
+            return f"{self.name} at {self.url} has {self.track} {playing} at {self.position:.2f}"
+        return None
+
+
+def _are_equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two processes told the same state, one a moment later."""
+    names = ("trackId", "isPlaying", "rev", "deviceId", "queue")
+    if any(one[name] != other[name] for name in names):
+        return False
+    if one["trackId"] is None:
+        return True
+    went_on = (other["serverTime"] - one["serverTime"]) / 1000 if one["isPlaying"] else 0.0
+    return bool(abs(other["currentTime"] - one["currentTime"] - went_on) < 0.1)
+
+
+@asynccontextmanager
+async def running_fleet(
+    urls: Callable[[], list[str]],
+    users: int,
+    devices: int,
+    report_interval: float = 0.25,
+    first_seed: int = 0,
+) -> AsyncIterator[Fleet]:
+    """Run users with ``devices`` each, who have connected; seeds count from ``first_seed``.
+
+    In the end nothing may have happened that no client may meet.
+    """
+    timeout = ClientTimeout(total=None, sock_connect=ANSWER_PATIENCE, sock_read=ANSWER_PATIENCE)
+    async with ClientSession(connector=TCPConnector(limit=0), timeout=timeout) as session:
+        fleet = Fleet(urls, session, report_interval)
+        for number in range(users):
+            fleet.add(f"user{first_seed + number}", devices, first_seed + number)
+        living = [asyncio.create_task(device.live()) for device in fleet.devices]
+        try:
+            await fleet.connected(60.0)
+            yield fleet
+        finally:
+            fleet.is_open = False
+            await _end(fleet, living)
+    assert not fleet.failures, "\n".join(fleet.failures[:20])
+
+
+async def _end(fleet: Fleet, living: list[asyncio.Task[None]]) -> None:
+    async def close(device: FleetDevice) -> None:
+        if device.socket is not None:
+            await device.socket.close()
+
+    await asyncio.gather(*map(close, fleet.devices), return_exceptions=True)
+    for task in living:
+        task.cancel()
+    failed = await asyncio.gather(*living, return_exceptions=True)
+    fleet.failures += [repr(each) for each in failed if isinstance(each, Exception)]

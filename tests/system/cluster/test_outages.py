@@ -1,0 +1,286 @@
+"""What users meet where Redis, or the link of one process to it, is slow or gone.
+
+Users act all the time. None of their devices may be disconnected, told a ``rev`` that falls, or be
+apart from the others 10 s later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import pytest
+import pytest_asyncio
+
+from tests.support.cluster import Cluster, running_processes
+from tests.support.fleet import Fleet, running_fleet
+from tests.support.proxy import Mode
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.waiting import until
+
+from .conftest import IS_LONG
+from .devices import Device, Household, household
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+USERS, DEVICES = (50, 3) if IS_LONG else (8, 3)
+ACT_INTERVAL = 1.0
+"""Seconds between two actions of a user, on average."""
+FOREVER = 3600.0
+"""Seconds, longer than any test: until cancelled."""
+REDIS_OUTAGE = 5.0
+LINK_OUTAGE = 20.0 if IS_LONG else 6.0
+"""Seconds in which a connection that answers nothing has to be noticed."""
+REFUSED_AFTER = 4.0
+"""Seconds by which a change is refused: 2.5 s, and what a busy machine needs."""
+SOON = 1.5
+"""Seconds by which something is answered that waits for nothing."""
+AGREED_AFTER = 10.0
+"""Seconds after an outage by which everyone has to agree."""
+DELAY = 0.15
+"""Seconds in each direction: 300 ms there and back."""
+COUNTED_FOR = 3.0
+OPERATIONS = 12
+"""Operations in a second that a process asks Redis for while its users rest: renewals, comparisons,
+revocations, limits, pings and the clock take about 4."""
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that writes its data where it is told to, or stopped; killed it forgets the rest."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(redis: RedisServer, shared_media: Path) -> AsyncIterator[Cluster]:
+    async with running_processes(shared_media, redis, has_links=True) as cluster:
+        yield cluster
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def fleet(cluster: Cluster) -> AsyncIterator[Fleet]:
+    def urls() -> list[str]:
+        return [each.url for each in cluster.living]
+
+    async with running_fleet(urls, USERS, DEVICES) as fleet:
+        for user in fleet.users:
+            user.devices[0].choose()
+        yield fleet
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def home(cluster: Cluster, fleet: Fleet) -> AsyncIterator[Household]:
+    """A user who does what a test says, while those of the fleet act; all must agree afterwards."""
+    connections = fleet.heard["connection"] - fleet.heard["cut"]
+    async with household(cluster) as home:
+        await home.devices[0].ask("playTrack", trackId="song", queue=["song", "other"])
+        acting = asyncio.create_task(fleet.act(FOREVER, ACT_INTERVAL))
+        try:
+            yield home
+        finally:
+            acting.cancel()
+            await asyncio.gather(acting, return_exceptions=True)
+        await _all_are_well(cluster, range(3))
+        assert await fleet.disagreements(AGREED_AFTER) == []
+        assert fleet.heard["connection"] - fleet.heard["cut"] == connections
+        assert not [device.name for device in home.devices if device.peer.socket.closed]
+        await _agree(home)
+    await _rests(cluster)
+
+
+async def _all_are_well(cluster: Cluster, numbers: range) -> None:
+    """Wait until these processes say that they are well."""
+    async with asyncio.timeout(AGREED_AFTER):
+        while {await cluster.health(number) for number in numbers} != {"ok"}:
+            await asyncio.sleep(0.1)
+
+
+async def _agree(home: Household) -> None:
+    """Wait until all devices of a user are told the same."""
+    async with asyncio.timeout(AGREED_AFTER):
+        while len({_told(await device.state()) for device in home.devices}) > 1:
+            await asyncio.sleep(0.1)
+
+
+def _told(state: dict[str, object]) -> tuple[object, ...]:
+    return state["rev"], state["trackId"], state["isPlaying"], state["deviceId"]
+
+
+async def _rests(cluster: Cluster) -> None:
+    """Count what processes ask of Redis while nobody acts."""
+    async with cluster.redis.monitor() as monitor:
+        await asyncio.sleep(COUNTED_FOR)
+    assert len(monitor.commands) <= OPERATIONS * COUNTED_FOR * len(cluster.living), monitor.commands
+
+
+async def _is_degraded(cluster: Cluster, *numbers: int) -> None:
+    async with asyncio.timeout(REDIS_OUTAGE):
+        while {await cluster.health(number) for number in numbers} != {"degraded"}:
+            await asyncio.sleep(0.1)
+
+
+async def _is_refused(home: Household, number: int) -> None:
+    """A change is refused in time, over the socket and over REST."""
+    device = home.devices[number]
+    async with asyncio.timeout(REFUSED_AFTER):
+        answers = await asyncio.gather(
+            device.ask("pauseTrack", trackId="song"), home.post(number, "play/song")
+        )
+    assert answers[0]["event"] == "error", answers
+    assert answers[0]["data"]["code"] == "unavailable"
+    assert answers[1][0] == 503
+    assert answers[1][1]["error"]["code"] == "unavailable"
+
+
+async def _is_absorbed(device: Device) -> None:
+    """A report that agrees with the state is answered at once."""
+    async with asyncio.timeout(SOON):
+        state = await device.state()
+        where = {"trackId": state["trackId"], "currentTime": state["currentTime"]}
+        answer = await device.ask("updateStreaming", **where, isPlaying=state["isPlaying"])
+    assert answer["event"] == "trackState", answer
+
+
+async def _is_told_of_changes(home: Household) -> None:
+    """A change of each device reaches all of them."""
+    for number, device in enumerate(home.devices):
+        answer = await device.ask("playTrack", trackId="song", currentTime=100.0 * number)
+        assert answer["event"] == "trackPlaying", answer
+        for other in home.devices:
+            if other is not device:
+                state = await other.reaches(answer["data"]["rev"])
+                assert 0.0 <= state["currentTime"] - 100.0 * number < AGREED_AFTER
+
+
+@asynccontextmanager
+async def _outage(seconds: float) -> AsyncIterator[None]:
+    """Let what happens in the block last so long at least."""
+    began = time.monotonic()
+    yield
+    await asyncio.sleep(began + seconds - time.monotonic())
+
+
+async def test_while_redis_answers_nothing_reports_go_on_and_changes_are_refused(
+    cluster: Cluster, home: Household
+) -> None:
+    cluster.redis.freeze()
+    try:
+        async with _outage(REDIS_OUTAGE):
+            await _is_refused(home, 0)
+            await _is_degraded(cluster, 0, 1, 2)
+            for device in home.devices:
+                await _is_absorbed(device)
+    finally:
+        cluster.redis.thaw()
+    await _all_are_well(cluster, range(3))
+    await _is_told_of_changes(home)
+
+
+async def test_while_redis_restarts_reports_go_on_and_changes_are_refused_and_nothing_is_lost(
+    cluster: Cluster, home: Household
+) -> None:
+    before = await home.devices[0].state()
+    cluster.redis.stop()
+    try:
+        async with _outage(REDIS_OUTAGE):
+            await _is_refused(home, 1)
+            await _is_degraded(cluster, 0, 1, 2)
+            for device in home.devices:
+                await _is_absorbed(device)
+    finally:
+        await asyncio.to_thread(cluster.redis.start)
+    await _all_are_well(cluster, range(3))
+    assert _told(await home.devices[2].state()) == _told(before)
+    await _is_told_of_changes(home)
+
+
+async def test_a_redis_that_restarts_empty_is_given_what_the_processes_know(
+    cluster: Cluster, home: Household
+) -> None:
+    before, version = await home.devices[0].state(), cluster.version(home.user_id)
+    await asyncio.to_thread(cluster.redis.restart, keeps_data=False)
+    await _all_are_well(cluster, range(3))
+    await until(lambda: cluster.version(home.user_id) >= version)
+    for device in home.devices:
+        state = await device.state()
+        assert _told(state) == _told(before)
+        assert state["queue"] == before["queue"]
+    await _is_told_of_changes(home)
+    assert await home.listed(1) == ["device0", "device1", "device2"]
+
+
+async def test_a_redis_that_forgot_the_last_changes_does_not_take_them_back(
+    cluster: Cluster, home: Household
+) -> None:
+    assert cluster.redis.ask("SAVE") == "+OK\r\n"
+    for position in range(5):
+        await home.devices[0].ask("playTrack", trackId="other", currentTime=position)
+    before, version = await home.devices[0].state(), cluster.version(home.user_id)
+    cluster.redis.kill()
+    await asyncio.to_thread(cluster.redis.start)
+    await _all_are_well(cluster, range(3))
+    await until(lambda: cluster.version(home.user_id) >= version)
+    for device in home.devices:
+        assert (await device.state())["rev"] >= before["rev"]
+    await _is_told_of_changes(home)
+
+
+async def test_a_process_whose_link_is_cut_or_half_open_refuses_changes_and_others_notice_nothing(
+    cluster: Cluster, home: Household
+) -> None:
+    links = [member.link for member in cluster.members]
+    assert links[0] is not None
+    assert links[1] is not None
+    await links[0].switch(Mode.CUT)
+    await links[1].switch(Mode.HOLD)
+    try:
+        async with _outage(LINK_OUTAGE):
+            await asyncio.gather(_is_refused(home, 0), _is_refused(home, 1))
+            await _is_degraded(cluster, 0, 1)
+            assert await cluster.health(2) == "ok"
+            for device in home.devices[:2]:
+                await _is_absorbed(device)
+            async with asyncio.timeout(SOON):
+                answer = await home.devices[2].ask("playTrack", trackId="other", currentTime=70)
+            assert answer["event"] == "trackPlaying"
+    finally:
+        for link in links[:2]:
+            assert link is not None
+            await link.switch(Mode.PASS)
+    async with asyncio.timeout(AGREED_AFTER):
+        for device in home.devices[:2]:
+            assert (await device.reaches(answer["data"]["rev"]))["trackId"] == "other"
+    await _all_are_well(cluster, range(3))
+    await _is_told_of_changes(home)
+
+
+async def test_with_a_slow_link_changes_take_one_round_trip_and_keep_their_order(
+    cluster: Cluster, home: Household
+) -> None:
+    link = cluster.members[0].link
+    assert link is not None
+    link.delays = (DELAY, DELAY)
+    try:
+        slow, other = home.devices[:2]
+        seconds = []
+        for position in range(5):
+            began = time.monotonic()
+            answer = await slow.ask("playTrack", trackId="song", currentTime=position)
+            seconds.append(time.monotonic() - began)
+        assert 2 * DELAY <= median(seconds) < 6 * DELAY
+        await other.reaches(answer["data"]["rev"])
+        first = answer["data"]["rev"] + 1
+        for number in range(10):
+            await slow.peer.send("playTrack", trackId="song", currentTime=1000 + 100 * number)
+        for device in (other, slow):
+            states = [await device.reaches(first + number) for number in range(10)]
+            assert [state["rev"] for state in states] == list(range(first, first + 10))
+            assert [state["currentTime"] // 100 for state in states] == list(range(10, 20))
+    finally:
+        link.delays = (0.0, 0.0)
+    assert await cluster.health(0) == "ok"

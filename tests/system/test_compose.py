@@ -20,6 +20,7 @@ from audiostream import client
 from audiostream.client import Player, State
 from audiostream.client.model import Report
 from audiostream.errors import Conflict
+from audiostream.settings import Settings, settings_table
 from tests.support import compose
 from tests.support.audio_files import write_wav
 from tests.support.compose import PROCESSES, Site, running_site, services
@@ -91,6 +92,16 @@ def test_nginx_of_compose_knows_the_address_of_each_process_and_is_trusted_by_it
     nginx = services()["nginx"]["networks"]["default"]["ipv4_address"]
     for name in PROCESSES:
         assert services()[name]["environment"]["AUDIOSTREAM_TRUSTED_PROXIES"] == nginx
+
+
+def test_all_variables_of_compose_and_of_the_documented_units_are_settings() -> None:
+    known = {each.variable for each in settings_table(Settings).values()}
+    units = (ROOT / "audiostream/DEPLOYMENT.md").read_text()
+    named = re.findall(r"\b(AUDIOSTREAM_\w+)=", "".join(re.findall(r"```ini\n.*?```", units, re.S)))
+    assert "AUDIOSTREAM_REDIS" in named
+    given = [name for each in PROCESSES for name in services()[each]["environment"]]
+    image = re.findall(r"(\w+)=", compose.instruction("ENV"))
+    assert {*named, *given, *image} <= known
 
 
 # What they do.

@@ -238,12 +238,18 @@ class SharedRooms:
 
         So where the store has lost changes, the process that knows most of them is followed.
         """
-        if room.is_live and adoption.has_lost(room, stored):
-            adoption.replace_devices(room, stored.devices)
-            room.note_lost(stored.version)
+        if self._note_lost(room, stored):
             await self._decide(room, partial(adoption.store_again, room))
         else:
             adoption.adopt_stored(room, stored)
+
+    def _note_lost(self, room: SharedRoom, stored: StoredRoom) -> bool:
+        """Note and return whether the store has lost changes that a live room knows."""
+        has_lost = room.is_live and adoption.has_lost(room, stored)
+        if has_lost:
+            adoption.replace_devices(room, stored.devices)
+            room.note_lost(stored.version)
+        return has_lost
 
     async def _decide(self, room: SharedRoom, action: Callable[[], T]) -> T:
         """Do an action and store its outcome. Raises ``Unavailable``, and what it raises."""
@@ -267,14 +273,9 @@ class SharedRooms:
                 return room.confirm(attempt)
             room.roll_back(attempt)
             self._health.counters.commit_losses += 1
-            await self._adopt_after_loss(room, stored)
+            if not self._note_lost(room, stored):  # else it is done again on what is known
+                adoption.adopt_stored(room, stored)
         raise Unavailable("other devices change the playback all the time; try again")
-
-    async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
-        if room.is_live and adoption.has_lost(room, stored):
-            room.note_lost(stored.version)  # the action is done on what is known
-        else:
-            adoption.adopt_stored(room, stored)
 
     async def _commit(self, change: Change) -> StoredRoom | None:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""

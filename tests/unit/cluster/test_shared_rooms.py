@@ -180,6 +180,22 @@ async def test_what_the_store_has_lost_is_stored_again() -> None:
         assert phone.news()[-1][1]["rev"] == 3
 
 
+async def test_a_command_after_the_store_has_lost_all_stores_the_devices_again() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        cluster.database.users.clear()
+        await kiosk.pause()
+        await cluster.settle()
+        assert not phone.room.state.is_playing
+        stored = {row.ref.device_id for row in cluster.database.users["ada"].rows.values()}
+        assert stored == {"phone", "kiosk"}
+        for room in (phone.room, kiosk.room):
+            assert {each.ref.device_id for each in room.devices.values()} == stored
+
+
 async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freezes() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes

@@ -9,6 +9,7 @@ from ..playback.model import ROOM, Recipients
 from ..storage.shared_store import Change, DeviceChanges, DeviceRow, Publication, StoredRoom
 from .replicas import make_replica, update_replica
 from .shared_room import SharedRoom
+from .transactional_room import AGAIN
 
 
 def receive(room: SharedRoom, publication: Publication) -> bool:
@@ -32,23 +33,25 @@ def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
     The room's devices are informed where it differs.
     """
     replace_devices(room, stored.devices)
-    is_known = (stored.version, stored.change_id) == room.last_change
+    version, change_id = room.last_change
     room.note_stored(stored.version, stored.change_id)
-    if is_known:
+    if room.last_change == (version, change_id):
         return
     room.applied_commands.ids = stored.applied_ids
-    if stored.state != room.state:
+    if stored.version == version and room.is_live:
+        room.adopt_other_state(stored.state)
+    elif stored.state != room.state:
         room.adopt_state(stored.state, "trackUpdated", ROOM, None)
 
 
 def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
-    """Whether the store has lost changes that the room knows.
+    """Whether the store lacks changes that the room knows, and are to be stored again.
 
-    It may have got as many others since, from a process that knew less.
+    They are not where somebody has acted since, on what the store had: that is the last word.
     """
     version, change_id = room.last_change
-    is_other = stored.version == version and stored.change_id != change_id
-    return stored.version < version or is_other
+    is_restored = stored.change_id.startswith(AGAIN) and not change_id.startswith(AGAIN)
+    return stored.version < version or (stored.version == version and is_restored)
 
 
 def store_again(room: SharedRoom) -> None:

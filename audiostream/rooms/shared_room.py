@@ -136,8 +136,7 @@ class SharedRoom(TransactionalRoom):
         before, now = self.state, self._context.clock()
         self.state = state
         if state.rev < before.rev and self.local_devices:
-            raise_rev = partial(self._raise_rev, before.rev)
-            return self.process.perform_later(self, "raise rev", raise_rev)
+            return self._raise_rev_later(before.rev)
         sending = None if sender is None else self.devices.get(sender)
         if event == QUEUE_UPDATED:
             self._send_queue(event)
@@ -155,18 +154,26 @@ class SharedRoom(TransactionalRoom):
         self.notify_watchers()
         self.announce()
 
+    def adopt_other_state(self, state: State) -> None:
+        """Replace the state, of which the store has lost the last change, by what came after it."""
+        known, self.state = self.state.rev, state
+        self._raise_rev_later(known)
+
     def send_state(self) -> None:
         """Send the state to this process's devices, whatever they were sent before."""
         if self.state.track_id is None:
             return
         self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
 
+    def _raise_rev_later(self, known: int) -> None:
+        self.process.perform_later(self, "raise rev", partial(self._raise_rev, known))
+
     def _raise_rev(self, known: int) -> None:
         """Give the state a rev that devices do not know: the store has lost what they were sent."""
-        if self.state.rev <= known:
-            before, now = self.state, self._context.clock()
+        before, now = self.state, self._context.clock()
+        if before.rev <= known:
             self.state = replace(before, rev=known + 1, updated_at=now)
-            self._send_to_all("trackUpdated", before, now)
+        self._send_to_all("trackUpdated", before, now)
 
     def notify_watchers(self) -> None:
         """Send the list of devices to those that watch it, if it has changed."""

@@ -36,6 +36,8 @@ from .room_queue import QUEUE_UPDATED
 from .room_waits import RoomWaits
 from .saved_room import SavedRoom
 
+AGAIN = "again-"
+"""The beginning of the ids of changes that store what the store has lost: they are no news."""
 T = TypeVar("T")
 
 
@@ -167,6 +169,10 @@ class TransactionalRoom(Room):
         self.forget_stop_points()
         saved.restore(self)
 
+    def _new_change_id(self) -> str:
+        change_id = self.process.new_change_id()
+        return change_id if self._is_queue_stored else AGAIN + change_id
+
     def _make_change(self, saved: SavedRoom) -> Change:
         event, recipients, sender = self._notes.summary(self.state)
         if event != QUEUE_UPDATED and recipients == ROOM.name:
@@ -175,7 +181,7 @@ class TransactionalRoom(Room):
         return Change(
             user_id=self.user_id,
             process_id=self.process.process_id,
-            change_id=self.process.new_change_id(),
+            change_id=self._new_change_id(),
             expected_version=self.stored_version,
             version=self.version + 1,
             state=self.state,

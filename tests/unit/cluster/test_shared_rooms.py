@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 
 import pytest
 
@@ -254,3 +255,24 @@ async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev
         for device in (phone, kiosk):
             revs = [data["rev"] for _, data in device.news() if "rev" in data]
             assert revs == sorted(revs)
+
+
+async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new_rev() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        kept = copy(cluster.database.users["ada"])
+        two.store.is_cut = True
+        await phone.pause()
+        cluster.database.users["ada"] = kept  # as after a crash of Redis
+        two.store.is_cut = False
+        await kiosk.play("other")
+        await one.cluster._compare()
+        await asyncio.sleep(0.05)
+        for device in (phone, kiosk):
+            state = device.room.state
+            assert (state.track_id, state.is_playing, state.rev) == ("other", True, 3)
+            told = {data["rev"]: data["trackId"] for _, data in device.news()}
+            assert told[3] == "other"

@@ -20,6 +20,7 @@ from ..rooms import adoption
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
+from ..rooms.transactional_room import TransactionalRoom
 from ..storage.play_history import HistoryEntry
 from ..storage.shared_store import (
     ANSWER_TIMEOUT,
@@ -117,7 +118,7 @@ class SharedRooms:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
         await self._read_anew(user_id)
 
-    async def announce(self, room: SharedRoom) -> None:
+    async def announce(self, room: TransactionalRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
         async with self._turn(room.user_id, makes_busy=False):
             changes = room.rows.take()
@@ -214,7 +215,7 @@ class SharedRooms:
     async def _catch_up(self, room: SharedRoom) -> None:
         """Adopt what is stored, if its publication is still on the way."""
         with suppress(Unavailable):
-            [version] = await self._health.ask(self._store.versions([room.user_id]))
+            [(version, _)] = await self._health.ask(self._store.versions([room.user_id]))
             if version > room.version:
                 await self.refresh(room.user_id)
 
@@ -234,13 +235,22 @@ class SharedRooms:
         await self._adopt(room, stored)
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
-        """Adopt what is stored. Where that is older than what is known, store it again."""
-        if stored.version < room.version and room.is_live:
-            adoption.replace_devices(room, stored.devices)
-            room.stored_version = stored.version
+        """Adopt what is stored. Where it is older than what is known, store that again.
+
+        So where the store has lost changes, the process that knows most of them is followed.
+        """
+        if self._note_lost(room, stored):
             await self._decide(room, partial(adoption.store_again, room))
         else:
             adoption.adopt_stored(room, stored)
+
+    def _note_lost(self, room: SharedRoom, stored: StoredRoom) -> bool:
+        """Note and return whether the store has lost changes that a live room knows."""
+        has_lost = room.is_live and adoption.has_lost(room, stored)
+        if has_lost:
+            adoption.replace_devices(room, stored.devices)
+            room.note_lost(stored.version)
+        return has_lost
 
     async def _decide(self, room: SharedRoom, action: Callable[[], T]) -> T:
         """Do an action and store its outcome. Raises ``Unavailable``, and what it raises."""
@@ -264,14 +274,9 @@ class SharedRooms:
                 return room.confirm(attempt)
             room.roll_back(attempt)
             self._health.counters.commit_losses += 1
-            await self._adopt_after_loss(room, stored)
+            if not self._note_lost(room, stored):  # else it is done again on what is known
+                adoption.adopt_stored(room, stored)
         raise Unavailable("other devices change the playback all the time; try again")
-
-    async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
-        if stored.version < room.version:  # the store has lost changes: what is known is stored
-            room.stored_version = stored.version
-        else:
-            adoption.adopt_stored(room, stored)
 
     async def _commit(self, change: Change) -> StoredRoom | None:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""

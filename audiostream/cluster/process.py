@@ -14,17 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ..errors import Unavailable
 from ..rooms.device import Device
 from ..rooms.device_limit import excess_devices
 from ..rooms.process_context import ProcessContext
 from ..rooms.shared_registry import SharedRegistry
-from ..rooms.shared_room import SharedRoom
+from ..rooms.transactional_room import TransactionalRoom
 from ..settings import Limits
 from ..storage.shared_store import SharedStore
 from .access import SharedRooms
@@ -114,24 +114,13 @@ class ClusterProcess:
         ``on_excess`` with devices of this process that are more than their users may have.
         """
         await self._store.open()
-        self.rooms.subscribe()
-        await self.health.ask(self.clock.adjust(self._store.time))
-        await self._renew()
-        await self._read_revocations(on_revoked)
-        tasks = [
-            asyncio.create_task(each)
-            for each in (
-                self.rooms.run(self._refresh_all),
-                self.user_limits.run(),
-                _every(EXCHANGED_EVERY, self.user_limits.note_changes),
-                _every(EXCHANGED_EVERY, partial(self._find_excess, on_excess)),
-                _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
-                _every(RENEWED_EVERY, self._renew),
-                _every(COMPARED_EVERY, self._compare),
-                _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
-            )
-        ]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self.rooms.subscribe()
+            await self.health.ask(self.clock.adjust(self._store.time))
+            await self._renew()
+            await self._read_revocations(on_revoked)
+            tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
             yield
         finally:
             for task in tasks:
@@ -139,13 +128,30 @@ class ClusterProcess:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._leave()
 
+    def _work(
+        self, on_revoked: OnRevoked, on_excess: OnExcess
+    ) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return what runs as long as the process does."""
+        return (
+            self.rooms.run(self._refresh_all),
+            self.user_limits.run(),
+            _every(EXCHANGED_EVERY, self.user_limits.note_changes),
+            _every(EXCHANGED_EVERY, partial(self._find_excess, on_excess)),
+            _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
+            _every(RENEWED_EVERY, self._renew),
+            _every(COMPARED_EVERY, self._compare),
+            _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
+        )
+
     # What rooms leave for later.
 
-    def _perform_later(self, room: SharedRoom, name: str, action: Callable[[], object]) -> None:
+    def _perform_later(
+        self, room: TransactionalRoom, name: str, action: Callable[[], object]
+    ) -> None:
         work = partial(self.rooms.perform, room.user_id, lambda _: action())
         self._later.run((room.user_id, name), work)
 
-    def _announce(self, room: SharedRoom) -> None:
+    def _announce(self, room: TransactionalRoom) -> None:
         self._later.run((room.user_id, "announce"), partial(self.rooms.announce, room))
 
     # Periodic tasks.
@@ -167,19 +173,17 @@ class ClusterProcess:
         for room in tuple(self.rooms.live.values()):
             owners = {room.owner_of(each) for each in room.devices.values()}
             for owner in filter(self.processes.is_lost, owners):
-                since = self.processes.last_sign(owner)
-                name = f"loss of {owner}"
-                self._perform_later(room, name, partial(room.remove_lost_devices, owner, since))
+                room.remove_lost_devices(owner, self.processes.last_sign(owner))
 
     async def _compare(self) -> None:
         self._release_idle()
         users = tuple(self.rooms.live)
         for first in range(0, len(users), COMPARED_AT_ONCE):
             part = users[first : first + COMPARED_AT_ONCE]
-            versions = await self.health.ask(self._store.versions(part))
-            for user_id, version in zip(part, versions, strict=True):
+            stored = await self.health.ask(self._store.versions(part))
+            for user_id, last_change in zip(part, stored, strict=True):
                 room = self.rooms.live.get(user_id)
-                if room is not None and not room.is_busy and room.version != version:
+                if room is not None and not room.is_busy and room.last_change != last_change:
                     self._refresh(user_id)
 
     def _refresh_all(self) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from . import (
     capacity,
+    cluster_costs,
     costs,
     events,
     growth,
@@ -47,6 +48,7 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "memory": memory.measure,
     "saver": saver.measure,
     "growth": growth.measure,
+    "cluster": cluster_costs.measure,
 }
 CAPACITY = "capacity"
 BOXES = 4

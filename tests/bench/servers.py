@@ -198,6 +198,11 @@ def node(folder: Path) -> Iterator[Server]:
         yield server
 
 
+def redis_program() -> str | None:
+    """Where redis-server is, None where it is not installed."""
+    return shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 @contextmanager
 def nginx(folder: Path, media: Path, http: str = "", server: str = "") -> Iterator[Server]:
     """One nginx process that serves a folder, with more directives in the blocks of these names.

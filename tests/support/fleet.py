@@ -113,7 +113,7 @@ class User:
     name: str
     random: random.Random
     devices: list[FleetDevice] = field(default_factory=list)
-    truths: dict[int, tuple[str, bool]] = field(default_factory=dict)
+    truths: dict[int, tuple[tuple[str, bool], str]] = field(default_factory=dict)
     acknowledged: int = 0
     """The highest ``rev`` that answered a command."""
 
@@ -155,14 +155,16 @@ class User:
         return None
 
     def note(self, state: dict[str, Any], where: str) -> None:
-        """Remember what a ``rev`` stands for; another state with the same one is a failure."""
-        if state["trackId"] is None:
+        """Remember what a ``rev`` stands for; another state with the same one is a failure.
+
+        At the end of a track and beyond playing and not playing are the same (R13, R19).
+        """
+        if state["trackId"] is None or state["currentTime"] >= state.get("duration", 0.0) - APART:
             return
         told = (state["trackId"], state["isPlaying"])
-        if self.truths.setdefault(state["rev"], told) != told:
-            self.fleet.failures.append(
-                f"{where}: rev {state['rev']} is {told}, and was {self.truths[state['rev']]}"
-            )
+        known, first = self.truths.setdefault(state["rev"], (told, f"{where} {state}"))
+        if known != told:
+            self.fleet.failures.append(f"the same rev: {first}; {where} {state}")
 
 
 @dataclass(eq=False)
@@ -288,7 +290,7 @@ class FleetDevice(SimulatedPlayer):
         if is_answer and event != "trackState":
             self.user.acknowledged = max(self.user.acknowledged, data["rev"])
         if "trackId" in data:
-            self.user.note(data, f"{self.name} at {self.url}")
+            self.user.note(data, f"{event} to {self.name} at {self.url}")
             self.is_settled = True
             self._receive(frame)
 

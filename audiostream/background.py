@@ -68,7 +68,7 @@ async def _state_file(app: web.Application) -> AsyncIterator[None]:
             registry, store, writer if store.is_in_memory else reader, warn
         )
         await saver.flush()  # loads revocations before the first request
-        async with _running(saver.run()):
+        async with _running(saver.run(services.counters.flushes.observe)):
             yield
         await saver.close()
 
@@ -88,6 +88,8 @@ async def scan(app: web.Application) -> AsyncIterator[None]:
     library, watch = services.library, services.library_subscriptions
     stop = threading.Event()
     cache = ScanCache(services.settings.state, services.settings.media.resolve())
+    if services.storage.cluster is not None:  # nothing else opens the state file
+        await asyncio.to_thread(_create, cache)
     await asyncio.to_thread(_load_cached, library, cache)
 
     def exists(user_id: str, track_id: str) -> bool:
@@ -152,6 +154,13 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def _create(cache: ScanCache) -> None:
+    try:
+        cache.create()
+    except StoreError as error:
+        _log.warning("%s The next start scans anew.", error)
 
 
 def _load_cached(library: Library, cache: ScanCache) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, IPv6Network, ip_network
 from pathlib import Path
@@ -12,6 +13,10 @@ from .errors import SettingsError
 
 UNIX: Final = "unix:"
 """The beginning of a host that is a unix socket; its path follows."""
+
+
+# Segments that nginx and RFC 3986 take literally, none of which begins with a dot.
+_LOCATION: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)+/", re.ASCII)
 
 
 def parse_text(variable: str, text: str) -> str:
@@ -91,6 +96,16 @@ def parse_redis_url(variable: str, text: str) -> str:
     return text
 
 
+def parse_location(variable: str, text: str) -> str:
+    """Return the path of a location of nginx."""
+    if not _LOCATION.fullmatch(text):
+        raise SettingsError(
+            f"{variable} must be a path like /protected/, not {text!r}: with a slash at both ends, "
+            "of letters, digits and ._~- alone, and no name that begins with a dot."
+        )
+    return text
+
+
 def parse_origins(variable: str, text: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/").lower() for part in text.split(",") if part.strip())
     for origin in origins:
@@ -114,6 +129,21 @@ def parse_hosts(text: str) -> tuple[str, ...]:
     for host in hosts:
         _check_host(host)
     return hosts
+
+
+def parse_host_and_port(variable: str, text: str) -> tuple[str, int]:
+    """Return a host without brackets, and its port; of ``unix:/path`` the text, and 0."""
+    if text.startswith(UNIX) and text != UNIX:
+        return text, 0
+    written, _, port = text.rpartition(":")
+    host = _without_brackets(written)
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    is_host = bool(host) and (":" in host) == (host != written) and not set(host) & set("/ []")
+    if not (is_host and is_port):
+        raise SettingsError(
+            f"{variable} must be like 127.0.0.1:9100, [::1]:9100 or unix:/path, not {text!r}."
+        )
+    return host, int(port)
 
 
 def _without_brackets(host: str) -> str:

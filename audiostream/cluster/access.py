@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -62,18 +62,18 @@ class SharedRooms:
     async def room(self, user_id: str) -> SharedRoom:
         """Return a user's room for a device, which is kept up to date as long as it has devices.
 
+        It is no older than what another process has told the device, unless the store is gone.
         Raises ``Unavailable``.
         """
         room = self._registry.room(user_id)
         if not room.is_live:
             async with self._turn(user_id) as room:
                 if not room.is_live:
-                    await self._health.ask(self._subscription.add(user_id))
-                    await self._load(room)
-                    room.is_live = True
-                    self.live[user_id] = room
+                    await self._bring_to_life(room)
                     if not room.devices:
                         await self._decide(room, room.advance)
+        elif not self._health.is_degraded:
+            await self._catch_up(room)
         self._registry.maybe_idle.add(room)
         return room
 
@@ -115,9 +115,7 @@ class SharedRooms:
 
     async def refresh(self, user_id: str) -> None:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
-        if user_id in self.live:
-            async with self._turn(user_id) as room:
-                await self._load(room)
+        await self._read_anew(user_id)
 
     async def announce(self, room: SharedRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
@@ -129,7 +127,7 @@ class SharedRooms:
                 process_id = room.process.process_id
                 await self._health.ask(self._store.announce(room.user_id, process_id, changes))
             except BaseException:
-                room.rows.outbox.put_back(changes)
+                room.rows.put_back(changes)
                 raise
 
     async def release(self, user_id: str) -> None:
@@ -160,6 +158,8 @@ class SharedRooms:
         """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT), self._turns.take(user_id):
+                if makes_busy:
+                    await self._wait_for_store()
                 room = self._registry.room(user_id)
                 room.is_busy = makes_busy
                 try:
@@ -169,9 +169,37 @@ class SharedRooms:
                     self._end_turn(room)
         except TimeoutError:
             self._health.note_failure()
+            if user_id in self.live:
+                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None
         finally:
             self._drop_unused(user_id)
+
+    async def _bring_up_to_date(self, user_id: str) -> None:
+        """Send the state to a room's devices: some have done what could not be stored."""
+        room = await self._read_anew(user_id)
+        if room is not None:
+            room.send_state()
+
+    async def _read_anew(self, user_id: str) -> SharedRoom | None:
+        """Read a live room anew, in which meanwhile goes on what needs no store; return it."""
+        if user_id not in self.live:
+            return None
+        async with self._turn(user_id, makes_busy=False) as room:
+            version = room.version
+            stored = await self._health.ask(self._store.load(user_id))
+            if stored.version >= room.version or version == room.version:
+                room.is_busy = True
+                await self._adopt(room, stored)
+            return room
+
+    async def _wait_for_store(self) -> None:
+        """Return once the store answers: until then a room need not be kept from others."""
+        while self._health.is_degraded:
+            try:
+                await self._health.ask(self._store.time())
+            except Unavailable:
+                await asyncio.sleep(RETRY_PAUSE)
 
     def _end_turn(self, room: SharedRoom) -> None:
         for publication in self._waiting.pop(room.user_id, ()):
@@ -183,18 +211,45 @@ class SharedRooms:
         if room is not None and user_id not in self._turns and user_id not in self.live:
             self._registry.remove_room(user_id)
 
+    async def _catch_up(self, room: SharedRoom) -> None:
+        """Adopt what is stored, if its publication is still on the way."""
+        with suppress(Unavailable):
+            [(version, _)] = await self._health.ask(self._store.versions([room.user_id]))
+            if version > room.version:
+                await self.refresh(room.user_id)
+
+    async def _bring_to_life(self, room: SharedRoom) -> None:
+        """Load a room, and keep it up to date from then on: no publication is missed meanwhile."""
+        await self._health.ask(self._subscription.add(room.user_id))
+        self.live[room.user_id] = room
+        try:
+            await self._load(room)
+            room.is_live = True
+        finally:
+            if not room.is_live:
+                del self.live[room.user_id]
+
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))
         await self._adopt(room, stored)
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
-        """Adopt what is stored. Where that is older than what is known, store it again."""
-        if stored.version < room.version and room.is_live:
-            adoption.replace_devices(room, stored.devices)
-            room.stored_version = stored.version
+        """Adopt what is stored. Where it is older than what is known, store that again.
+
+        So where the store has lost changes, the process that knows most of them is followed.
+        """
+        if self._note_lost(room, stored):
             await self._decide(room, partial(adoption.store_again, room))
         else:
             adoption.adopt_stored(room, stored)
+
+    def _note_lost(self, room: SharedRoom, stored: StoredRoom) -> bool:
+        """Note and return whether the store has lost changes that a live room knows."""
+        has_lost = room.is_live and adoption.has_lost(room, stored)
+        if has_lost:
+            adoption.replace_devices(room, stored.devices)
+            room.note_lost(stored.version)
+        return has_lost
 
     async def _decide(self, room: SharedRoom, action: Callable[[], T]) -> T:
         """Do an action and store its outcome. Raises ``Unavailable``, and what it raises."""
@@ -218,14 +273,9 @@ class SharedRooms:
                 return room.confirm(attempt)
             room.roll_back(attempt)
             self._health.counters.commit_losses += 1
-            await self._adopt_after_loss(room, stored)
+            if not self._note_lost(room, stored):  # else it is done again on what is known
+                adoption.adopt_stored(room, stored)
         raise Unavailable("other devices change the playback all the time; try again")
-
-    async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
-        if stored.version < room.version:  # the store has lost changes: what is known is stored
-            room.stored_version = stored.version
-        else:
-            adoption.adopt_stored(room, stored)
 
     async def _commit(self, change: Change) -> StoredRoom | None:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""

@@ -54,11 +54,16 @@ OnRevoked = Callable[[Mapping[str, float]], None]
 OnExcess = Callable[[Collection[Device]], None]
 
 
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
 class ClusterProcess:
     """One process. ``registry`` and ``rooms`` are its rooms.
 
     ``make_registry`` returns the registry for a ``ProcessContext``, a prefix of device keys and a
-    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds.
+    clock; ``clock`` returns monotonic seconds, ``wall_clock`` epoch seconds. ``new_id`` returns
+    unique hexadecimal numbers.
     """
 
     def __init__(
@@ -68,8 +73,9 @@ class ClusterProcess:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         limits: Limits,
+        new_id: Callable[[], str] = _new_id,
     ) -> None:
-        self.process_id = secrets.token_hex(8)
+        self.process_id = new_id()
         self.health = StoreHealth(store, clock)
         self.clock = SharedClock(clock, wall_clock)
         self.processes = Processes(self.process_id)
@@ -78,12 +84,12 @@ class ClusterProcess:
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         context = ProcessContext(
             process_id=self.process_id,
-            new_change_id=partial(secrets.token_hex, 8),
+            new_change_id=new_id,
             perform_later=self._perform_later,
             announce=self._announce,
             is_silent=self.processes.is_silent,
         )
-        self.registry = make_registry(context, secrets.randbits(40), self.clock)
+        self.registry = make_registry(context, int(self.process_id, 16), self.clock)
         self.rooms = SharedRooms(self.registry, self.health, self._later)
         self.user_limits = UserLimits(self.health, self.process_id, limits, clock)
         self._sockets_per_user = limits.sockets_per_user
@@ -170,10 +176,10 @@ class ClusterProcess:
         users = tuple(self.rooms.live)
         for first in range(0, len(users), COMPARED_AT_ONCE):
             part = users[first : first + COMPARED_AT_ONCE]
-            versions = await self.health.ask(self._store.versions(part))
-            for user_id, version in zip(part, versions, strict=True):
+            stored = await self.health.ask(self._store.versions(part))
+            for user_id, last_change in zip(part, stored, strict=True):
                 room = self.rooms.live.get(user_id)
-                if room is not None and not room.is_busy and room.version != version:
+                if room is not None and not room.is_busy and room.last_change != last_change:
                     self._refresh(user_id)
 
     def _refresh_all(self) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ..errors import Unavailable
 from ..storage.shared_store import SharedStore
+from ..storage.throttled_warning import WARN_EVERY
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -24,13 +25,19 @@ class StoreCounters:
 
 
 class StoreHealth:
-    """``is_degraded``: the store did not answer when it was last asked. ``clock`` is monotonic."""
+    """``is_degraded``: the store did not answer when it was last asked. ``clock`` is monotonic.
+
+    Both turns are logged, but for those within WARN_EVERY of the last: where one node of several is
+    away, every other answer may be a turn.
+    """
 
     def __init__(self, store: SharedStore, clock: Callable[[], float]) -> None:
         self.store = store
         self.is_degraded = False
         self.counters = StoreCounters()
         self._clock = clock
+        self._logged_at = float("-inf")
+        self._is_logged = False
 
     async def ask(self, operation: Awaitable[T]) -> T:
         """Return what an operation of the store returns. Raises what it raises."""
@@ -45,11 +52,17 @@ class StoreHealth:
             self.counters.seconds += self._clock() - began
         if self.is_degraded:
             self.is_degraded = False
-            _log.warning("the shared store answers again")
+            if self._is_logged:
+                _log.warning("the shared store answers again")
         return answer
 
     def note_failure(self) -> None:
         """Note that the store did not answer."""
-        if not self.is_degraded:
-            self.is_degraded = True
+        if self.is_degraded:
+            return
+        self.is_degraded = True
+        now = self._clock()
+        self._is_logged = now - self._logged_at >= WARN_EVERY
+        if self._is_logged:
+            self._logged_at = now
             _log.warning("the shared store does not answer; commands wait, playing goes on")

@@ -53,6 +53,11 @@ class Library:
         return track
 
     @property
+    def root(self) -> Path:
+        """The media folder: an absolute path without symbolic links."""
+        return self._root
+
+    @property
     def size(self) -> int:
         """The number of tracks, all users' together."""
         return len(self._catalogue.ordered)

@@ -79,7 +79,7 @@ class Proxies:
         """
         address = None if peer is None else _parse_address(peer)
         found = Client(_name(peer, address), is_tls, host)
-        if not (self._trusts(address) if address else self._trusts_unix and peer is not None):
+        if not self.trusts(peer):
             return found
         for hop in _hops(header):
             found = Client(
@@ -90,6 +90,11 @@ class Proxies:
             if hop.address is None or not self._trusts(hop.address):
                 break
         return found
+
+    def trusts(self, peer: str | None) -> bool:
+        """Return whether a connection's ``peer``, as for ``client``, is a trusted proxy."""
+        address = None if peer is None else _parse_address(peer)
+        return self._trusts(address) if address else self._trusts_unix and peer is not None
 
     @web.middleware
     def identify_client(

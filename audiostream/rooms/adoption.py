@@ -30,13 +30,23 @@ def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
     The room's devices are informed where it differs.
     """
     replace_devices(room, stored.devices)
-    is_known = stored.version == room.version
-    room.version = room.stored_version = stored.version
+    is_known = (stored.version, stored.change_id) == room.last_change
+    room.note_stored(stored.version, stored.change_id)
     if is_known:
         return
     room.applied_commands.ids = stored.applied_ids
     if stored.state != room.state:
         room.adopt_state(stored.state, "trackUpdated", ROOM, None)
+
+
+def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
+    """Whether the store has lost changes that the room knows.
+
+    It may have got as many others since, from a process that knew less.
+    """
+    version, change_id = room.last_change
+    is_other = stored.version == version and stored.change_id != change_id
+    return stored.version < version or is_other
 
 
 def store_again(room: SharedRoom) -> None:
@@ -45,7 +55,7 @@ def store_again(room: SharedRoom) -> None:
 
 
 def _adopt_change(room: SharedRoom, change: Change) -> None:
-    room.version = room.stored_version = change.version
+    room.note_stored(change.version, change.change_id)
     room.applied_commands.ids = change.applied_ids
     state = change.state
     if not change.writes_queue:

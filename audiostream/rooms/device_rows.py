@@ -93,9 +93,10 @@ class DeviceRows:
         rows = tuple(self._row(self.devices[key]) for key in self.outbox.rows)
         return self.outbox.take(rows)
 
-    def put_all(self) -> None:
-        """Have all rows announced anew: the store may have lost them."""
-        self.outbox.rows.update(self.devices)
+    def put_back(self, changes: DeviceChanges) -> None:
+        """Keep what could not be announced, but for rows of devices that have gone meanwhile."""
+        self.outbox.put_back(changes)
+        self.outbox.rows.intersection_update(self.devices)
 
     def _row(self, device: Device) -> DeviceRow:
         sync = device.sync

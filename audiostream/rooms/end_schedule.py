@@ -37,11 +37,16 @@ class EndSchedule:
 
 
 def call_due(context: RoomContext) -> None:
-    """Call ``housekeep`` of the rooms whose end has come; it may have moved to later since."""
+    """Call ``housekeep`` of the rooms whose end has come; it may have moved to later since.
+
+    Each room is called once: one that waits for the store is at the same end afterwards.
+    """
+    rooms = []
     while context.ends and context.ends[0][0] <= context.clock():
         due, _, room = heappop(context.ends)
-        schedule = room.end_schedule
-        if due == schedule.due:
-            schedule.due = None
-            room.housekeep()
-            schedule.expect(room, room.state)
+        if due == room.end_schedule.due:
+            room.end_schedule.due = None
+            rooms.append(room)
+    for room in rooms:
+        room.housekeep()
+        room.end_schedule.expect(room, room.state)

@@ -14,6 +14,7 @@ undone::
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -40,9 +41,6 @@ from .saved_room import SavedRoom
 
 PATIENCE = 5.0
 """Seconds that a room leaves what is due to the process of the active device."""
-MAX_JUMP = 1000
-"""Versions that a change may go ahead where the store has lost some: two processes that each store
-again what they know are unlikely to arrive at the same version."""
 T = TypeVar("T")
 
 
@@ -50,17 +48,20 @@ class SharedRoom(Room):
     """One user's room in one of several processes.
 
     ``version`` is the newest that is known, ``stored_version`` the one that a change must replace:
-    the same, unless the store has lost changes. ``is_live``: what other processes store and
+    the same, unless the store has lost changes. ``last_change``: ``version``, and the id of the
+    change that led to it. ``is_live``: what other processes store and
     announce is received. ``is_busy``: a turn has been taken in which the store is awaited.
     """
 
     __slots__ = (
         "_due_since",
         "_is_in_action",
+        "_is_queue_stored",
         "_notes",
         "held",
         "is_busy",
         "is_live",
+        "last_change",
         "local_devices",
         "process",
         "rows",
@@ -71,7 +72,7 @@ class SharedRoom(Room):
     def __init__(self, user_id: str, context: RoomContext, process: ProcessContext) -> None:
         super().__init__(user_id, context)
         self.process = process
-        self.version = self.stored_version = 0
+        self.note_stored(0, "")
         self.is_live = self.is_busy = self._is_in_action = False
         self.held = HeldFrames()
         self.rows = DeviceRows(process.process_id)
@@ -189,7 +190,7 @@ class SharedRoom(Room):
     def confirm(self, attempt: Attempt[T]) -> T:
         """Send what an action has sent whose change is stored; then as ``settle``."""
         if attempt.change is not None:
-            self.version = self.stored_version = attempt.change.version
+            self.note_stored(attempt.change.version, attempt.change.change_id)
             self.play_history.mark_saved(attempt.change.played)
         self.forget_stop_points()
         self.held.release()
@@ -200,7 +201,18 @@ class SharedRoom(Room):
         """Undo a change that is not stored."""
         self._undo(attempt.saved)
         if attempt.change is not None:
-            self.rows.outbox.put_back(attempt.change.devices)
+            self.rows.put_back(attempt.change.devices)
+
+    def note_stored(self, version: int, change_id: str) -> None:
+        """Note which change is stored, and known here."""
+        self.version = self.stored_version = version
+        self.last_change = version, change_id
+        self._is_queue_stored = True
+
+    def note_lost(self, stored_version: int) -> None:
+        """Note that the store has lost changes that are known here; it has this version."""
+        self.stored_version = stored_version
+        self._is_queue_stored = False
 
     def forget_stop_points(self) -> None:
         """Have stop points read from the store: other processes may have added some."""
@@ -227,17 +239,15 @@ class SharedRoom(Room):
         event, recipients, sender = self._notes.summary(self.state)
         if event != QUEUE_UPDATED and recipients == ROOM.name:
             self.record_sent_to_replicas()
-        has_lost = self.stored_version != self.version
-        jump = 1 + self._context.new_seed() % MAX_JUMP if has_lost else 1
         is_new_list = self.state.queue.track_ids != saved.state.queue.track_ids
         return Change(
             user_id=self.user_id,
             process_id=self.process.process_id,
             change_id=self.process.new_change_id(),
             expected_version=self.stored_version,
-            version=self.version + jump,
+            version=self.version + 1,
             state=self.state,
-            writes_queue=has_lost or is_new_list or self.stored_version == 0,
+            writes_queue=is_new_list or not self._is_queue_stored,
             applied_ids=self.applied_commands.ids,
             stop_points=self.stop_points.unsaved,
             played=self.play_history.unsaved,
@@ -322,6 +332,9 @@ class SharedRoom(Room):
         """Replace the state by one that is stored, and send it to this process's devices."""
         before, now = self.state, self._context.clock()
         self.state = state
+        if state.rev < before.rev and self.local_devices:
+            raise_rev = partial(self._raise_rev, before.rev)
+            return self.process.perform_later(self, "raise rev", raise_rev)
         sending = None if sender is None else self.devices.get(sender)
         if event == QUEUE_UPDATED:
             self._send_queue(event)
@@ -338,6 +351,19 @@ class SharedRoom(Room):
         self.end_schedule.expect(self, state)
         self.notify_watchers()
         self.announce()
+
+    def send_state(self) -> None:
+        """Send the state to this process's devices, whatever they were sent before."""
+        if self.state.track_id is None:
+            return
+        self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
+
+    def _raise_rev(self, known: int) -> None:
+        """Give the state a rev that devices do not know: the store has lost what they were sent."""
+        if self.state.rev <= known:
+            before, now = self.state, self._context.clock()
+            self.state = replace(before, rev=known + 1, updated_at=now)
+            self._send_to_all("trackUpdated", before, now)
 
     def notify_watchers(self) -> None:
         """Send the list of devices to those that watch it, if it has changed."""

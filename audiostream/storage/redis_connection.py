@@ -51,6 +51,7 @@ class RedisConnection:
         self.url = url
         self.nodes = RedisNodes(url)
         self._warn = ThrottledWarning(time.monotonic)
+        self._is_closed = False
 
     async def ask(self, request: Request) -> Any:
         """Return the answer to a request. Raises ``Unavailable``."""
@@ -85,7 +86,8 @@ class RedisConnection:
         return answers
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; requests that are under way or come later are unavailable."""
+        self._is_closed = True
         await self.nodes.close()
 
     async def _ask_part(self, requests: Sequence[Request]) -> list[Any]:
@@ -101,16 +103,25 @@ class RedisConnection:
         ]
 
     async def _ask(self, key: str, send: Send, is_repeatable: bool) -> Any:
+        if self._is_closed:
+            raise Unavailable("the shared store is closed")
+        failures: list[Exception] = []
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
-                return await self._send(key, send, is_repeatable)
+                return await self._send(key, send, is_repeatable, failures)
         except TimeoutError:
-            raise self._unavailable(f"no answer within {ANSWER_TIMEOUT:g} s") from None
+            reason = failures[-1] if failures else f"no answer within {ANSWER_TIMEOUT:g} s"
+            raise self._unavailable(str(reason)) from None
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(str(error)) from None
 
-    async def _send(self, key: str, send: Send, is_repeatable: bool) -> Any:
-        """Send a request until it is answered; raise errors that waiting does not help."""
+    async def _send(
+        self, key: str, send: Send, is_repeatable: bool, failures: list[Exception]
+    ) -> Any:
+        """Send a request until it is answered; raise errors that waiting does not help.
+
+        Errors that it waited for to pass are added to ``failures``.
+        """
         pause, node, code = FIRST_PAUSE, self.nodes.of(key), ""
         while True:
             is_redirected = bool(code)
@@ -128,11 +139,13 @@ class RedisConnection:
                     node.reconnect()  # another server may have taken over its address
                 elif code not in _PASSING:
                     raise
+                failures.append(error)
             except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
                 is_loading = isinstance(error, exceptions.BusyLoadingError)
                 is_refused = isinstance(error, exceptions.AuthenticationError)
-                if is_refused or not (is_repeatable or is_loading):
+                if self._is_closed or is_refused or not (is_repeatable or is_loading):
                     raise
+                failures.append(error)
             await asyncio.sleep(pause)
             pause, code = min(2 * pause, LONGEST_PAUSE), ""
             await self._reload_slots()

@@ -129,11 +129,11 @@ class RedisNodes:
     def __init__(self, url: str) -> None:
         self.is_cluster = False
         self._url = url
-        self._seed = RedisNode(url, address_of(url))
+        self._seed = self._answering = RedisNode(url, address_of(url))
         self._nodes: dict[Address, RedisNode] = {self._seed.address: self._seed}
         self._firsts: list[int] = []
         self._owners: list[RedisNode] = []
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[RedisError | OSError | None] | None = None
 
     def all(self) -> list[RedisNode]:
         """Return the nodes: the seed, which the URL names, first."""
@@ -161,10 +161,12 @@ class RedisNodes:
 
         Raises ``RedisError`` and ``OSError`` where no node answers.
         """
-        if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._load_slots())
-        await asyncio.wait((self._loading,))  # a caller that is cancelled leaves it to the others
-        self._loading.result()
+        loading = self._loading
+        if loading is None or loading.done():
+            loading = self._loading = asyncio.create_task(self._load_slots())
+        await asyncio.wait((loading,))  # a caller that is cancelled leaves it to the others
+        if failure := loading.result():
+            raise failure
 
     async def close(self) -> None:
         if self._loading is not None:
@@ -172,25 +174,29 @@ class RedisNodes:
             await asyncio.wait((self._loading,))
         await asyncio.gather(*(node.close() for node in self.all()))
 
-    async def _load_slots(self) -> None:
-        nodes = self.all()
-        for node in nodes:
+    async def _load_slots(self) -> RedisError | OSError | None:
+        """Ask one node after the other, first that which answered last; return why none did."""
+        failure: RedisError | OSError | None = None
+        for node in sorted(self.all(), key=lambda node: node is not self._answering):
             try:
                 async with node.client() as redis, asyncio.timeout(CONNECT_TIMEOUT):
                     ranges = await redis.execute_command("CLUSTER", "SLOTS")
-            except (RedisError, OSError):
-                if node is nodes[-1]:
-                    raise
+            except (RedisError, OSError) as error:
+                failure = error
             else:
+                self._answering = node
                 self._assign(node, ranges)
-                return
+                return None
+        return failure
 
     def _assign(self, asked: RedisNode, ranges: list[Any]) -> None:
         """Read an answer to CLUSTER SLOTS: [first, last, [host, port, …], replicas…] each."""
         by_first = {}
         for first, _, (host, port, *_), *_ in ranges:
-            name = (host or b"").decode()  # empty: the address at which it was asked
-            by_first[int(first)] = self.at((name or asked.address[0], int(port)))
+            name = (host or b"?").decode()
+            if name == "?":  # not known to the node: it is where it was asked
+                name = asked.address[0]
+            by_first[int(first)] = self.at((name, int(port)))
         if 0 not in by_first:
             by_first[0] = asked
         self._firsts = sorted(by_first)

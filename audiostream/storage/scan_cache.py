@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from ..library.tag_cache import ScanRow
-from .database import SCAN_TABLE, connect
+from .database import SCAN_TABLE, check, connect, unusable
 
 
 class ScanCache:
@@ -22,6 +22,24 @@ class ScanCache:
         self._path = None if path is None else path.resolve()
         self._folder = str(folder)
         self._saved: set[ScanRow] | None = None
+
+    def create(self) -> None:
+        """Create the state file, where no server of this process opens it: playback is elsewhere.
+
+        Raises ``StoreError`` where it cannot be used; then nothing is kept.
+        """
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check(self._path)
+            connect(self._path).close()
+        except (OSError, sqlite3.Error) as error:
+            self._path = None
+            raise unusable(error) from None
+        except StoreError:
+            self._path = None
+            raise
 
     def load(self) -> list[ScanRow]:
         """Return all rows, unchecked; none where they cannot be read."""

@@ -37,10 +37,12 @@ from .ranges import (
     Validators,
     body_range,
     decide,
+    parse_range,
     response_headers,
 )
 from .stall_timeout import StallTimeout
 from .stream_slots import StreamSlots
+from .x_accel import are_plain, is_sendable, redirect_headers
 
 LOG = logging.getLogger(__name__)
 
@@ -71,7 +73,8 @@ class AudioFileResponse(web.FileResponse):
     with 404 ``track_not_found``, and a failure of the server with 503. Files are opened, read and
     closed in ``executor``. ``headers`` are sent beside the response's own, and may replace
     Content-Type and Cache-Control. While it is sent it counts as a stream of ``owner``; where no
-    more files may be open, it takes the place of a stalled one.
+    more files may be open, it takes the place of a stalled one. Where ``redirect`` is the file's
+    URI for ``X-Accel-Redirect``, nginx sends what has the same answer there.
 
     A body that cannot be completed ends the connection: the client sees a short read and can
     resume, and nothing else is ever written where the missing bytes belong.
@@ -85,8 +88,10 @@ class AudioFileResponse(web.FileResponse):
         slots: StreamSlots,
         owner: Hashable,
         headers: LooseHeaders | None = None,
+        redirect: str | None = None,
     ) -> None:
         super().__init__(path, headers=headers)
+        self._redirect = redirect
         self.headers["X-Content-Type-Options"] = "nosniff"
         self._file_path = os.fspath(path)
         self._executor = executor
@@ -140,7 +145,14 @@ class AudioFileResponse(web.FileResponse):
             file, status = await self._open()
             decision, headers = self._decide(request, status)
             part = body_range(decision, status.st_size)
-            body = FileBody(file, transport, self._stall_timeout, self._executor)
+            redirect = self._redirect_headers(request, headers, status)
+            if redirect is not None:
+                self.headers.update(redirect)
+                self.content_length = 0
+                return await self._send_headers(request)
+            body = FileBody(
+                file, transport, self._stall_timeout, self._executor, self._slots.count_sent
+            )
             if len(part) <= SENDFILE_THRESHOLD and request.method != "HEAD":
                 await body.load(part)  # before the headers: a disk that fails gets 503
         except OSError as error:
@@ -163,17 +175,26 @@ class AudioFileResponse(web.FileResponse):
         self, request: web.BaseRequest, status: os.stat_result
     ) -> tuple[Decision, dict[str, str]]:
         """Return what is sent, and the headers that describe it but for those of the caller."""
-        now, size, given = time.time(), status.st_size, request.headers
-        conditions = {
-            name: ", ".join(given.getall(name)) for name in CONDITIONAL_HEADERS if name in given
-        }
+        now, size = time.time(), status.st_size
         validators = Validators.from_stat(status, now)
-        decision = decide(request.method, conditions, validators, size, now)
+        decision = decide(request.method, _conditions(request), validators, size, now)
         headers = response_headers(decision, validators, size, self._file_path)
         for name in ("Cache-Control", "Content-Type"):
             if name in self.headers:
                 headers.pop(name, None)
         return decision, headers
+
+    def _redirect_headers(
+        self, request: web.BaseRequest, headers: dict[str, str], status: os.stat_result
+    ) -> dict[str, str] | None:
+        """Return the headers that have nginx send the bytes; None where they are sent here."""
+        if self._redirect is None or request.method != "GET":
+            return None
+        conditions = _conditions(request)
+        spec = parse_range(conditions.get("Range"))
+        if not (are_plain(conditions) and is_sendable(spec, status, time.time())):
+            return None
+        return redirect_headers(self._redirect, headers, status)
 
     async def _open(self) -> tuple[io.FileIO, os.stat_result]:
         """Open the file in a thread. Raises OSError.
@@ -248,6 +269,12 @@ class AudioFileResponse(web.FileResponse):
             return writer
         # The status line is out: a lost connection is all that aiohttp may be told.
         raise ConnectionResetError("the body could not be sent") from failure
+
+
+def _conditions(request: web.BaseRequest) -> dict[str, str]:
+    """Return a request's ``CONDITIONAL_HEADERS``, repeated ones joined."""
+    given = request.headers
+    return {name: ", ".join(given.getall(name)) for name in CONDITIONAL_HEADERS if name in given}
 
 
 def _error_body(code: str, message: str) -> bytes:

@@ -11,6 +11,7 @@ from ..errors import RateLimited
 from ..ops.proxies import client_of
 from ..services import SERVICES
 from .response import AudioFileResponse
+from .x_accel import redirect_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         slots=slots,
         owner=owner,
         headers={"Vary": "Origin"},
+        redirect=redirect_target(request, path),
     )
 
 

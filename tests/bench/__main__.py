@@ -23,6 +23,7 @@ from pathlib import Path
 
 from . import (
     capacity,
+    cluster_costs,
     costs,
     events,
     growth,
@@ -32,6 +33,7 @@ from . import (
     ranges,
     report,
     saver,
+    x_accel,
 )
 from .capacity import Answer
 from .measure import Row
@@ -39,12 +41,14 @@ from .servers import CORES, GENERATOR_CORE, SERVER_CORE
 
 PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "ranges": ranges.measure,
+    "x_accel": x_accel.measure,
     "events": events.measure,
     "processes": processes.measure,
     "listeners": listeners.measure,
     "memory": memory.measure,
     "saver": saver.measure,
     "growth": growth.measure,
+    "cluster": cluster_costs.measure,
 }
 CAPACITY = "capacity"
 BOXES = 4

@@ -57,7 +57,7 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
                 def turn(
                     name: str, server: Server, count: int | None = count, many: int = connections
                 ) -> Load:
-                    return _turn(server, requests.get(name, (f"/{AUDIO}", "")), count, many)
+                    return download_turn(server, requests.get(name, (f"/{AUDIO}", "")), count, many)
 
                 loads = contest.loads(turn, rounds)
                 many = f"{connections} connection{'s' if connections > 1 else ''}"
@@ -84,12 +84,15 @@ def costs(folder: Path, rounds: int) -> dict[int, float]:
     with servers.audiostream(folder, one_track(folder)) as ours:
         request = _request(ours, "ticket")
         return {
-            count: median(_turn(ours, request, count, 32).cost for _ in range(rounds))
+            count: median(download_turn(ours, request, count, 32).cost for _ in range(rounds))
             for count in SIZES.values()
         }
 
 
-def _turn(server: Server, request: tuple[str, str], count: int | None, connections: int) -> Load:
+def download_turn(
+    server: Server, request: tuple[str, str], count: int | None, connections: int
+) -> Load:
+    """Ask for ``count`` bytes, or all, on some connections; the request is a path and fields."""
     path, fields = request
     with ExitStack() as stack:
         downloads = [Download.open(server, path, FIRST, count, fields)]

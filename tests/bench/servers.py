@@ -198,19 +198,29 @@ def node(folder: Path) -> Iterator[Server]:
         yield server
 
 
+def redis_program() -> str | None:
+    """Where redis-server is, None where it is not installed."""
+    return shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 @contextmanager
-def nginx(folder: Path, media: Path) -> Iterator[Server]:
-    """One nginx process that serves a folder. Raises ``Missing``."""
+def nginx(folder: Path, media: Path, http: str = "", server: str = "") -> Iterator[Server]:
+    """One nginx process that serves a folder, with more directives in the blocks of these names.
+
+    Raises ``Missing``.
+    """
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise Missing("no nginx here")
     port = _free_port()
     settings = folder / "nginx.conf"
     template = Template((YARDSTICKS / "nginx.conf").read_text())
-    settings.write_text(template.substitute(folder=folder, media=media, port=port))
+    settings.write_text(
+        template.substitute(folder=folder, media=media, port=port, http=http, server=server)
+    )
     command = [program, "-p", str(folder), "-c", str(settings), "-e", str(folder / "nginx.error")]
-    with _running("nginx", command, folder, port) as server:
-        yield server
+    with _running("nginx", command, folder, port) as running:
+        yield running
 
 
 @contextmanager

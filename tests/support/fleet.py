@@ -45,7 +45,7 @@ EXPECTED_REFUSALS = {"conflict", "unavailable"}
 
 @dataclass(eq=False)
 class Fleet:
-    """Users and their devices. ``urls`` are the addresses of the processes that live."""
+    """Users and their devices. ``urls`` are the addresses that a balancer chooses from."""
 
     urls: Callable[[], list[str]]
     session: ClientSession
@@ -214,6 +214,7 @@ class FleetDevice(SimulatedPlayer):
         assert self.socket is not None
         connection = self.socket.get_extra_info("socket")
         if connection is not None:  # None: it was closed meanwhile
+            self.fleet.heard["cut"] += 1
             connection.shutdown(socket.SHUT_RDWR)
 
     async def live(self) -> None:

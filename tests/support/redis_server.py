@@ -53,7 +53,7 @@ class RedisServer:
     appendonly: bool = False
     password: str | None = None
     options: Sequence[str] = ()
-    reserved: socket.socket = field(default_factory=lambda: _reserved_port())
+    reserved: socket.socket = field(default_factory=lambda: reserved_port())
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
 
@@ -268,9 +268,9 @@ def running_cluster(folder: Path, program: Program = "redis-server") -> Iterator
     """Run a cluster of three nodes in a folder; skip the test where the program is missing."""
     path = program_path(program)
     with (
-        closing(_reserved_port()) as first,
-        closing(_reserved_port()) as second,
-        closing(_reserved_port()) as third,
+        closing(reserved_port()) as first,
+        closing(reserved_port()) as second,
+        closing(reserved_port()) as third,
     ):
         cluster = RedisCluster([])
         for number, bus in enumerate((first, second, third)):
@@ -284,7 +284,7 @@ def running_cluster(folder: Path, program: Program = "redis-server") -> Iterator
             cluster.close()
 
 
-def _reserved_port() -> socket.socket:
+def reserved_port() -> socket.socket:
     """A socket that keeps a free port from others; a server that sets SO_REUSEADDR gets it."""
     reserved = socket.socket()
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

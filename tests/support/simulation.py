@@ -163,20 +163,17 @@ class ServerEnd:
         self._received_at = now
         if isinstance(command, Report):
             if self._delayed_reports.is_after_gap:
-                self._delayed_reports.hold(partial(self._report, command))
+                self._delayed_reports.hold(partial(self.apply, command))
                 return
-            self._report(command)
-        else:
-            if not isinstance(command, GetCurrentState):
-                self._delayed_reports.discard()
-            if self._device.ref.key in self._room.devices:
-                with suppress(Conflict):  # pausing a track that is no longer current
-                    self._room.apply(command, self._device)
+        elif not isinstance(command, GetCurrentState):
+            self._delayed_reports.discard()
+        self.apply(command)
         self._delayed_reports.mark_handled()
 
-    def _report(self, report: Report) -> None:
+    def apply(self, command: Command) -> None:
         if self._device.ref.key in self._room.devices:
-            self._room.apply(report, self._device)
+            with suppress(Conflict):  # pausing a track that is no longer current
+                self._room.apply(command, self._device)
 
 
 @dataclass(eq=False)
@@ -234,7 +231,7 @@ class Player(SimulatedPlayer):
 
         def give_up() -> None:
             self.device, down.is_cut = None, True
-            up.send(lambda: self.simulation.registry.disconnect(USER, lost))
+            up.send(lambda: self._disconnect(lost))
 
         self.simulation.after(given_up_after, give_up)
         self.simulation.after(seconds + self.simulation.random.uniform(0.1, 1.0), self._open)
@@ -247,16 +244,17 @@ class Player(SimulatedPlayer):
         assert self.device is not None
         self.up.is_cut = self.down.is_cut = True
         lost, self.device = self.device, None
-        self.simulation.after(
-            noticed_after, lambda: self.simulation.registry.disconnect(USER, lost)
-        )
+        self.simulation.after(noticed_after, lambda: self._disconnect(lost))
 
         return self._open
+
+    def _disconnect(self, device: Device) -> None:
+        self.simulation.registry.disconnect(USER, device)
 
     def reconnect(self) -> None:
         assert self.device is not None
         self.up.is_cut = self.down.is_cut = True
-        self.simulation.registry.disconnect(USER, self.device)
+        self._disconnect(self.device)
         self.simulation.after(self.simulation.random.uniform(0.1, 2.0), self.connect)
         self.device = None
 

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,12 +9,9 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from audiostream import client
-from tests.support.paths import ROOT
+from tests.support.nginx import proxy_location, proxy_map, running_nginx
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
-
-DEPLOYMENT = (ROOT / "audiostream/DEPLOYMENT.md").read_text()
-PATIENCE = 10.0
 
 Token = Callable[..., str]
 
@@ -35,34 +26,8 @@ def server(launch: Launch) -> ServerProcess:
 @pytest.fixture
 def proxy(server: ServerProcess, tmp_path: Path) -> Iterator[str]:
     """nginx with that ``location`` block; answers its address."""
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if nginx is None:
-        assert "CI" not in os.environ, "CI has to install nginx"
-        pytest.skip("nginx is not installed")
-    location = re.search(r"```nginx\n(.*?)```", DEPLOYMENT, re.DOTALL)
-    mapping = re.search(r"`(map \$http_upgrade .*?\})`", DEPLOYMENT)
-    assert location
-    assert mapping
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    block = location[1].replace("http://127.0.0.1:3000", server.url)
-    (tmp_path / "nginx.conf").write_text(
-        f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; events {{}}"
-        f"http {{ access_log off; client_body_temp_path {tmp_path}; proxy_temp_path {tmp_path};"
-        f"fastcgi_temp_path {tmp_path}; uwsgi_temp_path {tmp_path}; scgi_temp_path {tmp_path};"
-        f"{mapping[1]} server {{ listen 127.0.0.1:{port}; {block} }} }}"
-    )
-    process = subprocess.Popen([nginx, "-c", f"{tmp_path}/nginx.conf", "-e", "stderr"])
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(PATIENCE)
+    with running_nginx(tmp_path, proxy_map(), proxy_location(server.url)) as url:
+        yield url
 
 
 async def test_rest_websockets_and_ranges_pass_through_nginx(proxy: str, token: Token) -> None:

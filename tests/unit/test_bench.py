@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench import capacity, measure, report
+from tests.bench import capacity, cluster_capacity, measure, report
 from tests.bench.capacity import BOX, CORE, Behaviour, Costs
+from tests.bench.cluster_capacity import ClusterCosts, Use
 from tests.bench.measure import Row, Spread, Target
 
 COSTS = Costs(
@@ -117,6 +118,44 @@ def test_capacity_counts_the_busiest_hour() -> None:
     assert max(capacity.DAY) == 1.0
     assert 0.1 < capacity.mean_busy(0.7) < 0.7
     assert capacity.mean_busy(0.7, [1.0, 0.0]) == 0.35
+
+
+CLUSTER = ClusterCosts(
+    command=50.0,
+    connection=100.0,
+    comparison=0.5,
+    exchange=10.0,
+    process=20.0,
+    publication=4.0,
+    server_command=500.0,
+    server_report=20.0,
+    server_connection=1000.0,
+)
+CLICKS = Use("clicks", devices=2, reports=4.0, changes=0.1, streams=1.0, stream_starts=0.1)
+
+
+def test_the_time_of_redis_for_a_user_is_that_of_all_operations() -> None:
+    found = cluster_capacity.redis_time(CLICKS, CLUSTER)
+    assert found == pytest.approx(0.1 * 50 + 2 / 5 * 0.5 + (1 / 5 + 2 * 0.1) * 10)
+    assert cluster_capacity.operations(CLICKS) == pytest.approx(0.1 + 2 / 5 + 1 / 5 + 0.2)
+
+
+def test_users_of_processes_grow_with_them_and_end_at_open_files() -> None:
+    by_cpu = cluster_capacity.users_of_processes(CLICKS, CLUSTER, 4)
+    assert by_cpu == int(4 * 0.7e6 / (4 * 20 + 0.1 * 500))
+    idle = replace(CLICKS, reports=0.0, changes=0.0)
+    assert cluster_capacity.users_of_processes(idle, CLUSTER, 4, files=1000) == 2000
+
+
+def test_nodes_divide_operations_and_not_publications() -> None:
+    users = [cluster_capacity.users_of_redis(CLICKS, CLUSTER, 4, nodes) for nodes in (1, 3, 1000)]
+    assert users[0] == int((0.7e6 - 80) / cluster_capacity.redis_time(CLICKS, CLUSTER))
+    assert 2 * users[0] < users[1] < 3 * users[0]
+    assert users[2] == pytest.approx(0.7e6 / (0.1 * 4), rel=0.05)  # as many as are published
+
+
+def test_redis_carries_nobody_beside_more_processes_than_it_can_answer() -> None:
+    assert cluster_capacity.users_of_redis(CLICKS, CLUSTER, 40_000) == 0
 
 
 def test_table_json_and_plot_have_the_same_rows() -> None:

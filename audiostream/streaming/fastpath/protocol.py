@@ -48,13 +48,16 @@ class FastPathProtocol(HalfCloseProtocol):
     timer does not count then, and begins anew behind each answer given here.
     """
 
-    __slots__ = ("_early", "_end_work", "_fd", "_is_plain", "_request", "_responder")
+    __slots__ = (
+        *("_early", "_end_work", "_fd", "_is_plain", "_may_redirect", "_request", "_responder"),
+    )
 
     def __init__(self, responder: RangeResponder, fallback: web.RequestHandler) -> None:
         super().__init__(fallback, responder.read_buffer)
         self._responder = responder
         self._fd: int
         self._is_plain = True
+        self._may_redirect = False  # whether nginx sends what this peer forwards
         self._request: RangeRequest | None = None  # the last one
         self._end_work: Callable[[], object] | None = None  # set while a file is opened or sent
         self._early: bytes | None = None  # what has arrived meanwhile; b"" is the end
@@ -64,6 +67,8 @@ class FastPathProtocol(HalfCloseProtocol):
         self._fd = transport.get_extra_info("socket").fileno()
         # Bytes that are written to the descriptor itself are not encrypted.
         self._is_plain = transport.get_extra_info("sslcontext") is None
+        responder = self._responder
+        self._may_redirect = bool(responder.x_accel) and responder.proxies.trusts(self._remote())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._end_work is not None:
@@ -107,7 +112,9 @@ class FastPathProtocol(HalfCloseProtocol):
         opened = responder.files.cached(path, now)
         if opened is None:
             return may_open and self._open(owner, path, data, began)
-        response = responder.respond(request, spec, opened)
+        is_for_nginx = self._may_redirect and request.is_forwarded
+        compose = responder.redirect if is_for_nginx else responder.respond
+        response = compose(request, spec, opened)
         if response is None:
             return False
         restart_idle_timer(self._fallback, now)
@@ -136,9 +143,11 @@ class FastPathProtocol(HalfCloseProtocol):
         def field(name: str) -> str:
             return fields.get(name.encode(), b"").decode()
 
+        return self._responder.proxies.client(self._remote(), False, field("host"), field)
+
+    def _remote(self) -> str | None:
         peer = self._transport.get_extra_info("peername")
-        remote = str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
-        return self._responder.proxies.client(remote, False, field("host"), field)
+        return str(peer[0]) if isinstance(peer, tuple) else None if peer is None else str(peer)
 
     def _may_answer(self) -> bool:
         """Return whether all requests before have been answered."""
@@ -184,7 +193,8 @@ class FastPathProtocol(HalfCloseProtocol):
     def _send_rest(
         self, body: range, sent: int, opened: OpenFile, owner: Hashable, log: Callable[[int], None]
     ) -> None:
-        transfer = FileTransfer(self._transport, self._fd, opened, body, sent)
+        new_transfer = self._responder.new_transfer
+        transfer = new_transfer(self._transport, self._fd, opened, body, sent)
         if not transfer.send():
             self._end(transfer, log)
             return

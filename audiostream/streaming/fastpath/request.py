@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from ...auth.cookies import SessionCookie
 from ...ops.proxies import Client
 from ..ranges import ByteRangeSpec, parse_range
+from ..x_accel import are_plain
 
 MAX_HEAD: Final = 4096
 """Bytes of a request; longer ones are left to aiohttp."""
@@ -76,6 +77,8 @@ class RangeRequest:
 
     A player that plays or seeks sends the same bytes again and again with other positions:
     ``match_repeat`` parses these alone. ``before`` and ``after`` are what stands around them.
+    ``is_forwarded`` is whether a proxy says so, and ``is_plain`` whether nginx, too, would read its
+    Range and If-Range as we do, whatever the positions.
     """
 
     target: bytes
@@ -84,6 +87,8 @@ class RangeRequest:
     ticket: str | None
     cookie: str | None
     if_range: str | None
+    is_forwarded: bool
+    is_plain: bool
     client: Client
     before: bytes
     after: bytes
@@ -111,6 +116,7 @@ class RangeRequest:
                 if _COOKIES.fullmatch(cookies) is None:
                     return None  # quotes and the like: aiohttp knows what they mean
                 cookie = dict(pair.split("=") for pair in cookies.decode().split("; ")).get(name)
+        given = {"Range": _text(fields.get(b"range")), "If-Range": _text(fields.get(b"if-range"))}
         before, after = _around_positions(data)
         request = cls(
             target=target,
@@ -118,12 +124,14 @@ class RangeRequest:
             authorization=_text(fields.get(b"authorization")),
             ticket=_text(stream[2]),
             cookie=cookie,
-            if_range=_text(fields.get(b"if-range")),
+            if_range=given["If-Range"],
+            is_forwarded=b"x-forwarded-for" in fields,
+            is_plain=are_plain({name: text for name, text in given.items() if text is not None}),
             client=client,
             before=before,
             after=after,
         )
-        return request, parse_range(_text(fields.get(b"range")))
+        return request, parse_range(given["Range"])
 
     def match_repeat(self, data: bytes) -> ByteRangeSpec | None:
         """Return the positions of a request that differs from this one in them alone, else None."""

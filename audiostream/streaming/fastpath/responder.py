@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -17,9 +17,11 @@ from ...services import SERVICES
 from ..ranges import NO_RANGE, ByteRange, ByteRangeSpec, body_range, if_range_matches, resolve_range
 from ..readahead import read_cached
 from ..route import ClientAddress
+from ..x_accel import is_sendable
 from .open_files import OpenFile, OpenFileCache
 from .request import MAX_HEAD, RangeRequest
-from .templates import header_templates
+from .templates import header_templates, redirect_head
+from .transfer import FileTransfer
 from .writability import WritabilityWatcher
 
 COPY_LIMIT: Final = 64 * 1024
@@ -47,12 +49,14 @@ class RangeResponder:
 
     def __init__(self, app: web.Application) -> None:
         services = app[SERVICES]
+        self.new_transfer: Callable[..., FileTransfer] = FileTransfer
         self.files = OpenFileCache(services.file_executor)
         self.proxies = services.proxies
         self.read_buffer = memoryview(bytearray(READ_BUFFER_SIZE))
         self.session_cookie = services.session_cookie
         self.stream_slots = services.stream_slots
         self.watcher = WritabilityWatcher()
+        self.x_accel = services.settings.x_accel or ""
         self._can_sendfile = True
         self._has_room = services.stream_slots.has_room
         self._library = services.library
@@ -108,6 +112,16 @@ class RangeResponder:
         if not read_cached(opened.file, body.start, data[len(head) :]):
             return None
         return RangeResponse(decision.status, data, len(head), body)
+
+    def redirect(
+        self, request: RangeRequest, spec: ByteRangeSpec, opened: OpenFile
+    ) -> RangeResponse | None:
+        """Compose the answer that has nginx send the bytes; None where aiohttp has to answer."""
+        now = time.time()
+        if not (request.is_plain and is_sendable(spec, opened.status, now)):
+            return None
+        head = redirect_head(opened, self.x_accel, self._library.root, int(now))
+        return None if head is None else RangeResponse(200, memoryview(head), len(head), range(0))
 
     def note_failure(self, failure: int | None) -> None:
         """Leave large bodies to aiohttp, which can copy, once the system refuses ``sendfile``."""

@@ -180,6 +180,22 @@ async def test_what_the_store_has_lost_is_stored_again() -> None:
         assert phone.news()[-1][1]["rev"] == 3
 
 
+async def test_a_command_after_the_store_has_lost_all_stores_the_devices_again() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        cluster.database.users.clear()
+        await kiosk.pause()
+        await cluster.settle()
+        assert not phone.room.state.is_playing
+        stored = {row.ref.device_id for row in cluster.database.users["ada"].rows.values()}
+        assert stored == {"phone", "kiosk"}
+        for room in (phone.room, kiosk.room):
+            assert {each.ref.device_id for each in room.devices.values()} == stored
+
+
 async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freezes() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
@@ -194,3 +210,47 @@ async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freeze
         await cluster.settle()
         assert [each.ref.device_id for each in kiosk.room.devices.values()] == ["kiosk"]
         assert kiosk.room.state.frozen_at == pytest.approx(since, abs=0.1)
+
+
+async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        await kiosk.play("other")
+        cluster.database.users.clear()
+        one.store.is_cut = False
+        await one.cluster._compare()  # the first to store has not heard of the last change
+        await asyncio.sleep(0.05)
+        assert cluster.database.users["ada"].room.state.track_id == "song"
+        await two.cluster._compare()
+        await asyncio.sleep(0.05)
+        for device in (phone, kiosk):
+            state = device.room.state
+            assert (state.track_id, state.rev) == ("other", 2)
+            revs = [data["rev"] for _, data in device.news() if "rev" in data]
+            assert revs == sorted(revs)
+
+
+async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        for _ in range(3):
+            await kiosk.play("other")
+        cluster.database.users.clear()
+        one.store.is_cut, two.store.is_cut = False, True
+        for step in range(6):
+            await phone.play("song", float(step))
+        two.store.is_cut = False
+        await two.cluster._compare()
+        await asyncio.sleep(1.2)
+        assert phone.room.state == kiosk.room.state
+        for device in (phone, kiosk):
+            revs = [data["rev"] for _, data in device.news() if "rev" in data]
+            assert revs == sorted(revs)

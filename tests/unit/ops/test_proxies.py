@@ -109,6 +109,24 @@ def test_forwarded_is_ignored_beside_the_x_forwarded_headers() -> None:
     assert seen(by_client | {"X-Forwarded-Proto": "http"}) == DIRECT
 
 
+@pytest.mark.parametrize(
+    ("peer", "is_trusted"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("203.0.113.9", False),
+        ("", True),
+        ("/run/audio.sock", True),
+        (None, False),
+    ],
+)
+def test_a_peer_is_trusted_by_its_address_or_its_unix_socket(
+    peer: str | None, is_trusted: bool
+) -> None:
+    assert Proxies(("10.0.0.0/8", "unix")).trusts(peer) == is_trusted
+    assert not Proxies(()).trusts(peer)
+
+
 @pytest.mark.parametrize("peer", ["192.0.2.1", "2001:db9::1", "::1", None, ""])
 def test_forwarding_headers_of_an_untrusted_peer_are_ignored(peer: str | None) -> None:
     fields = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audiostream.errors import StoreError
 from audiostream.library.tag_cache import ScanRow
 from audiostream.storage.playback_store import PlaybackStore
 from audiostream.storage.scan_cache import ScanCache
@@ -36,6 +37,30 @@ class TestScanCache:
     def test_the_rows_of_a_scan_survive_a_restart(self, path: Path, folder: Path) -> None:
         self.kept(path, folder)
         assert ScanCache(path, folder).load() == ROWS
+
+    def test_the_rows_of_a_scan_are_kept_in_a_file_that_is_created_for_them(
+        self, tmp_path: Path, folder: Path
+    ) -> None:
+        path = tmp_path / "new" / "state.sqlite3"
+        ScanCache(path, folder).create()
+        self.kept(path, folder)
+        cache = ScanCache(path, folder)
+        cache.create()
+        assert cache.load() == ROWS
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    def test_a_database_of_another_program_is_left_as_it_is(
+        self, tmp_path: Path, folder: Path
+    ) -> None:
+        path = tmp_path / "other.sqlite3"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("CREATE TABLE theirs (a)")
+        content, cache = path.read_bytes(), ScanCache(path, folder)
+        with pytest.raises(StoreError, match="another program's"):
+            cache.create()
+        assert cache.load() == []
+        cache.save(ROWS)
+        assert path.read_bytes() == content
 
     @pytest.mark.usefixtures("store")
     def test_the_rows_of_the_next_scan_replace_those_before(self, path: Path, folder: Path) -> None:

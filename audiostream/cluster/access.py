@@ -20,6 +20,7 @@ from ..rooms import adoption
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
+from ..rooms.transactional_room import TransactionalRoom
 from ..storage.play_history import HistoryEntry
 from ..storage.shared_store import (
     ANSWER_TIMEOUT,
@@ -117,7 +118,7 @@ class SharedRooms:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
         await self._read_anew(user_id)
 
-    async def announce(self, room: SharedRoom) -> None:
+    async def announce(self, room: TransactionalRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
         async with self._turn(room.user_id, makes_busy=False):
             changes = room.rows.take()

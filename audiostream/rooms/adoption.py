@@ -12,13 +12,15 @@ from .shared_room import SharedRoom
 
 
 def receive(room: SharedRoom, publication: Publication) -> bool:
-    """Adopt a publication. Return False where one before it was missed: read the store then."""
+    """Adopt a publication. Return False where the store is to be read: one before it was missed,
+    or the store has lost what was before.
+    """
     if publication.process_id != room.process.process_id:
         _change_devices(room, publication.devices)
     change = publication.change
     if change is None or change.version <= room.version:
         return True
-    if change.version != room.version + 1:
+    if (change.expected_version, change.version) != (room.version, room.version + 1):
         return False
     _adopt_change(room, change)
     return True

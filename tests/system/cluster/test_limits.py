@@ -293,10 +293,10 @@ class TestRevocation:
                 token = access_token(user, age=60.0)
                 devices.append(await stack.enter_async_context(connect(session, url, token)))
             opened = [await streams.open(number) for number in range(3)]
+            reading = [asyncio.create_task(device.closed()) for device in devices]
             await _revoke(cluster, user)
             async with asyncio.timeout(REVOKED_AFTER):
-                codes = await asyncio.gather(*(device.closed() for device in devices))
-                assert codes == [4401, 4401, 4401]
+                assert await asyncio.gather(*reading) == [4401, 4401, 4401]
                 for member, (token, ticket, cookie) in zip(
                     cluster.members, credentials, strict=True
                 ):
@@ -387,6 +387,7 @@ async def test_a_dead_connection_is_replaced_by_one_of_its_device_to_another_pro
             async with asyncio.timeout(REPLACED_AFTER):
                 while await listed() != ["phone", "tab"]:
                     await asyncio.sleep(0.2)
+            await proxy.switch(Mode.CUT)
         log = [line for line in cluster.members[0].server.log if f"user={user}" in line]
         assert sum("code=4409 reason=replaced" in line for line in log) == 2, log
 

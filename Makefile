@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CORE := errors rate_limit settings setting_parsers auth/* library/* \
+CORE := errors rate_limit settings setting_fields setting_parsers auth/* library/* \
 	playback/* protocol/* rooms/* api/content_coding storage/playback_store
 FUZZ_SECONDS ?= 60
 SOAK_MINUTES ?= 10

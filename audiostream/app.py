@@ -7,6 +7,7 @@ Programs that embed audiostream call ``create_app`` and run the result, or mount
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import logging
 import os
@@ -21,6 +22,7 @@ from aiohttp import web
 from . import __version__, background
 from .api import pages
 from .api.cors import add_cors
+from .api.counting import counted
 from .api.response_bodies import SharedBodies
 from .api.response_delivery import STALL_TIMEOUT, ResponseSender
 from .api.routes import routes
@@ -30,7 +32,9 @@ from .auth.cookies import SessionCookie
 from .clocks import wall_clock
 from .cluster.builder import build_cluster
 from .cluster.process import ClusterProcess
+from .errors import SettingsError
 from .library.library import Library
+from .ops.counters import Counters
 from .ops.proxies import Proxies
 from .rate_limit import TokenBuckets
 from .rooms.library_subscriptions import LibrarySubscriptions
@@ -42,6 +46,7 @@ from .streaming.route import stream
 from .streaming.shared_slots import SharedStreamSlots
 from .streaming.stream_slots import StreamSlots
 from .websocket import gateway
+from .websocket.counting import CountedWriteBatcher
 from .websocket.heartbeat import HeartbeatMonitor
 from .websocket.send_queue import WriteBatcher
 
@@ -73,6 +78,8 @@ def create_app(
     app.on_shutdown.append(gateway.close_all)  # before the Socket.IO endpoint stops
     _add_routes(app)
     app.cleanup_ctx.extend([_close_files, background.save, background.scan, background.housekeep])
+    if settings.exposes_metrics:
+        _expose_metrics(app)
     if settings.has_weak_secret:
         _log.warning("JWT_SECRET is short enough to be guessed; use it for nothing that matters")
     return app
@@ -103,6 +110,7 @@ def _build_services(
         return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
 
     descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
+    counters = Counters(counts_frames=settings.exposes_metrics)
     cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
     registry = (
         cluster.registry
@@ -129,6 +137,7 @@ def _build_services(
         descriptions=descriptions,
         registry=registry,
         storage=Storage(cluster),
+        counters=counters,
         command_limits=command_limits,
         shared_bodies=SharedBodies(sender),
         rescan=asyncio.Event(),
@@ -137,7 +146,7 @@ def _build_services(
         open_streams=stream_slots.counts,
         sessions=set(),
         unauthenticated=Counter(),
-        write_batcher=WriteBatcher(),
+        write_batcher=CountedWriteBatcher(counters) if counters.counts_frames else WriteBatcher(),
         heartbeat_monitor=HeartbeatMonitor(),
     )
 
@@ -155,8 +164,10 @@ def _user_limits(
 
 
 def _add_routes(app: web.Application) -> None:
+    counters = app[SERVICES].counters
     for prefix in ("", "/api"):
-        app.add_routes(routes(prefix))
+        table = routes(prefix)
+        app.add_routes(counted(table, counters) if counters.counts_frames else table)
     app.router.add_get("/tracks/stream/{id}", stream)
     app.router.add_get("/api/tracks/stream/{id}", stream, name="stream")
     add_cors(app, app[SERVICES].settings.cors_origins, app.router.routes())
@@ -174,6 +185,16 @@ def _add_socketio(app: web.Application) -> None:
     socketio = LazySocketIO(app)
     app.router.add_route("*", "/socket.io/", socketio.handle)
     app.on_shutdown.append(socketio.stop)
+
+
+def _expose_metrics(app: web.Application) -> None:
+    """Add what the settings of metrics ask for. Raises ``SettingsError`` without the extra."""
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise SettingsError(
+            "AUDIOSTREAM_METRICS and AUDIOSTREAM_METRICS_TOKEN need the package prometheus-client: "
+            "pip install 'audiostream[metrics]'"
+        )
+    importlib.import_module(".metrics.exposition", __package__).install(app)
 
 
 async def _page_or_websocket(request: web.Request) -> web.StreamResponse:

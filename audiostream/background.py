@@ -68,7 +68,7 @@ async def _state_file(app: web.Application) -> AsyncIterator[None]:
             registry, store, writer if store.is_in_memory else reader, warn
         )
         await saver.flush()  # loads revocations before the first request
-        async with _running(saver.run()):
+        async with _running(saver.run(services.counters.flushes.observe)):
             yield
         await saver.close()
 

@@ -17,6 +17,7 @@ from aiohttp import web
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .library.library import Library
+from .ops.counters import Counters
 from .ops.proxies import Proxies
 from .playback.model import StopPoint
 from .rate_limit import TokenBuckets
@@ -105,6 +106,7 @@ class Services:
     descriptions: TrackDescriptions
     registry: Registry
     storage: Storage
+    counters: Counters
     command_limits: TokenBuckets
     shared_bodies: SharedBodies
     rescan: asyncio.Event

@@ -131,6 +131,21 @@ def parse_hosts(text: str) -> tuple[str, ...]:
     return hosts
 
 
+def parse_host_and_port(variable: str, text: str) -> tuple[str, int]:
+    """Return a host without brackets, and its port; of ``unix:/path`` the text, and 0."""
+    if text.startswith(UNIX) and text != UNIX:
+        return text, 0
+    written, _, port = text.rpartition(":")
+    host = _without_brackets(written)
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    is_host = bool(host) and (":" in host) == (host != written) and not set(host) & set("/ []")
+    if not (is_host and is_port):
+        raise SettingsError(
+            f"{variable} must be like 127.0.0.1:9100, [::1]:9100 or unix:/path, not {text!r}."
+        )
+    return host, int(port)
+
+
 def _without_brackets(host: str) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 

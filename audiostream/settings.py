@@ -7,50 +7,23 @@ from it. Nothing here touches the network, nor the disk except to see that the m
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from . import setting_parsers as parsers
 from .errors import SettingsError
+from .setting_fields import Setting
+from .setting_fields import limit as _limit
+from .setting_fields import setting as _setting
 
 MIN_SECRET_BYTES: Final = 32
 """HS256 needs a key at least as long as its hash output (RFC 7518 §3.2)."""
 MAX_HISTORY: Final = 10_000
 """Tracks that a history may have: it is read and sent whole where a client asks for all of it."""
 
-Parser: TypeAlias = Callable[[str, str], Any]
-"""Takes a variable's name and its text. Raises ``SettingsError``."""
-
 _CHECKOUT_MEDIA = Path(__file__).resolve().parent.parent / "sample_media"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One variable. ``default`` and ``help`` are in Markdown."""
-
-    variable: str
-    parse: Parser
-    help: str
-    default: str
-
-
-def _setting(
-    default: Any, variable: str, parse: Parser, help: str, *, shown: str | None = None
-) -> Any:
-    """Define a field. ``shown`` is its default in documents, where that is not the value."""
-    if shown is None:
-        text = str(int(default)) if isinstance(default, bool) else str(default or "")
-        shown = f"`{text}`" if text else "not set"
-    metadata = {"setting": Setting(variable, parse, help, shown)}
-    return field(default=default, repr=variable != "JWT_SECRET", metadata=metadata)
-
-
-def _limit(default: int, variable: str, unit: str, refusal: str) -> Any:
-    """Define a limit; its description is how the server refuses what exceeds it."""
-    shown = f"{default}{unit}"
-    return _setting(default, variable, parsers.parse_limit, refusal, shown=shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +85,7 @@ class Settings:
     ``cors_origins`` holds origins as browsers send them, or ``"*"``. ``trusted_proxies`` holds
     addresses and networks, and ``"unix"`` for clients of a unix socket. ``state`` is the file that
     keeps playback across restarts; None keeps nothing. ``max_history`` is in tracks per user.
+    ``metrics`` is an address with its port, or ``unix:`` and a path.
     """
 
     jwt_secret: str = _setting(
@@ -204,6 +178,20 @@ class Settings:
         "processes that serve the same users: `redis://host:6379/0`, `rediss://…` or "
         "`unix:///path`; needs the extra `[redis]`",
     )
+    metrics: str | None = _setting(
+        None,
+        "AUDIOSTREAM_METRICS",
+        parsers.parse_text,
+        "where `/metrics` is served for Prometheus, to everybody who can connect: "
+        "`127.0.0.1:9100`, `[::1]:9100` or `unix:/path`; needs the extra `[metrics]`",
+    )
+    metrics_token: str | None = _setting(
+        None,
+        "AUDIOSTREAM_METRICS_TOKEN",
+        parsers.parse_text,
+        "the Bearer token for `GET /metrics` beside the other routes, which is not there "
+        "otherwise; needs the extra `[metrics]`",
+    )
     limits: Limits = Limits()
     json_log: bool = _setting(
         False, "AUDIOSTREAM_LOG_JSON", parsers.parse_switch, "`1` logs one JSON object a line"
@@ -269,11 +257,19 @@ class Settings:
             raise SettingsError("AUDIOSTREAM_SYNC_TOLERANCE must be between 0 and 60 seconds.")
         if not 0 <= self.max_history <= MAX_HISTORY:
             raise SettingsError(f"AUDIOSTREAM_MAX_HISTORY must be between 0 and {MAX_HISTORY}.")
+        if self.metrics is not None:
+            parsers.parse_host_and_port("AUDIOSTREAM_METRICS", self.metrics)
+        if self.metrics_token is not None and len(self.metrics_token.split()) != 1:
+            raise SettingsError("AUDIOSTREAM_METRICS_TOKEN must be one word: it goes in a header.")
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Where to listen; addresses of version 6 without brackets."""
         return parsers.parse_hosts(self.host)
+
+    @property
+    def exposes_metrics(self) -> bool:
+        return self.metrics is not None or self.metrics_token is not None
 
     @property
     def has_weak_secret(self) -> bool:

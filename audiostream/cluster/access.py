@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -20,6 +20,7 @@ from ..rooms import adoption
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
+from ..rooms.transactional_room import TransactionalRoom
 from ..storage.play_history import HistoryEntry
 from ..storage.shared_store import (
     ANSWER_TIMEOUT,
@@ -62,18 +63,18 @@ class SharedRooms:
     async def room(self, user_id: str) -> SharedRoom:
         """Return a user's room for a device, which is kept up to date as long as it has devices.
 
+        It is no older than what another process has told the device, unless the store is gone.
         Raises ``Unavailable``.
         """
         room = self._registry.room(user_id)
         if not room.is_live:
             async with self._turn(user_id) as room:
                 if not room.is_live:
-                    await self._health.ask(self._subscription.add(user_id))
-                    await self._load(room)
-                    room.is_live = True
-                    self.live[user_id] = room
+                    await self._bring_to_life(room)
                     if not room.devices:
                         await self._decide(room, room.advance)
+        elif not self._health.is_degraded:
+            await self._catch_up(room)
         self._registry.maybe_idle.add(room)
         return room
 
@@ -117,7 +118,7 @@ class SharedRooms:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
         await self._read_anew(user_id)
 
-    async def announce(self, room: SharedRoom) -> None:
+    async def announce(self, room: TransactionalRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
         async with self._turn(room.user_id, makes_busy=False):
             changes = room.rows.take()
@@ -211,18 +212,45 @@ class SharedRooms:
         if room is not None and user_id not in self._turns and user_id not in self.live:
             self._registry.remove_room(user_id)
 
+    async def _catch_up(self, room: SharedRoom) -> None:
+        """Adopt what is stored, if its publication is still on the way."""
+        with suppress(Unavailable):
+            [(version, _)] = await self._health.ask(self._store.versions([room.user_id]))
+            if version > room.version:
+                await self.refresh(room.user_id)
+
+    async def _bring_to_life(self, room: SharedRoom) -> None:
+        """Load a room, and keep it up to date from then on: no publication is missed meanwhile."""
+        await self._health.ask(self._subscription.add(room.user_id))
+        self.live[room.user_id] = room
+        try:
+            await self._load(room)
+            room.is_live = True
+        finally:
+            if not room.is_live:
+                del self.live[room.user_id]
+
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))
         await self._adopt(room, stored)
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
-        """Adopt what is stored. Where that is older than what is known, store it again."""
-        if stored.version < room.version and room.is_live:
-            adoption.replace_devices(room, stored.devices)
-            room.stored_version = stored.version
+        """Adopt what is stored. Where it is older than what is known, store that again.
+
+        So where the store has lost changes, the process that knows most of them is followed.
+        """
+        if self._note_lost(room, stored):
             await self._decide(room, partial(adoption.store_again, room))
         else:
             adoption.adopt_stored(room, stored)
+
+    def _note_lost(self, room: SharedRoom, stored: StoredRoom) -> bool:
+        """Note and return whether the store has lost changes that a live room knows."""
+        has_lost = room.is_live and adoption.has_lost(room, stored)
+        if has_lost:
+            adoption.replace_devices(room, stored.devices)
+            room.note_lost(stored.version)
+        return has_lost
 
     async def _decide(self, room: SharedRoom, action: Callable[[], T]) -> T:
         """Do an action and store its outcome. Raises ``Unavailable``, and what it raises."""
@@ -246,15 +274,9 @@ class SharedRooms:
                 return room.confirm(attempt)
             room.roll_back(attempt)
             self._health.counters.commit_losses += 1
-            await self._adopt_after_loss(room, stored)
+            if not self._note_lost(room, stored):  # else it is done again on what is known
+                adoption.adopt_stored(room, stored)
         raise Unavailable("other devices change the playback all the time; try again")
-
-    async def _adopt_after_loss(self, room: SharedRoom, stored: StoredRoom) -> None:
-        if stored.version < room.version:  # the store has lost changes: what is known is stored
-            adoption.replace_devices(room, stored.devices)
-            room.stored_version = stored.version
-        else:
-            adoption.adopt_stored(room, stored)
 
     async def _commit(self, change: Change) -> StoredRoom | None:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""

@@ -24,7 +24,7 @@ from ..rooms.device import Device
 from ..rooms.device_limit import excess_devices
 from ..rooms.process_context import ProcessContext
 from ..rooms.shared_registry import SharedRegistry
-from ..rooms.shared_room import SharedRoom
+from ..rooms.transactional_room import TransactionalRoom
 from ..settings import Limits
 from ..storage.shared_store import SharedStore
 from .access import SharedRooms
@@ -141,11 +141,13 @@ class ClusterProcess:
 
     # What rooms leave for later.
 
-    def _perform_later(self, room: SharedRoom, name: str, action: Callable[[], object]) -> None:
+    def _perform_later(
+        self, room: TransactionalRoom, name: str, action: Callable[[], object]
+    ) -> None:
         work = partial(self.rooms.perform, room.user_id, lambda _: action())
         self._later.run((room.user_id, name), work)
 
-    def _announce(self, room: SharedRoom) -> None:
+    def _announce(self, room: TransactionalRoom) -> None:
         self._later.run((room.user_id, "announce"), partial(self.rooms.announce, room))
 
     # Periodic tasks.
@@ -167,19 +169,17 @@ class ClusterProcess:
         for room in tuple(self.rooms.live.values()):
             owners = {room.owner_of(each) for each in room.devices.values()}
             for owner in filter(self.processes.is_lost, owners):
-                since = self.processes.last_sign(owner)
-                name = f"loss of {owner}"
-                self._perform_later(room, name, partial(room.remove_lost_devices, owner, since))
+                room.remove_lost_devices(owner, self.processes.last_sign(owner))
 
     async def _compare(self) -> None:
         self._release_idle()
         users = tuple(self.rooms.live)
         for first in range(0, len(users), COMPARED_AT_ONCE):
             part = users[first : first + COMPARED_AT_ONCE]
-            versions = await self.health.ask(self._store.versions(part))
-            for user_id, version in zip(part, versions, strict=True):
+            stored = await self.health.ask(self._store.versions(part))
+            for user_id, last_change in zip(part, stored, strict=True):
                 room = self.rooms.live.get(user_id)
-                if room is not None and not room.is_busy and room.version != version:
+                if room is not None and not room.is_busy and room.last_change != last_change:
                     self._refresh(user_id)
 
     def _refresh_all(self) -> None:

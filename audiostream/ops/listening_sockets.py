@@ -83,18 +83,19 @@ class ListeningSockets:
 
 
 @contextmanager
-def listen(hosts: Sequence[str], port: int) -> Iterator[ListeningSockets]:
+def listen(hosts: Sequence[str], port: int, option: str = "--port") -> Iterator[ListeningSockets]:
     """Open sockets at all ``hosts``; close them and remove their files at exit. Blocks.
 
     A host is a name or an address, to which ``port`` applies, or ``unix:`` and a path. Raises
-    ``SettingsError``, which says what to do, and then leaves no socket open.
+    ``SettingsError``, which says what to do, and then leaves no socket open; ``option`` is
+    what sets the port.
     """
     with ExitStack() as stack:
         paths = [
             os.path.expanduser(host.removeprefix(UNIX)) for host in hosts if host.startswith(UNIX)
         ]
         groups = [_resolve(host, port) for host in hosts if not host.startswith(UNIX)]
-        tcp = _open_tcp_sockets(_drop_covered(groups), port)
+        tcp = _open_tcp_sockets(_drop_covered(groups), port, option)
         for each in tcp:
             stack.callback(each.close)
         yield ListeningSockets(
@@ -134,7 +135,7 @@ def _drop_covered(groups: Iterable[list[Address]]) -> list[list[Address]]:
 
 
 def _open_tcp_sockets(
-    groups: list[list[Address]], port: int, attempts: int = MAX_PORT_ATTEMPTS
+    groups: list[list[Address]], port: int, option: str, attempts: int = MAX_PORT_ATTEMPTS
 ) -> list[socket.socket]:
     """Listen at all addresses on one port; for port 0 on one that is free at all of them."""
     opened: list[socket.socket] = []
@@ -146,9 +147,9 @@ def _open_tcp_sockets(
             each.close()
         is_taken = failed.error.errno == errno.EADDRINUSE
         if not port and opened and is_taken and attempts > 1:
-            return _open_tcp_sockets(groups, port, attempts - 1)
+            return _open_tcp_sockets(groups, port, option, attempts - 1)
         shown = _host_and_port(failed.address.host, port)
-        raise SettingsError(_advice(shown, failed.error)) from None
+        raise SettingsError(_advice(shown, failed.error, option)) from None
     return opened
 
 
@@ -243,13 +244,13 @@ def _remove_stale_socket(path: str) -> None:
     raise SettingsError(f"{UNIX}{path} is in use. Stop what listens there, or name another path.")
 
 
-def _advice(address: str, error: Exception) -> str:
+def _advice(address: str, error: Exception, option: str = "--port") -> str:
     """Return what failed and what to do about it."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRINUSE:
-        return f"{address} is in use. Stop what listens there, or name another --port."
+        return f"{address} is in use. Stop what listens there, or name another {option}."
     if number == errno.EACCES and not address.startswith(UNIX):
-        return f"{address} may not be used by this user. Name a --port above 1023."
+        return f"{address} may not be used by this user. Name a {option} above 1023."
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return f"cannot listen at {address}: {reason}."
 

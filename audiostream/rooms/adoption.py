@@ -9,16 +9,19 @@ from ..playback.model import ROOM, Recipients
 from ..storage.shared_store import Change, DeviceChanges, DeviceRow, Publication, StoredRoom
 from .replicas import make_replica, update_replica
 from .shared_room import SharedRoom
+from .transactional_room import AGAIN
 
 
 def receive(room: SharedRoom, publication: Publication) -> bool:
-    """Adopt a publication. Return False where one before it was missed: read the store then."""
+    """Adopt a publication. Return False where the store is to be read: one before it was missed,
+    or the store has lost what was before.
+    """
     if publication.process_id != room.process.process_id:
         _change_devices(room, publication.devices)
     change = publication.change
     if change is None or change.version <= room.version:
         return True
-    if change.version != room.version + 1:
+    if (change.expected_version, change.version) != (room.version, room.version + 1):
         return False
     _adopt_change(room, change)
     return True
@@ -30,13 +33,25 @@ def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
     The room's devices are informed where it differs.
     """
     replace_devices(room, stored.devices)
-    is_known = stored.version == room.version
-    room.version = room.stored_version = stored.version
-    if is_known:
+    version, change_id = room.last_change
+    room.note_stored(stored.version, stored.change_id)
+    if room.last_change == (version, change_id):
         return
     room.applied_commands.ids = stored.applied_ids
-    if stored.state != room.state:
+    if stored.version == version and room.is_live:
+        room.adopt_other_state(stored.state)
+    elif stored.state != room.state:
         room.adopt_state(stored.state, "trackUpdated", ROOM, None)
+
+
+def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
+    """Whether the store lacks changes that the room knows, and are to be stored again.
+
+    They are not where somebody has acted since, on what the store had: that is the last word.
+    """
+    version, change_id = room.last_change
+    is_restored = stored.change_id.startswith(AGAIN) and not change_id.startswith(AGAIN)
+    return stored.version < version or (stored.version == version and is_restored)
 
 
 def store_again(room: SharedRoom) -> None:
@@ -45,7 +60,7 @@ def store_again(room: SharedRoom) -> None:
 
 
 def _adopt_change(room: SharedRoom, change: Change) -> None:
-    room.version = room.stored_version = change.version
+    room.note_stored(change.version, change.change_id)
     room.applied_commands.ids = change.applied_ids
     state = change.state
     if not change.writes_queue:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .shared_room import SharedRoom
+    from .transactional_room import TransactionalRoom
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +21,6 @@ class ProcessContext:
 
     process_id: str
     new_change_id: Callable[[], str]
-    perform_later: Callable[[SharedRoom, str, Callable[[], object]], None]
-    announce: Callable[[SharedRoom], None]
+    perform_later: Callable[[TransactionalRoom, str, Callable[[], object]], None]
+    announce: Callable[[TransactionalRoom], None]
     is_silent: Callable[[str], bool]

@@ -10,7 +10,7 @@ from ..playback.model import DeviceSync, State
 from .device import Device
 
 if TYPE_CHECKING:
-    from .shared_room import SharedRoom
+    from .room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class SavedRoom:
     devices: tuple[SavedDevice, ...]
 
     @classmethod
-    def of(cls, room: SharedRoom) -> SavedRoom:
+    def of(cls, room: Room) -> SavedRoom:
         devices = tuple(
             SavedDevice(each, each.sync, each.name, each.volume, each.muted)
             for each in room.devices.values()
         )
         return cls(room.state, room.applied_commands.ids, room.play_history.unsaved, devices)
 
-    def restore(self, room: SharedRoom) -> None:
+    def restore(self, room: Room) -> None:
         """Undo what has changed since; devices that came or left meanwhile are left alone."""
         room.state = self.state
         room.applied_commands.ids = self.applied_ids

@@ -1,100 +1,39 @@
-"""``SharedRoom``: a room whose playback is in a store that several processes share.
+"""``SharedRoom``: a user's room in one of several processes, with devices of all of them.
 
-An action runs on the state that this process knows, and what it sends is held. Where the state
-stays as it was, that is sent, and nothing is stored: most reports. Else the outcome is a
-``Change``, which is stored only if no other process has stored one since; then it is sent, else
-undone::
-
-    apply ─► attempt ─► state as before ─► settle: frames go out
-                  └───► RoomWaits; perform ─► attempt ─► commit ─► stored ─► confirm
-                                                 ▲            └──► lost ───► roll_back, adopt ─┐
-                                                 └─────────────────────────────────────────────┘
+What is due to happen by time alone, the process of the active device does; what devices of this
+process do and undergo, this process. What others have stored and announced: see ``adoption``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ..errors import AudiostreamError
 from ..playback import lifecycle
-from ..playback.commands import TransferPlayback
 from ..playback.model import ROOM, DeviceSync, Recipients, State
-from ..protocol.decode import Command
-from ..protocol.envelope import Frame, FrameId
-from ..storage.shared_store import Change
 from . import device_commands, device_limit
-from .attempt import Attempt, BroadcastNotes
-from .broadcast import select_recipients
 from .device import Device
-from .device_rows import DeviceRows
-from .held_frames import HeldFrames
 from .process_context import ProcessContext
-from .replicas import RemoteDevice, record_sent_to_replica
-from .room import Room
+from .replicas import RemoteDevice
 from .room_context import RoomContext
 from .room_queue import QUEUE_UPDATED, list_has_changed
 from .room_waits import RoomWaits
-from .saved_room import SavedRoom
+from .transactional_room import TransactionalRoom
 
 PATIENCE = 5.0
 """Seconds that a room leaves what is due to the process of the active device."""
-MAX_JUMP = 1000
-"""Versions that a change may go ahead where the store has lost some: two processes that each store
-again what they know are unlikely to arrive at the same version."""
 T = TypeVar("T")
 
 
-class SharedRoom(Room):
-    """One user's room in one of several processes.
+class SharedRoom(TransactionalRoom):
+    """``devices`` has those of other processes, too: ``RemoteDevice`` is the way to them."""
 
-    ``version`` is the newest that is known, ``stored_version`` the one that a change must replace:
-    the same, unless the store has lost changes. ``is_live``: what other processes store and
-    announce is received. ``is_busy``: a turn has been taken in which the store is awaited.
-    """
-
-    __slots__ = (
-        "_due_since",
-        "_is_in_action",
-        "_notes",
-        "held",
-        "is_busy",
-        "is_live",
-        "local_devices",
-        "process",
-        "rows",
-        "stored_version",
-        "version",
-    )
+    __slots__ = ("_due_since",)
 
     def __init__(self, user_id: str, context: RoomContext, process: ProcessContext) -> None:
-        super().__init__(user_id, context)
-        self.process = process
-        self.version = self.stored_version = 0
-        self.is_live = self.is_busy = self._is_in_action = False
-        self.held = HeldFrames()
-        self.rows = DeviceRows(process.process_id)
-        self.local_devices = self.rows.devices
-        self._notes = BroadcastNotes()
+        super().__init__(user_id, context, process)
         self._due_since: float | None = None
-        self.forget_stop_points()
-
-    # What is asked of a room. Each raises RoomWaits where it is not certain to be done at once.
-
-    def apply(
-        self,
-        command: Command | TransferPlayback,
-        device: Device | None = None,
-        frame_id: FrameId | None = None,
-    ) -> float:
-        return self._act(partial(super().apply, command, device, frame_id))
-
-    def handle_frame(self, frame: Frame, device: Device) -> None:
-        self._act(partial(super().handle_frame, frame, device))
-
-    def handle_device_frame(self, frame: Frame, device: Device) -> dict[str, Any]:
-        return self._act(partial(super().handle_device_frame, frame, device))
 
     def housekeep(self) -> None:
         """Apply what time alone does, if it is for this process to do. Never raises."""
@@ -125,7 +64,7 @@ class SharedRoom(Room):
         self.devices[device.ref.key] = device
         self.rows.add(device, now)
         self.announce()
-        self._device_list.notify_watchers(self.state, now)
+        self.notify_watchers()
 
     def remove_device(self, device: Device) -> None:
         """Remove a device of this process, if it is here."""
@@ -135,10 +74,8 @@ class SharedRoom(Room):
         self._device_list.unwatch(device)
         self._context.maybe_idle.add(self)
         now = self._context.clock()
-        self._device_list.notify_watchers(self.state, now)
-        name = f"loss of {device.ref.key}"
-        self.process.perform_later(self, name, partial(self._note_loss, device.sync, now))
-        self.process.announce(self)
+        self.notify_watchers()
+        self._lose(device, now)
 
     def remove_lost_devices(self, process_id: str, since: float) -> None:
         """Remove the devices of a process that is dead, as of its last sign of life."""
@@ -147,127 +84,13 @@ class SharedRoom(Room):
             del self.devices[device.ref.key]
             self.rows.outbox.removed.add(device.ref.key)
         for device in lost:
-            self._note_loss(device.sync, since)
-        if lost:
-            self._device_list.notify_watchers(self.state, self._context.clock())
-            self.process.announce(self)
+            self._lose(device, since)
+        self.notify_watchers()
 
     def owner_of(self, device: Device) -> str:
         """Return the id of the process that a device is connected to."""
         remote = device.connection
         return remote.process_id if isinstance(remote, RemoteDevice) else self.process.process_id
-
-    # Attempts.
-
-    def attempt(self, action: Callable[[], T]) -> Attempt[T]:
-        """Run an action and hold what it sends. Raises ``RoomWaits``, and then nothing changed."""
-        saved = SavedRoom.of(self)
-        self._notes.clear()
-        self.held.hold()
-        self._is_in_action = True
-        value, error = None, None
-        try:
-            value = action()
-        except AudiostreamError as caught:
-            error = caught
-        except BaseException:
-            self._undo(saved)
-            raise
-        finally:
-            self._is_in_action = False
-            self._context.unsaved.discard(self)
-        change = None if self.state is saved.state else self._make_change(saved)
-        return Attempt(saved, value, error, change)
-
-    def settle(self, attempt: Attempt[T]) -> T:
-        """Send what an action that changed nothing has sent; return what it returned, or raise."""
-        self.forget_stop_points()
-        self.held.release()
-        self.announce()
-        return attempt.result()
-
-    def confirm(self, attempt: Attempt[T]) -> T:
-        """Send what an action has sent whose change is stored; then as ``settle``."""
-        if attempt.change is not None:
-            self.version = self.stored_version = attempt.change.version
-            self.play_history.mark_saved(attempt.change.played)
-        self.forget_stop_points()
-        self.held.release()
-        self.announce()
-        return attempt.result()
-
-    def roll_back(self, attempt: Attempt[T]) -> None:
-        """Undo a change that is not stored."""
-        self._undo(attempt.saved)
-        if attempt.change is not None:
-            self.rows.put_back(attempt.change.devices)
-
-    def forget_stop_points(self) -> None:
-        """Have stop points read from the store: other processes may have added some."""
-        self.stop_points.clear()
-
-    def _act(self, action: Callable[[], T]) -> T:
-        """Do what can be done without the store. Raises ``RoomWaits`` for anything else."""
-        if self._is_in_action:
-            return action()
-        if self.is_busy or not self.is_live:
-            raise RoomWaits
-        attempt = self.attempt(action)
-        if attempt.change is not None:
-            self.roll_back(attempt)
-            raise RoomWaits
-        return self.settle(attempt)
-
-    def _undo(self, saved: SavedRoom) -> None:
-        self.held.discard()
-        self.forget_stop_points()
-        saved.restore(self)
-
-    def _make_change(self, saved: SavedRoom) -> Change:
-        event, recipients, sender = self._notes.summary(self.state)
-        if event != QUEUE_UPDATED and recipients == ROOM.name:
-            self.record_sent_to_replicas()
-        has_lost = self.stored_version != self.version
-        jump = 1 + self._context.new_seed() % MAX_JUMP if has_lost else 1
-        is_new_list = self.state.queue.track_ids != saved.state.queue.track_ids
-        return Change(
-            user_id=self.user_id,
-            process_id=self.process.process_id,
-            change_id=self.process.new_change_id(),
-            expected_version=self.stored_version,
-            version=self.version + jump,
-            state=self.state,
-            writes_queue=has_lost or is_new_list or self.stored_version == 0,
-            applied_ids=self.applied_commands.ids,
-            stop_points=self.stop_points.unsaved,
-            played=self.play_history.unsaved,
-            event=event,
-            recipients=recipients,
-            sender=sender,
-            devices=self.rows.take(),
-        )
-
-    # What a room does on the way.
-
-    def _broadcast(
-        self,
-        recipients: Recipients,
-        event: str,
-        before: State,
-        now: float,
-        sender: Device | None = None,
-        frame_id: FrameId | None = None,
-    ) -> None:
-        self._notes.add(event, recipients, sender)
-        devices = select_recipients(recipients, self.local_devices.values(), sender)
-        self._broadcaster.send(devices, event, before, self.state, now, sender, frame_id)
-
-    def _send_queue(
-        self, event: str, sender: Device | None = None, frame_id: FrameId | None = None
-    ) -> None:
-        self._notes.add_queue(sender)
-        devices = tuple(self.local_devices.values())
-        self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
 
     def _follow_end(self, now: float) -> None:
         """Leave it to the process of the active device to start what follows (R24), at first."""
@@ -277,17 +100,19 @@ class SharedRoom(Room):
         if not is_remote or ended_at is None or now - ended_at >= PATIENCE:
             super()._follow_end(now)
 
+    def _lose(self, device: Device, at: float) -> None:
+        """Announce that a device has gone, and freeze the playback if that was its last player."""
+        note_loss = partial(self._note_loss, device.sync, at)
+        self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
+        self.process.announce(self)
+
     def _note_loss(self, sync: DeviceSync, at: float) -> None:
-        """Freeze the playback if a device that has gone was its last player (R11)."""
-
-        def act() -> None:
-            self._advance(self._context.clock())
-            rest = (each.sync for each in self.devices.values())
-            self.state = lifecycle.on_disconnect(self.state, sync, rest, at)
-            if self.state.frozen_at is not None:
-                self._context.needs_housekeeping.add(self)
-
-        self._act(act)
+        """As an action: freeze the playback without a player (R11)."""
+        self._advance(self._context.clock())
+        rest = (each.sync for each in self.devices.values())
+        self.state = lifecycle.on_disconnect(self.state, sync, rest, at)
+        if self.state.frozen_at is not None:
+            self._context.needs_housekeeping.add(self)
 
     def _is_responsible(self) -> bool:
         """Whether this process does what is due: it has the active device, or no other does it."""
@@ -302,18 +127,6 @@ class SharedRoom(Room):
             owner = min(each for each in owners if not self.process.is_silent(each))
         return owner == self.process.process_id or now - self._due_since >= PATIENCE
 
-    def record_sent_to_replicas(self) -> None:
-        """Note that other processes send their devices the state."""
-        now = self._context.clock()
-        for device in self.devices.values():
-            if device.ref.key not in self.local_devices:
-                record_sent_to_replica(device, self.state, now)
-
-    def announce(self) -> None:
-        """Have what is new of this process's devices told to other processes."""
-        if self.rows.collect():
-            self.process.announce(self)
-
     # What other processes have done: see ``adoption``.
 
     def adopt_state(
@@ -322,6 +135,8 @@ class SharedRoom(Room):
         """Replace the state by one that is stored, and send it to this process's devices."""
         before, now = self.state, self._context.clock()
         self.state = state
+        if state.rev < before.rev and self.local_devices:
+            return self._raise_rev_later(before.rev)
         sending = None if sender is None else self.devices.get(sender)
         if event == QUEUE_UPDATED:
             self._send_queue(event)
@@ -339,11 +154,26 @@ class SharedRoom(Room):
         self.notify_watchers()
         self.announce()
 
+    def adopt_other_state(self, state: State) -> None:
+        """Replace the state, of which the store has lost the last change, by what came after it."""
+        known, self.state = self.state.rev, state
+        self._raise_rev_later(known)
+
     def send_state(self) -> None:
         """Send the state to this process's devices, whatever they were sent before."""
         if self.state.track_id is None:
             return
         self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
+
+    def _raise_rev_later(self, known: int) -> None:
+        self.process.perform_later(self, "raise rev", partial(self._raise_rev, known))
+
+    def _raise_rev(self, known: int) -> None:
+        """Give the state a rev that devices do not know: the store has lost what they were sent."""
+        before, now = self.state, self._context.clock()
+        if before.rev <= known:
+            self.state = replace(before, rev=known + 1, updated_at=now)
+        self._send_to_all("trackUpdated", before, now)
 
     def notify_watchers(self) -> None:
         """Send the list of devices to those that watch it, if it has changed."""

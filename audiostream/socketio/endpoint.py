@@ -38,6 +38,7 @@ from ..websocket import authentication, device_websocket, heartbeat
 from ..websocket.close_reasons import CloseReason
 from ..websocket.connection_log import log_disconnected
 from ..websocket.origin import check_origin
+from .counting import CountedSession
 from .packets import text_packets
 from .session import SocketioSession
 
@@ -88,6 +89,8 @@ class Endpoint:
         self.server.on("disconnect", self._disconnect)
         self.server.on("*", self._event)
         self.server.on("connect", self._refuse_namespace, namespace="*")
+        self.counters = app[SERVICES].counters
+        self._session_type = CountedSession if self.counters.counts_frames else SocketioSession
         self._app = app
         self._limits = limits
         self._sessions: dict[str, SocketioSession] = {}
@@ -202,6 +205,7 @@ class Endpoint:
             waited = now - self._unauthenticated_since.setdefault(engine_id, now)
             if waited > authentication.AUTH_TIMEOUT:
                 reason, address = CloseReason.AUTH_TIMEOUT, _address_of(environ)
+                self.counters.disconnects[reason.word] += 1
                 log_disconnected(None, None, address, reason, reason.code, waited)
                 self.abort(engine_id)
 
@@ -241,7 +245,7 @@ class Endpoint:
         if engine_id not in self.server.environ:  # it left while its room was loaded
             raise _refusal(TrackNotFound("gone"))
         now = asyncio.get_running_loop().time()
-        session = SocketioSession(
+        session = self._session_type(
             self,
             self._app,
             sid,

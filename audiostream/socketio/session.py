@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
 from engineio.packet import MESSAGE
@@ -16,6 +16,7 @@ from socketio.packet import EVENT
 
 from ..auth.tickets import Identity
 from ..errors import AudiostreamError, RateLimited, Unauthorized
+from ..ops.counters import Transport
 from ..playback.commands import ListChange
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
 from ..protocol.decode_queue import GetQueue
@@ -67,6 +68,9 @@ class SocketioSendQueue:
 class SocketioSession:
     """A client in its user's room, from ``connect`` until it is disconnected."""
 
+    transport: ClassVar[Transport] = "socketio"
+    send_queue_type: ClassVar[type[SocketioSendQueue]] = SocketioSendQueue
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -81,7 +85,7 @@ class SocketioSession:
         self.sid = sid
         self.engine_id = engine_id
         self.user_id: str | None = identity.user_id
-        self.send_queue = SocketioSendQueue(endpoint, engine_id)
+        self.send_queue = self.send_queue_type(endpoint, engine_id)
         self._endpoint = endpoint
         self._services = app[SERVICES]
         self._registry = app[SERVICES].registry
@@ -117,6 +121,11 @@ class SocketioSession:
     @property
     def _room(self) -> Room:
         return self._registry.room(self._identity.user_id)
+
+    @property
+    def is_in_room(self) -> bool:
+        """Whether the client has not been disconnected."""
+        return not self._is_disconnected
 
     async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
         """Do what an event asks for, and return what its acknowledgement gets."""
@@ -166,6 +175,7 @@ class SocketioSession:
         self._registry.disconnect(self._identity.user_id, self._device)
         seconds = asyncio.get_running_loop().time() - self._connected_at
         device_id = self._device.ref.device_id
+        self._services.counters.disconnects[reason.word] += 1
         log_disconnected(self.user_id, device_id, self._address, reason, reason.code, seconds)
 
     async def close(self, reason: CloseReason, text: str) -> None:

@@ -22,11 +22,12 @@ _T = TypeVar("_T")
 
 def read_room(answer: Sequence[Any], warn: Warn) -> StoredRoom:
     """Return what is stored of a user, the devices in the order in which they connected."""
-    (version, state, queue, applied), rows = answer
+    (version, change_id, state, queue, applied), rows = answer
     devices = _readable("the row of a device", decode_row, rows, warn)
     applied_ids = _readable("what was applied", decode_texts, [applied], warn)
     return StoredRoom(
         version=int(version or 0),
+        change_id=(change_id or b"").decode(),
         state=decode_state(state, decode_texts(queue)),
         applied_ids=applied_ids[0] if applied_ids else (),
         devices=tuple(sorted(devices, key=lambda row: (row.connected_at, row.ref.key))),

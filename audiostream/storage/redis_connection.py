@@ -51,6 +51,7 @@ class RedisConnection:
         self.url = url
         self.nodes = RedisNodes(url)
         self._warn = ThrottledWarning(time.monotonic)
+        self._is_closed = False
 
     async def ask(self, request: Request) -> Any:
         """Return the answer to a request. Raises ``Unavailable``."""
@@ -85,7 +86,8 @@ class RedisConnection:
         return answers
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; requests that are under way or come later are unavailable."""
+        self._is_closed = True
         await self.nodes.close()
 
     async def _ask_part(self, requests: Sequence[Request]) -> list[Any]:
@@ -101,6 +103,8 @@ class RedisConnection:
         ]
 
     async def _ask(self, key: str, send: Send, is_repeatable: bool) -> Any:
+        if self._is_closed:
+            raise Unavailable("the shared store is closed")
         failures: list[Exception] = []
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
@@ -139,7 +143,7 @@ class RedisConnection:
             except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
                 is_loading = isinstance(error, exceptions.BusyLoadingError)
                 is_refused = isinstance(error, exceptions.AuthenticationError)
-                if is_refused or not (is_repeatable or is_loading):
+                if self._is_closed or is_refused or not (is_repeatable or is_loading):
                     raise
                 failures.append(error)
             await asyncio.sleep(pause)

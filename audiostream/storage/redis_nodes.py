@@ -193,8 +193,10 @@ class RedisNodes:
         """Read an answer to CLUSTER SLOTS: [first, last, [host, port, …], replicas…] each."""
         by_first = {}
         for first, _, (host, port, *_), *_ in ranges:
-            name = (host or b"").decode()  # empty: the address at which it was asked
-            by_first[int(first)] = self.at((name or asked.address[0], int(port)))
+            name = (host or b"?").decode()
+            if name == "?":  # not known to the node: it is where it was asked
+                name = asked.address[0]
+            by_first[int(first)] = self.at((name, int(port)))
         if 0 not in by_first:
             by_first[0] = asked
         self._firsts = sorted(by_first)

@@ -28,7 +28,8 @@ class Script:
 
 _STORED: Final = """
 local function stored()
-  return {redis.call('HMGET', KEYS[1], 'version', 'state', 'queue', 'applied'),
+  return {redis.call('HMGET', KEYS[1], 'version', 'change_id', 'state', 'queue',
+    'applied'),
     redis.call('HVALS', KEYS[2])}
 end
 """
@@ -44,7 +45,7 @@ local function write_devices(key)
 end
 """
 LOAD: Final = Script(_STORED + "return stored()", True)
-"""KEYS: room, devices. Returns {version, state, queue, applied}, {rows}."""
+"""KEYS: room, devices. Returns {version, change_id, state, queue, applied}, {rows}."""
 
 COMMIT: Final = Script(
     _STORED

@@ -97,10 +97,11 @@ class RedisStore:
             )
         )
 
-    async def versions(self, user_ids: Sequence[str]) -> list[int]:
+    async def versions(self, user_ids: Sequence[str]) -> list[tuple[int, str]]:
         keys = [user_key(user_id, "room") for user_id in user_ids]
-        answers = await self._connection.ask_all([command(k, "HGET", k, "version") for k in keys])
-        return [int(each or 0) for each in answers]
+        fields = "version", "change_id"
+        answers = await self._connection.ask_all([command(k, "HMGET", k, *fields) for k in keys])
+        return [(int(version or 0), (change or b"").decode()) for version, change in answers]
 
     async def stop_point(self, user_id: str, track_id: str) -> float | None:
         points = await self.stop_points(user_id, track_id)

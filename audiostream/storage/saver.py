@@ -67,8 +67,8 @@ class StateSaver:
         self._idle: dict[Room, float] = {}
         """Rooms without devices that do not play, and since when: a queue in that order."""
 
-    async def run(self) -> None:
-        """Flush until cancelled."""
+    async def run(self, on_flush: Callable[[float], None]) -> None:
+        """Flush until cancelled. ``on_flush`` is called with the seconds that each took."""
         loop = asyncio.get_running_loop()
         pause = FLUSH_EVERY
         while True:
@@ -79,6 +79,7 @@ class StateSaver:
             except Exception:
                 _log.exception("saving failed; it is tried again")
             took = loop.time() - began
+            on_flush(took)
             if took > LATE:
                 self._warn(f"saving took {took:.1f} s; the disk is slow")
             pause = max(SHORTEST_PAUSE, FLUSH_EVERY - took)

@@ -43,10 +43,12 @@ class DeviceRow:
 class StoredRoom:
     """What the store has of a user. ``version`` 0: nothing.
 
+    ``change_id`` is that of the change that led to it.
     ``applied_ids`` are the ``commandId`` values that took effect, the last one last.
     """
 
     version: int = 0
+    change_id: str = ""
     state: State = field(default_factory=State)
     applied_ids: tuple[str, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
@@ -122,7 +124,10 @@ class Subscription(Protocol):
     """The publications of some users."""
 
     async def add(self, user_id: str) -> None:
-        """Receive what is published of a user from the return on. Raises ``Unavailable``."""
+        """Receive what is published of a user from the return on; ``run`` must be running.
+
+        Raises ``Unavailable``.
+        """
 
     async def remove(self, user_id: str) -> None:
         """Receive nothing more of a user. Does not raise: what still comes is to be ignored."""
@@ -150,19 +155,23 @@ class SharedStore(Protocol):
         """Connect. Raises ``StoreError``, with what to do, where the store cannot be used."""
 
     async def load(self, user_id: str) -> StoredRoom:
-        """Return what is stored of a user."""
+        """Return what is stored of a user. Raises ``Unavailable`` where it cannot be read, too."""
 
     async def commit(self, change: Change) -> StoredRoom | None:
         """Store a change, publish it and return None; or return what is stored in its place.
 
-        ``Unavailable`` leaves open whether it was stored: the same change may be sent again.
+        ``Unavailable`` leaves open whether it was stored: the same change may be sent again, and is
+        stored once, also where others were stored since. Raises ``ValueError`` for NaN, Infinity.
         """
 
     async def announce(self, user_id: str, process_id: str, devices: DeviceChanges) -> None:
         """Store and publish what has changed of a user's devices."""
 
-    async def versions(self, user_ids: Sequence[str]) -> list[int]:
-        """Return the stored versions of some users."""
+    async def versions(self, user_ids: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the stored versions of some users, and the ids of the changes that led to them.
+
+        They differ where the store has lost changes, and others have been stored since.
+        """
 
     async def stop_point(self, user_id: str, track_id: str) -> float | None:
         """Return where a user last stopped in a track, in seconds; None where never."""
@@ -186,7 +195,7 @@ class SharedStore(Protocol):
 
     async def revoked(self) -> dict[str, float] | None:
         """Return when each user was last revoked; None where that has not changed since the last
-        call.
+        call. What the store has lost of it since the last call stays, and is stored again.
         """
 
     async def revoke(self, user_id: str, at: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
@@ -23,7 +24,7 @@ class FileBody:
     """The body of one response. ``sent`` is in bytes.
 
     ``stall_timeout`` is paused while the client has nothing to take. What is not in the page cache
-    is read in ``executor``.
+    is read in ``executor``. ``on_sent`` is called with the bytes of each chunk.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class FileBody:
         transport: asyncio.WriteTransport,
         stall_timeout: StallTimeout,
         executor: Executor,
+        on_sent: Callable[[int], None],
     ) -> None:
         self.sent = 0
+        self._on_sent = on_sent
         self._file = file
         self._transport = transport
         self._stall_timeout = stall_timeout
@@ -82,6 +85,7 @@ class FileBody:
             sent = self._file.tell() - part.start
             self.sent += sent
             count_sent(writer, sent)
+            self._on_sent(sent)
         return True
 
     async def _copy(self, writer: AbstractStreamWriter, part: range) -> None:
@@ -94,6 +98,7 @@ class FileBody:
             )
         await writer.write(data)
         self.sent += len(data)
+        self._on_sent(len(data))
 
     async def _flush(self, writer: AbstractStreamWriter) -> None:
         """Wait until the system has accepted all that was written, or the connection is lost."""

@@ -150,7 +150,9 @@ class AudioFileResponse(web.FileResponse):
                 self.headers.update(redirect)
                 self.content_length = 0
                 return await self._send_headers(request)
-            body = FileBody(file, transport, self._stall_timeout, self._executor)
+            body = FileBody(
+                file, transport, self._stall_timeout, self._executor, self._slots.count_sent
+            )
             if len(part) <= SENDFILE_THRESHOLD and request.method != "HEAD":
                 await body.load(part)  # before the headers: a disk that fails gets 503
         except OSError as error:

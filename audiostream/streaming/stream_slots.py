@@ -34,13 +34,15 @@ class StreamSlots:
     """The streams of one application, each with its owner and its ``StallTimeout``.
 
     ``counts`` is kept up to date for others: open streams by owner, of which each may have
-    ``limit``. ``timeout`` is in seconds. For one event loop.
+    ``limit``. ``timeout`` is in seconds. ``bytes_sent``: of bodies; of the fast path, only where
+    ``Counters.counts_frames`` is set. For one event loop.
     """
 
     def __init__(
         self, counts: Counter[Hashable], timeout: float | None, limit: float = math.inf
     ) -> None:
         self.counts = counts
+        self.bytes_sent = 0
         self._timeout = timeout
         self._limit = limit
         self._streams: dict[StallTimeout, Hashable] = {}
@@ -59,6 +61,10 @@ class StreamSlots:
         if self._next_check is None:
             self._schedule_check()
         return stream
+
+    def count_sent(self, count: int) -> None:
+        """Count bytes of a body."""
+        self.bytes_sent += count
 
     def disconnect_all_of(self, owners: Collection[Hashable]) -> None:
         """End all streams of some owners, and discard what is not sent yet. Does not wait."""

@@ -13,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from aiohttp import HttpVersion11, web
 
 from ..auth.credentials import bearer_token
 from ..errors import InvalidMessage, RateLimited, Unauthorized
+from ..ops.counters import Transport
 from ..ops.proxies import client_of
 from ..protocol.device_labels import DeviceLabels
 from ..rooms.device import Device
@@ -35,7 +36,12 @@ logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 class Session(Protocol):
     """A device's connection, native or of Socket.IO. ``user_id`` is None until authenticated."""
 
+    transport: ClassVar[Transport]
     user_id: str | None
+
+    @property
+    def is_in_room(self) -> bool:
+        """Whether the device is in its user's room."""
 
     @property
     def device(self) -> Device | None:

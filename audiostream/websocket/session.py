@@ -14,12 +14,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from aiohttp import WSMsgType, web
 
 from ..auth.tickets import Identity
 from ..errors import StoreError, Unauthorized
+from ..ops.counters import Transport
 from ..protocol.decode import decode_auth_token
 from ..protocol.device_labels import DeviceLabels
 from ..protocol.envelope import Frame, encode_frame
@@ -29,6 +30,7 @@ from ..services import SERVICES
 from .authentication import NO_FRAME, authenticated_data, counted, receive_auth, send_error
 from .close_reasons import CloseConnection, CloseReason
 from .connection_log import log_connected, log_disconnected
+from .counting import CountedMessageHandler
 from .device_websocket import DeviceWebSocket
 from .message_handler import MessageHandler
 from .send_queue import WriteBatcher
@@ -44,6 +46,7 @@ _log = logging.getLogger(__name__)
 class DeviceSession:
     """One connection to the native WebSocket. ``user_id`` is None until it has authenticated."""
 
+    transport: ClassVar[Transport] = "websocket"
     __slots__ = (
         "_address",
         "_app",
@@ -74,6 +77,11 @@ class DeviceSession:
         self._device: Device
         self._is_in_room = False
         self._is_disconnected = False
+
+    @property
+    def is_in_room(self) -> bool:
+        """Whether the device is in its user's room."""
+        return self._is_in_room and not self._is_disconnected
 
     @property
     def device(self) -> Device | None:
@@ -128,6 +136,7 @@ class DeviceSession:
         else:
             self._socket.close_nowait(code, text)
         device_id = self._device.ref.device_id if self._is_in_room else None
+        self._app[SERVICES].counters.disconnects[reason.word] += 1
         seconds = asyncio.get_running_loop().time() - self._started_at
         log_disconnected(self.user_id, device_id, self._address, reason, code, seconds)
 
@@ -210,7 +219,9 @@ class DeviceSession:
                 await asyncio.sleep(0)
 
     def _message_handler(self) -> MessageHandler:
-        return MessageHandler(
+        is_counted = self._app[SERVICES].counters.counts_frames
+        handler_type = CountedMessageHandler if is_counted else MessageHandler
+        return handler_type(
             self._app,
             self._socket,
             self._room,

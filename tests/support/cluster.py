@@ -24,12 +24,16 @@ HEALTH_TIMEOUT = ClientTimeout(total=5.0)
 
 @dataclass(eq=False)
 class Member:
-    """One of the processes: ``server`` runs, or is the last that ran. ``link`` leads to Redis."""
+    """One of the processes: ``server`` runs, or is the last that ran. ``link`` leads to Redis.
+
+    ``is_balanced``: a balancer, which asks for its health, sends it new connections.
+    """
 
     number: int
     server: ServerProcess
     link: Proxy | None = None
     is_alive: bool = True
+    is_balanced: bool = True
 
     @property
     def url(self) -> str:
@@ -60,6 +64,10 @@ class Cluster:
     @property
     def living(self) -> list[Member]:
         return [each for each in self.members if each.is_alive]
+
+    def urls(self) -> list[str]:
+        """Return the addresses that a balancer chooses from."""
+        return [each.url for each in self.living if each.is_balanced]
 
     @property
     def url(self) -> str:

@@ -45,7 +45,7 @@ EXPECTED_REFUSALS = {"conflict", "unavailable"}
 
 @dataclass(eq=False)
 class Fleet:
-    """Users and their devices. ``urls`` are the addresses of the processes that live."""
+    """Users and their devices. ``urls`` are the addresses that a balancer chooses from."""
 
     urls: Callable[[], list[str]]
     session: ClientSession

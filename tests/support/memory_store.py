@@ -95,10 +95,11 @@ class MemoryStore:
         )
         await self._return()
 
-    async def versions(self, user_ids: Sequence[str]) -> list[int]:
+    async def versions(self, user_ids: Sequence[str]) -> list[tuple[int, str]]:
         await self._travel("versions")
         users = self.database.users
-        answer = [users[each].room.version if each in users else 0 for each in user_ids]
+        rooms = [users[each].room if each in users else StoredRoom() for each in user_ids]
+        answer = [(room.version, room.change_id) for room in rooms]
         await self._return()
         return answer
 
@@ -211,7 +212,12 @@ class MemoryStore:
             change = replace(change, state=replace(state, queue=published))
         else:
             stored = state
-        user.room = StoredRoom(version=change.version, state=stored, applied_ids=change.applied_ids)
+        user.room = StoredRoom(
+            version=change.version,
+            change_id=change.change_id,
+            state=stored,
+            applied_ids=change.applied_ids,
+        )
         user.change_ids.add(change.change_id)
         for each in change.stop_points:
             _add_stop_point(user.stop_points, each)

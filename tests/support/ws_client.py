@@ -59,10 +59,15 @@ class Peer:
         assert frame["data"]["code"] == "unknown_event"
 
     async def closed(self) -> int | None:
-        """The close code; frames that come before it are passed over."""
+        """The close code; frames that come before it are passed over.
+
+        That of the frame: aiohttp's own is 1006 where the server has gone before it is answered.
+        """
         async with asyncio.timeout(PATIENCE):
             while not self.socket.closed:
-                await self.socket.receive()
+                message = await self.socket.receive()
+                if message.type is WSMsgType.CLOSE:
+                    return int(message.data)
         return self.socket.close_code
 
 

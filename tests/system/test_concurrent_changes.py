@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -16,7 +17,7 @@ from tests.support.paths import ROOT
 from tests.support.redis_server import running_redis
 from tests.support.waiting import until
 
-TIMES = 10_000
+TIMES = 10_000 if "AUDIOSTREAM_LONG_TESTS" in os.environ else 2_500
 """Changes that each process tries."""
 LONGEST = 20.0
 """Seconds that both may take."""

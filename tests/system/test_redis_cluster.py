@@ -12,6 +12,7 @@ from audiostream.playback.model import State, StopPoint
 from audiostream.storage.redis_store import RedisStore
 from audiostream.storage.shared_store import Change, Publication
 from tests.support.redis_server import HOST, RedisCluster, RedisServer, running_cluster
+from tests.support.stored_versions import versions
 from tests.support.waiting import until
 
 USERS = [f"user-{number}" for number in range(30)]
@@ -88,7 +89,7 @@ async def test_a_user_whose_slot_has_moved_is_found_on_the_other_node(
     move.begin()
     move.move_keys()
     move.end()
-    assert await store.versions(USERS) == [1] * len(USERS)
+    assert await versions(store, USERS) == [1] * len(USERS)
     assert (await store.load(USERS[0])).version == 1
     assert await store.commit(change(2, USERS[0])) is None
     assert len(await store.stop_points(USERS[0], "song")) == 2
@@ -103,7 +104,7 @@ async def test_a_user_whose_slot_is_moving_waits_for_no_longer_than_that(
     move.move_keys(2)
     half_moved = asyncio.create_task(store.commit(change(2, USERS[1])))
     move.move_keys()
-    assert await store.versions(USERS[:3]) == [1, 1, 1]
+    assert await versions(store, USERS[:3]) == [1, 1, 1]
     assert len(await store.stop_points(USERS[1], "song")) == 1
     await asyncio.sleep(0.3)
     assert not half_moved.done()
@@ -148,4 +149,4 @@ async def test_users_of_other_nodes_do_not_notice_one_that_fails(
         await asyncio.to_thread(cluster.wait_until_complete)
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
-    assert await store.versions(sorted(lost)) == [0] * len(lost)
+    assert await versions(store, sorted(lost)) == [0] * len(lost)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from audiostream.errors import StoreError
 from audiostream.storage import redis_checks
 from audiostream.storage.redis_store import RedisStore
 from audiostream.storage.shared_store import DeviceChanges
-from tests.support.redis_server import RedisServer, running_redis
+from tests.support.redis_server import RedisServer, reserved_port, running_redis
 
 INFO = "redis_version:{version}\r\nrole:master\r\naof_enabled:1\r\nmaxmemory:0\r\n"
 
@@ -190,3 +191,28 @@ async def test_a_unix_socket_is_as_good_as_a_port(tmp_path: Path) -> None:
         await store.revoke("ada", 5.5)
         assert await store.revoked() == {"ada": 5.5}
         await store.close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+async def test_a_connection_is_encrypted_and_the_certificate_checked(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    files = ("--tls-cert-file", str(tmp_path / "cert.pem"), "--tls-key-file", str(tmp_path / "key"))
+    options = ("--tls-ca-cert-file", str(tmp_path / "cert.pem"), "--tls-auth-clients", "no")
+    with closing(reserved_port()) as reserved:
+        port = reserved.getsockname()[1]
+        with running_redis(tmp_path / "redis", "--tls-port", str(port), *files, *options):
+            url = f"rediss://127.0.0.1:{port}/0"
+            assert "certificate verify failed" in await refusal(url)
+            store = RedisStore(f"{url}?ssl_ca_certs={tmp_path}/cert.pem")
+            await store.open()
+            await store.revoke("ada", 5.5)
+            assert await store.revoked() == {"ada": 5.5}
+            await store.close()
+
+
+def make_certificate(folder: Path) -> None:
+    """Write ``cert.pem`` of 127.0.0.1, signed by itself, and ``key``."""
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1")
+    subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    files = ("-keyout", str(folder / "key"), "-out", str(folder / "cert.pem"))
+    subprocess.run([*command, *subject, *files], check=True, capture_output=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audiostream.errors import SettingsError
+from audiostream.setting_parsers import parse_host_and_port
 from audiostream.settings import Limits, Settings, settings_table
 
 SECRET = "s" * 32
@@ -151,6 +152,35 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
     assert SECRET not in repr(Settings.load(environ))
 
 
+def test_a_password_and_the_token_of_metrics_are_not_shown_either(environ: dict[str, str]) -> None:
+    secrets = {
+        "AUDIOSTREAM_REDIS": "redis://:hidden@redis:6379/0",
+        "AUDIOSTREAM_METRICS_TOKEN": "hidden",
+    }
+    assert "hidden" not in repr(Settings.load(environ | secrets))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9100", ("127.0.0.1", 9100)),
+        ("[::1]:9100", ("::1", 9100)),
+        ("[fe80::1%eth0]:9100", ("fe80::1%eth0", 9100)),
+        ("localhost:0", ("localhost", 0)),
+        ("unix:/run/audiostream/metrics.sock", ("unix:/run/audiostream/metrics.sock", 0)),
+    ],
+)
+def test_metrics_have_an_address_of_their_own(
+    environ: dict[str, str], text: str, address: tuple[str, int]
+) -> None:
+    assert Settings.load(environ | {"AUDIOSTREAM_METRICS": text}).exposes_metrics
+    assert parse_host_and_port("AUDIOSTREAM_METRICS", text) == address
+
+
+def test_metrics_are_off_by_default(environ: dict[str, str]) -> None:
+    assert not Settings.load(environ).exposes_metrics
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -182,6 +212,14 @@ def test_the_secret_is_not_shown_where_settings_are_printed(environ: dict[str, s
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set. Write"),
         ({"AUDIOSTREAM_TRUSTED_PROXIES": "127.0.0.1 ::1"}, "comma-separated, or unix"),
+        *(
+            ({"AUDIOSTREAM_METRICS": text}, f"or unix:/path, not {text!r}")
+            for text in (
+                *("9100", ":9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:9100"),
+                *("[::1]", "[127.0.0.1]:9100", "http://localhost:9100", "unix:", "a b:9100"),
+            )
+        ),
+        ({"AUDIOSTREAM_METRICS_TOKEN": "two words"}, "AUDIOSTREAM_METRICS_TOKEN must be one word"),
         *(
             ({"AUDIOSTREAM_X_ACCEL": text}, f"must be a path like /protected/, not {text!r}: with")
             for text in ("protected", "/protected", "protected/", "/", "//", "/a//b/", "/a b/")

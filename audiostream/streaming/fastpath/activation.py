@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from ...ops.aiohttp_compat import has_request_handler_internals
 from ...services import SERVICES
+from .counting import CountedFastPathProtocol, CountedFileTransfer
 from .protocol import FastPathProtocol
 from .responder import RangeResponder
 
@@ -31,8 +33,12 @@ def fast_path(
         yield None
         return
     responder = RangeResponder(app)
+    protocol = FastPathProtocol
+    if app[SERVICES].counters.counts_frames:
+        protocol = CountedFastPathProtocol
+        responder.new_transfer = partial(CountedFileTransfer, responder.stream_slots)
     try:
-        yield lambda: FastPathProtocol(responder, server())
+        yield lambda: protocol(responder, server())
     finally:
         responder.close()
 

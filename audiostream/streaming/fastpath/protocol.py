@@ -193,7 +193,8 @@ class FastPathProtocol(HalfCloseProtocol):
     def _send_rest(
         self, body: range, sent: int, opened: OpenFile, owner: Hashable, log: Callable[[int], None]
     ) -> None:
-        transfer = FileTransfer(self._transport, self._fd, opened, body, sent)
+        new_transfer = self._responder.new_transfer
+        transfer = new_transfer(self._transport, self._fd, opened, body, sent)
         if not transfer.send():
             self._end(transfer, log)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from ..x_accel import is_sendable
 from .open_files import OpenFile, OpenFileCache
 from .request import MAX_HEAD, RangeRequest
 from .templates import header_templates, redirect_head
+from .transfer import FileTransfer
 from .writability import WritabilityWatcher
 
 COPY_LIMIT: Final = 64 * 1024
@@ -48,6 +49,7 @@ class RangeResponder:
 
     def __init__(self, app: web.Application) -> None:
         services = app[SERVICES]
+        self.new_transfer: Callable[..., FileTransfer] = FileTransfer
         self.files = OpenFileCache(services.file_executor)
         self.proxies = services.proxies
         self.read_buffer = memoryview(bytearray(READ_BUFFER_SIZE))

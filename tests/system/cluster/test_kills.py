@@ -29,11 +29,8 @@ AGREED_AFTER = 10.0
 async def test_after_each_kill_devices_reconnect_elsewhere_and_no_acknowledged_change_is_lost(
     cluster: Cluster,
 ) -> None:
-    def urls() -> list[str]:
-        return [each.url for each in cluster.living]
-
     chance = random.Random(1)  # noqa: S311 - repeatable on purpose
-    async with running_fleet(urls, USERS, DEVICES, REPORT_INTERVAL) as fleet:
+    async with running_fleet(cluster.urls, USERS, DEVICES, REPORT_INTERVAL) as fleet:
         for user in fleet.users:
             user.devices[0].choose()
         for _ in range(PHASES):

@@ -16,7 +16,7 @@ from statistics import median
 import pytest
 import pytest_asyncio
 
-from tests.support.cluster import Cluster, running_processes
+from tests.support.cluster import Cluster, Member, running_processes
 from tests.support.fleet import Fleet, running_fleet
 from tests.support.proxy import Mode
 from tests.support.redis_server import RedisServer, running_redis
@@ -64,10 +64,7 @@ async def cluster(redis: RedisServer, shared_media: Path) -> AsyncIterator[Clust
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(cluster: Cluster) -> AsyncIterator[Fleet]:
-    def urls() -> list[str]:
-        return [each.url for each in cluster.living]
-
-    async with running_fleet(urls, USERS, DEVICES) as fleet:
+    async with running_fleet(cluster.urls, USERS, DEVICES) as fleet:
         for user in fleet.users:
             user.devices[0].choose()
         yield fleet
@@ -233,11 +230,9 @@ async def test_a_redis_that_forgot_the_last_changes_does_not_take_them_back(
 async def test_a_process_whose_link_is_cut_or_half_open_refuses_changes_and_others_notice_nothing(
     cluster: Cluster, home: Household
 ) -> None:
-    links = [member.link for member in cluster.members]
-    assert links[0] is not None
-    assert links[1] is not None
-    await links[0].switch(Mode.CUT)
-    await links[1].switch(Mode.HOLD)
+    broken = cluster.members[:2]
+    for member, mode in zip(broken, (Mode.CUT, Mode.HOLD), strict=True):
+        await _switch(member, mode)
     try:
         async with _outage(LINK_OUTAGE):
             await asyncio.gather(_is_refused(home, 0), _is_refused(home, 1))
@@ -249,14 +244,20 @@ async def test_a_process_whose_link_is_cut_or_half_open_refuses_changes_and_othe
                 answer = await home.devices[2].ask("playTrack", trackId="other", currentTime=70)
             assert answer["event"] == "trackPlaying"
     finally:
-        for link in links[:2]:
-            assert link is not None
-            await link.switch(Mode.PASS)
+        for member in broken:
+            await _switch(member, Mode.PASS)
     async with asyncio.timeout(AGREED_AFTER):
         for device in home.devices[:2]:
             assert (await device.reaches(answer["data"]["rev"]))["trackId"] == "other"
     await _all_are_well(cluster, range(3))
     await _is_told_of_changes(home)
+
+
+async def _switch(member: Member, mode: Mode) -> None:
+    """Break or mend a link; a balancer chooses processes that are well."""
+    assert member.link is not None
+    member.is_balanced = mode is Mode.PASS
+    await member.link.switch(mode)
 
 
 async def test_with_a_slow_link_changes_take_one_round_trip_and_keep_their_order(

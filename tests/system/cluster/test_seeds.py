@@ -36,11 +36,7 @@ async def test_users_of_three_processes_agree_10_s_after_their_last_action_and_n
         for member in cluster.members:
             assert member.link is not None
             member.link.delays = JITTER
-
-        def urls() -> list[str]:
-            return [each.url for each in cluster.living]
-
-        async with running_fleet(urls, SEEDS, PLAYERS) as fleet:
+        async with running_fleet(cluster.urls, SEEDS, PLAYERS) as fleet:
             for user in fleet.users:
                 user.devices[0].choose()
             await _act(fleet, cluster)

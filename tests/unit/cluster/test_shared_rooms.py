@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 
 import pytest
 
@@ -210,3 +211,68 @@ async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freeze
         await cluster.settle()
         assert [each.ref.device_id for each in kiosk.room.devices.values()] == ["kiosk"]
         assert kiosk.room.state.frozen_at == pytest.approx(since, abs=0.1)
+
+
+async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        await kiosk.play("other")
+        cluster.database.users.clear()
+        one.store.is_cut = False
+        await one.cluster._compare()  # the first to store has not heard of the last change
+        await asyncio.sleep(0.05)
+        assert cluster.database.users["ada"].room.state.track_id == "song"
+        await two.cluster._compare()
+        await asyncio.sleep(0.05)
+        for device in (phone, kiosk):
+            state = device.room.state
+            assert (state.track_id, state.rev) == ("other", 2)
+            revs = [data["rev"] for _, data in device.news() if "rev" in data]
+            assert revs == sorted(revs)
+
+
+async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        for _ in range(3):
+            await kiosk.play("other")
+        cluster.database.users.clear()
+        one.store.is_cut, two.store.is_cut = False, True
+        for step in range(6):
+            await phone.play("song", float(step))
+        two.store.is_cut = False
+        await two.cluster._compare()
+        await asyncio.sleep(1.2)
+        assert phone.room.state == kiosk.room.state
+        for device in (phone, kiosk):
+            revs = [data["rev"] for _, data in device.news() if "rev" in data]
+            assert revs == sorted(revs)
+
+
+async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new_rev() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        kept = copy(cluster.database.users["ada"])
+        two.store.is_cut = True
+        await phone.pause()
+        cluster.database.users["ada"] = kept  # as after a crash of Redis
+        two.store.is_cut = False
+        await kiosk.play("other")
+        await one.cluster._compare()
+        await asyncio.sleep(0.05)
+        for device in (phone, kiosk):
+            state = device.room.state
+            assert (state.track_id, state.is_playing, state.rev) == ("other", True, 3)
+            told = {data["rev"]: data["trackId"] for _, data in device.news()}
+            assert told[3] == "other"

@@ -94,6 +94,7 @@ class TestTcp:
             with pytest.raises(SettingsError) as refused:
                 listen(["127.0.0.1", "127.0.0.2"], port).__enter__()
             assert f"127.0.0.2:{port} is in use. Stop what" in str(refused.value)
+            assert str(refused.value).endswith("or name another --port.")
             with pytest.raises(ConnectionRefusedError):
                 knock("127.0.0.1", port)
 

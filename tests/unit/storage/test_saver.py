@@ -385,7 +385,7 @@ class TestFailingFile:
             ticked.set()
 
         monkeypatch.setattr(memory.saver, "flush", once_broken)
-        task = asyncio.create_task(memory.saver.run())
+        task = asyncio.create_task(memory.saver.run(lambda _: None))
         async with asyncio.timeout(5):
             await ticked.wait()
         task.cancel()
@@ -400,6 +400,7 @@ class TestFailingFile:
         for name in ("FLUSH_EVERY", "SHORTEST_PAUSE", "LATE"):
             monkeypatch.setattr(f"audiostream.storage.saver.{name}", 0.0)
         ticks = 0
+        took: list[float] = []
         tick, tenth = memory.saver.flush, asyncio.Event()
 
         async def counted() -> None:
@@ -412,11 +413,13 @@ class TestFailingFile:
                 tenth.set()
 
         monkeypatch.setattr(memory.saver, "flush", counted)
-        task = asyncio.create_task(memory.saver.run())
+        task = asyncio.create_task(memory.saver.run(took.append))
         async with asyncio.timeout(5):
             await tenth.wait()
         task.cancel()
         assert caplog.text.count("the disk is slow") == 2
+        assert len(took) in (9, 10)
+        assert all(0 < each < 5 for each in took)
         assert not memory.saver.is_degraded
 
 

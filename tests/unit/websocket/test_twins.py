@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from audiostream.ops.counters import Counters
+from audiostream.services import SERVICES
 from audiostream.websocket.close_reasons import CloseReason
 from audiostream.websocket.device_websocket import CLOSE_TIMEOUT, DeviceWebSocket
 from audiostream.websocket.send_queue import WriteBatcher
@@ -29,7 +31,7 @@ def socket(transport: FakeTransport) -> DeviceWebSocket:
 
 @pytest.fixture
 def session(socket: DeviceWebSocket) -> DeviceSession:
-    app: Any = SimpleNamespace()
+    app: Any = {SERVICES: SimpleNamespace(counters=Counters())}
     return DeviceSession(app, socket, WriteBatcher(), "192.0.2.7")
 
 

@@ -21,7 +21,8 @@ from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
 from tests.support.audio_files import write_wav
-from tests.support.proxy import Mode, Proxy
+from tests.support.proxy import ProxyTo as ProxyTo
+from tests.support.proxy import proxies
 from tests.support.server_process import SECRET, Launch, ServerProcess
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ FOLDER_CHANGE_SEEN_AFTER = 0.5
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
-ProxyTo = Callable[[int], Awaitable[Proxy]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -136,17 +136,8 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
 @pytest.fixture
 async def proxy_to() -> AsyncIterator[ProxyTo]:
     """Proxies that can be switched, and pass at first: ``await proxy_to(port)``."""
-    proxies: list[Proxy] = []
-
-    async def start(port: int) -> Proxy:
-        proxy = Proxy(port)
-        proxies.append(proxy)
-        await proxy.switch(Mode.PASS)
-        return proxy
-
-    yield start
-    for proxy in proxies:
-        await proxy.close()
+    async with proxies() as start:
+        yield start
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from tests.support.proxy import Mode, Proxy
 from tests.support.server_process import SECRET, ServerProcess
 
 from . import bidi
-from .conftest import chromium
+from .chromium import chromium
 from .engines import Chromium, Engine, Firefox, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute
 

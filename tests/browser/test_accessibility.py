@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.support.server_process import ServerProcess
@@ -35,12 +36,12 @@ VIEWS = {
 }
 
 
-@pytest.fixture(params=VIEWS)
+@pytest_asyncio.fixture(params=VIEWS, loop_scope="session")
 async def view(request: pytest.FixtureRequest) -> View:
     return VIEWS[request.param]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def audit(browser: Browser, node_modules: Path, view: View) -> Audit:
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     context = await browser.new_context(

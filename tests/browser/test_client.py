@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, WebSocketRoute
 
 from tests.support.server_process import Launch, ServerProcess
@@ -108,13 +109,13 @@ async def _site(
     return Site(server, pages.BUNDLE, browser, node_modules, token)
 
 
-@pytest.fixture(params=["native", "socketio"])
+@pytest_asyncio.fixture(params=["native", "socketio"], loop_scope="session")
 async def site(request: Any, server: ServerProcess, browser: Browser, token: Token) -> Site:
     """The sample music, for a page on our client and for one on the npm package."""
     return await _site(request.param, server, browser, token, request)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bench(server: ServerProcess, browser: Browser, token: Token) -> Page:
     """A page that has our client at hand, and is not connected yet."""
     return await _bench(server, browser, token)
@@ -126,7 +127,7 @@ def own_server(launch: Launch) -> ServerProcess:
     return launch("--media", str(SAMPLES))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def own_bench(own_server: ServerProcess, browser: Browser, token: Token) -> Page:
     """The same as ``bench`` on ``own_server``."""
     return await _bench(own_server, browser, token)

@@ -7,27 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
-from . import chromium_server
 from .conftest import watch
 from .player_page import PATIENCE, RestClient, becomes, choose, new_page, open_player
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 AUDIO = "document.getElementById('audio')"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
 
 
 @asynccontextmanager

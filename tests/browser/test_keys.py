@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import pytest_asyncio
 
 from tests.support.server_process import ServerProcess
 
@@ -16,7 +17,7 @@ TITLE = "document.querySelector('#now-title').textContent"
 AUDIO = "document.querySelector('audio')"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(engine: Engine, server: ServerProcess, token: Token) -> Tab:
     tab = await engine.tab()
     await tab.goto(f"{server.url}/#token={token('demo')}")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, FloatRect, Page, expect
 
 from tests.support.audio_files import write_wav
 from tests.support.server_process import ServerProcess
 
-from . import chromium_server
 from .player_page import choose, new_page, open_player, plays
 from .test_device_panel import kitchen
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 TITLE = "The whole of the long winter sessions, volume four: songs for a house by the sea, as they "
 TITLE += "were played in the spring of 74"
@@ -25,12 +22,6 @@ TITLE += "were played in the spring of 74"
 CONTROLS = ("#seek", ".transport", "#extras", "#panels")
 PHONES = ((390, 844), (390, 664), (320, 640))
 DESKTOPS = ((1280, 800), (1280, 720))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

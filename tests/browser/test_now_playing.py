@@ -13,7 +13,6 @@ from playwright.async_api import Browser, Page, expect
 from tests.support.audio_files import write_wav
 from tests.support.server_process import ServerProcess
 
-from . import chromium_server
 from .player_page import (
     PAUSED,
     POSITION,
@@ -25,8 +24,6 @@ from .player_page import (
     plays,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-"""One browser and one server for all, with a user for each test."""
 Token = Callable[..., str]
 AUDIO = "document.getElementById('audio')"
 LONG_TITLE = "Over so many words goes this title that no panel shows it all " * 5
@@ -36,12 +33,6 @@ CLOCK = """{
 }"""
 """Lets a test move the page's monotonic clock on by ``window.later`` milliseconds."""
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +58,7 @@ def user(request: pytest.FixtureRequest) -> str:
     return name[:60]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def desktop(
     browser: Browser, three: ServerProcess, token: Token, user: str
 ) -> AsyncIterator[Page]:
@@ -80,7 +71,7 @@ async def desktop(
     await page.context.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def phone(
     browser: Browser, three: ServerProcess, token: Token, user: str
 ) -> AsyncIterator[Page]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
@@ -22,7 +23,7 @@ PICTURE = Path(__file__).parent / "player.png"
 RATE = "document.getElementById('audio').playbackRate"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def signed_in(page: Page, server: ServerProcess, token: Token) -> Page:
     await page.goto(f"{server.url}/#token={token('demo')}")
     await expect(page.get_by_text("Connected")).to_be_visible()

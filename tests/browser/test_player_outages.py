@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.conftest import ProxyTo
 from tests.support.audio_files import write_wav
@@ -121,7 +122,7 @@ async def second_device(site: Site) -> AsyncIterator[Second]:
 Start = Callable[..., Any]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def start(
     launch: Launch, proxy_to: ProxyTo, engine: Engine, token: Token, tmp_path: Path
 ) -> AsyncIterator[Start]:

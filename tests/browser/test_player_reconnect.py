@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from tests.support.server_process import Launch, ServerProcess
@@ -110,7 +111,7 @@ async def playing(
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(browser: Browser, server: ServerProcess, token: Token) -> Site:
     return await playing(browser, server, token("demo"))
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.support.server_process import Launch, ServerProcess
 
-from . import chromium_server
 from .conftest import SAMPLES, watch
 from .player_page import PATIENCE, RestClient, becomes, new_page, open_player
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 TITLES = (
     "First Light",
@@ -30,12 +26,6 @@ TITLES = (
 AUDIO = "document.getElementById('audio')"
 ROW = 60
 """Pixels, as in css/panels.css."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
 
 
 class Queue:

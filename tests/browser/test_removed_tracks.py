@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+import pytest_asyncio
 
 from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
@@ -74,7 +74,7 @@ class ServerFixture:
         return RestClient(self.server, self.token)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(launch: Launch, engine: Engine, token: Token, tmp_path: Path) -> ServerFixture:
     media = tmp_path / "album"
     media.mkdir()

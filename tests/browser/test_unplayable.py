@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.audio_files import write_wav
@@ -132,7 +133,7 @@ class ServerFixture:
         return page
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(launch: Launch, token: Token, browser: Browser, tmp_path: Path) -> ServerFixture:
     return ServerFixture(launch, token(USER), browser, tmp_path / "library")
 

@@ -40,6 +40,7 @@ from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
 from audiostream.websocket import heartbeat
 from tests.conftest import Serve
+from tests.support.long_tests import times
 from tests.support.raw_http import Answer, bearer, request, upgrade
 from tests.support.raw_websocket import RawWebSocket
 from tests.support.server_process import SECRET, START_TIMEOUT, UNLIMITED, Launch, ServerProcess
@@ -613,10 +614,10 @@ def test_systemd_is_notified_of_ready_watchdog_and_stopping(
 
 STEP = 100.0
 """Seconds between the positions of two changes, so that a position tells which change it is of."""
-KILLS = 100
+KILLS = times(100)
 LANES = 4
 """Servers that are killed side by side, beside one that lives longer each time."""
-LONG_LIVES = 4
+LONG_LIVES = times(6)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from openapi_spec_validator import validate
 from audiostream import Settings, create_app
 from tests.conftest import Serve
 from tests.support.audio_files import write_wav
+from tests.support.long_tests import times
 from tests.support.paths import WEB
 from tests.support.server_process import Launch, ServerProcess
 
@@ -62,7 +63,7 @@ expected-statuses = ["2xx", "304", "404", "409", "412", "416"]
 include-operation-id = ["setQueue", "playTrack"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 """
-EXAMPLES = "40"
+EXAMPLES = str(times(40))
 PATIENCE = 120.0
 """Seconds after which the generator has hung."""
 LONG = 2400.0

@@ -27,6 +27,7 @@ from pytest_asyncio import is_async_test
 from audiostream import Settings
 from audiostream.app import tokens_of
 from tests.conftest import ProxyTo
+from tests.support.long_tests import IS_LONG
 from tests.support.proxy import proxies
 from tests.support.server_process import ServerProcess
 
@@ -48,14 +49,24 @@ TESTS = itertools.count(1)
 ENGINES = (Chromium.name, Firefox.name)
 PATIENCE = 30.0
 """Seconds for what must come on a busy machine; Playwright's own are 5."""
-LONG_IN_FIREFOX = (
-    "test_player_outages.py",
-    "test_long_lists.py",
-    "test_library_updates.py",
-    "test_notices.py",
+LONG_IN_FIREFOX = {
     "test_client_outages.py",
-)
-"""Files whose tests `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
+    "test_library_updates.py",
+    "test_long_lists.py",
+    "test_notices.py",
+    "test_a_page_that_plays_on_through_a_held_connection_keeps_its_position",
+    "test_a_track_that_begins_in_an_outage_plays_after_it",
+    "test_a_track_that_the_user_chooses_in_an_outage_plays_after_it",
+    "test_a_buffer_that_runs_dry_goes_on_where_the_audio_stopped",
+    "test_a_seek_that_cannot_be_loaded_is_not_the_end_of_the_track",
+    "test_arrows_move_the_position_while_a_button_has_the_focus",
+    "test_a_space_in_the_search_box_is_a_space",
+    "test_what_was_chosen_in_a_search_goes_on_in_what_it_showed",
+    "test_a_search_without_the_current_track_does_not_change_what_follows",
+    "test_a_removed_track_that_is_started_again_stays_paused_and_the_page_says_why",
+}
+"""Files and tests that `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
+
 
 expect.set_options(timeout=1000 * PATIENCE)
 
@@ -88,9 +99,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if is_async_test(item):
             item.add_marker(on_one_loop, append=False)  # before that of the mode
-        is_long = item.path.name in LONG_IN_FIREFOX and Firefox.name in item.name
-        if is_long and "AUDIOSTREAM_LONG_TESTS" not in os.environ:
+        if Firefox.name in item.name and not _is_short_in_firefox(item):
             item.add_marker(skip)
+
+
+def _is_short_in_firefox(item: pytest.Item) -> bool:
+    names = {item.path.name, item.name.partition("[")[0]}
+    return IS_LONG or names.isdisjoint(LONG_IN_FIREFOX)
 
 
 @pytest.fixture(scope="session")
@@ -145,8 +160,8 @@ def starting_engines(
     request: pytest.FixtureRequest,
 ) -> list[AbstractAsyncContextManager[Engine]]:
     """All browsers that the module is tried in, to be started."""
-    is_short = request.path.name in LONG_IN_FIREFOX and "AUDIOSTREAM_LONG_TESTS" not in os.environ
-    names = [name for name in ENGINES if name != Firefox.name or not is_short]
+    is_short = _is_short_in_firefox(request.node)
+    names = [name for name in ENGINES if name != Firefox.name or is_short]
     return [started(name, request) for name in names]
 
 

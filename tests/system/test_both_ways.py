@@ -175,7 +175,7 @@ class TestLastRequest:
             line.send(said)
             line.end()
             began = time.monotonic()
-            assert await closes_after(line, began) < 2.0
+            assert await closes_after(line, began) < 5.0
 
     async def test_a_client_that_ends_its_side_within_a_body_is_disconnected(
         self, live: RunLive, token: Token
@@ -187,7 +187,7 @@ class TestLastRequest:
             line.end()
             began = time.monotonic()
             await line.read_to_end()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 5.0
 
     async def test_a_websocket_whose_client_ends_its_side_is_disconnected(
         self, live: RunLive
@@ -198,4 +198,4 @@ class TestLastRequest:
             line.end()
             began = time.monotonic()
             await line.read_to_end()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,7 +24,7 @@ from audiostream.services import SERVICES
 from tests.support.audio_files import write_wav
 from tests.support.proxy import ProxyTo as ProxyTo
 from tests.support.proxy import proxies
-from tests.support.server_process import SECRET, Launch, ServerProcess
+from tests.support.server_process import SECRET, Launch, ServerProcess, module_server
 
 if TYPE_CHECKING:
     from tests.support.live import Live
@@ -40,6 +41,9 @@ LONGEST = {
 """Files that take one to four minutes: begun last they would keep one worker busy at the end."""
 FOLDER_CHANGE_SEEN_AFTER = 0.5
 """Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
+
+TESTS = itertools.count(1)
+"""The numbers of the tests of this process whose users are their own."""
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
@@ -64,10 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = mixed if browsers else items
 
 
-@pytest.fixture
-def media(tmp_path: Path) -> Path:
+def write_tracks(folder: Path) -> Path:
     """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids."""
-    folder = tmp_path / "media"
     for name in ("song", "other", "users/ada/hers", "users/bob/his"):
         write_wav(folder / f"{name}.wav", 60.0)
     song = {"id": "song", "audioUrl": "song.wav", "title": "Song", "artist": "Somebody"}
@@ -79,6 +81,24 @@ def media(tmp_path: Path) -> Path:
     ]
     (folder / "tracks.json").write_text(json.dumps(entries))
     return folder
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    return write_tracks(tmp_path / "media")
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of the same tracks for a module, whose tests have users of their own."""
+    with module_server(write_tracks(tmp_path_factory.mktemp("shared"))) as server:
+        yield server
+
+
+def of_own_users(token: Callable[..., str]) -> Callable[..., str]:
+    """Access tokens of users that no other test has: ``token(user)``, ``token(user, life)``."""
+    number = next(TESTS)
+    return lambda user="ada", life=None: token(f"{user} {number}", life)
 
 
 @pytest.fixture

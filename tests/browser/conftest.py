@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 import os
 import shutil
@@ -26,7 +25,7 @@ from pytest_asyncio import is_async_test
 
 from audiostream import Settings
 from audiostream.app import tokens_of
-from tests.conftest import ProxyTo
+from tests.conftest import ProxyTo, of_own_users
 from tests.support.long_tests import IS_LONG
 from tests.support.proxy import proxies
 from tests.support.server_process import ServerProcess
@@ -44,8 +43,6 @@ NPM_INSTALL = (
     *("--fetch-retries=1", "--fetch-timeout=60000"),
 )
 """As in the Makefile: without a network it fails within a minute."""
-TESTS = itertools.count(1)
-"""The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
 PATIENCE = 30.0
 """Seconds for what must come on a busy machine; Playwright's own are 5."""
@@ -245,9 +242,8 @@ def demo_token(settings: Settings) -> str:
 
 @pytest.fixture
 def token(token: Callable[..., str]) -> Callable[..., str]:
-    """Access tokens of users that no other test has, as tests share a server: ``token(user)``."""
-    number = next(TESTS)
-    return lambda user="ada", life=None: token(f"{user} {number}", life)
+    """Access tokens of users that no other test has, as tests share a server."""
+    return of_own_users(token)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

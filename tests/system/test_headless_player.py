@@ -16,7 +16,7 @@ import pytest
 from aiohttp import ClientSession
 
 from audiostream.client import Player, State, connect
-from tests.conftest import ProxyTo
+from tests.conftest import ProxyTo, of_own_users
 from tests.support.album import ALBUM, TITLES, write_album
 from tests.support.headless import HeadlessProcess, headless
 from tests.support.proxy import Mode
@@ -43,9 +43,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def token(token: Token, request: pytest.FixtureRequest) -> Token:
-    """Access tokens of a user that no other test has, as they share a server."""
-    return lambda: token(request.node.name)
+def token(token: Token) -> Token:
+    return of_own_users(token)
 
 
 async def reaches(remote: Player, condition: Callable[[State], bool]) -> State:

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 from tests.support.server_process import ServerProcess
 
 from .audit import Audit
+from .conftest import serving
 from .library_page import ARABIC, LONG, LibraryPage, write_songs
 from .player_page import becomes
 
@@ -26,11 +27,8 @@ MENU = ["Play", "Play next", "Add to queue"]
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("songs")
     write_songs(folder)
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_start()
-    server.wait_for_log("the library has 40 tracks")
-    yield server
-    server.close()
+    with serving(folder) as server:
+        yield server
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, FloatRect, Page, expect
 
-from tests.support.audio_files import write_wav
+from tests.support.album import write_titles
 from tests.support.server_process import ServerProcess
 
+from .conftest import serving
 from .player_page import choose, new_page, open_player, plays
 from .test_device_panel import kitchen
 
@@ -27,18 +26,9 @@ DESKTOPS = ((1280, 800), (1280, 720))
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with two tracks of five minutes, both with long titles."""
-    folder: Path = tmp_path_factory.mktemp("two")
-    entries = []
-    for number, title in enumerate((TITLE, f"Z {TITLE}")):
-        write_wav(folder / f"{number}.wav", 300.0)
-        entry = {"id": f"t{number}", "audioUrl": f"{number}.wav", "title": title, "duration": 300}
-        entries.append(entry | {"artist": "An ensemble with a long name", "album": "An album"})
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_log("the library has 2 tracks")
-    server.wait_for_start()
-    yield server
-    server.close()
+    folder, artist = tmp_path_factory.mktemp("two"), "An ensemble with a long name"
+    with serving(write_titles(folder, TITLE, f"Z {TITLE}", artist=artist)) as server:
+        yield server
 
 
 async def box_of(page: Page, selector: str) -> FloatRect:

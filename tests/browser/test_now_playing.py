@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.audio_files import write_wav
+from tests.support.album import write_titles
 from tests.support.server_process import ServerProcess
 
+from .conftest import serving
 from .player_page import (
     PAUSED,
     POSITION,
@@ -38,18 +37,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with three tracks of five minutes, one with a long title."""
-    folder: Path = tmp_path_factory.mktemp("three")
-    entries = []
-    for number, title in enumerate(("One", LONG_TITLE, "Three")):
-        write_wav(folder / f"{number}.wav", 300.0)
-        entry = {"id": f"t{number}", "audioUrl": f"{number}.wav", "title": title, "duration": 300}
-        entries.append(entry | {"artist": "Artist", "album": "Album"})
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_log("the library has 3 tracks")
-    server.wait_for_start()
-    yield server
-    server.close()
+    folder = tmp_path_factory.mktemp("three")
+    with serving(write_titles(folder, "One", LONG_TITLE, "Three")) as server:
+        yield server
 
 
 @pytest.fixture

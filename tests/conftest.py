@@ -34,11 +34,11 @@ hypothesis_settings.register_profile("audiostream", deadline=None)
 hypothesis_settings.load_profile("audiostream")
 
 LONGEST = {
-    *("test_player_outages", "test_bad_network", "test_client_outages", "test_client"),
-    *("test_faults", "test_headless_player", "test_loop_gaps", "test_openapi"),
+    *("test_player_outages", "test_client_outages", "test_player_reconnect", "test_bad_network"),
+    *("test_stalled_listeners", "test_faults", "test_headless_player", "test_loop_gaps"),
     *("test_unread_answers", "test_without_fast_path"),
 }
-"""Files that take one to four minutes: begun last they would keep one worker busy at the end."""
+"""Files that take one to two minutes: begun last they would keep one worker busy at the end."""
 FOLDER_CHANGE_SEEN_AFTER = 0.5
 """Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
 

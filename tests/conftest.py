@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -21,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
-from tests.support.audio_files import write_wav
+from tests.support.media_folder import write_four_tracks
 from tests.support.proxy import ProxyTo as ProxyTo
 from tests.support.proxy import proxies
 from tests.support.server_process import SECRET, Launch, ServerProcess, module_server
@@ -68,30 +67,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = mixed if browsers else items
 
 
-def write_tracks(folder: Path) -> Path:
-    """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids."""
-    for name in ("song", "other", "users/ada/hers", "users/bob/his"):
-        write_wav(folder / f"{name}.wav", 60.0)
-    song = {"id": "song", "audioUrl": "song.wav", "title": "Song", "artist": "Somebody"}
-    entries = [
-        {**song, "duration": 60},
-        {"id": "other", "audioUrl": "other.wav", "title": "Other", "duration": 60},
-        {"id": "hers", "audioUrl": "users/ada/hers.wav", "title": "Hers", "duration": 60},
-        {"id": "his", "audioUrl": "users/bob/his.wav", "title": "His", "duration": 60},
-    ]
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    return folder
-
-
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
-    return write_tracks(tmp_path / "media")
+    """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids."""
+    return write_four_tracks(tmp_path / "media")
 
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of the same tracks for a module, whose tests have users of their own."""
-    with module_server(write_tracks(tmp_path_factory.mktemp("shared"))) as server:
+    with module_server(write_four_tracks(tmp_path_factory.mktemp("shared"))) as server:
         yield server
 
 

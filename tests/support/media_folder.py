@@ -27,6 +27,24 @@ def write_manifest(folder: Path, *entries: Any) -> None:
     (folder / "tracks.json").write_text(json.dumps(entries))
 
 
+def write_four_tracks(folder: Path, listed: int = 60) -> Path:
+    """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids.
+
+    ``listed``: the duration in seconds that the manifest gives them.
+    """
+    for name in ("song", "other", "users/ada/hers", "users/bob/his"):
+        write_wav(folder / f"{name}.wav", 60.0)
+    song = {"id": "song", "audioUrl": "song.wav", "title": "Song", "artist": "Somebody"}
+    write_manifest(
+        folder,
+        {**song, "duration": listed},
+        {"id": "other", "audioUrl": "other.wav", "title": "Other", "duration": listed},
+        {"id": "hers", "audioUrl": "users/ada/hers.wav", "title": "Hers", "duration": listed},
+        {"id": "his", "audioUrl": "users/bob/his.wav", "title": "His", "duration": listed},
+    )
+    return folder
+
+
 def scanned(folder: Path) -> Library:
     """A library of the folder, scanned once."""
     library = Library(folder)

@@ -22,9 +22,10 @@ import schemathesis
 from openapi_spec_validator import validate
 
 from audiostream import Settings, create_app
-from tests.conftest import Serve, of_own_users, write_tracks
+from tests.conftest import Serve, of_own_users
 from tests.support.audio_files import write_wav
 from tests.support.long_tests import times
+from tests.support.media_folder import write_four_tracks
 from tests.support.paths import WEB
 from tests.support.server_process import Launch, ServerProcess, module_server
 
@@ -140,7 +141,7 @@ def test_the_server_responds_as_the_openapi_document_says(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    media = write_tracks(tmp_path_factory.mktemp("rare"))
+    media = write_four_tracks(tmp_path_factory.mktemp("rare"))
     write_wav(media / "song.wav", LONG)
     limits = {"AUDIOSTREAM_BODY_TIMEOUT": "1", "AUDIOSTREAM_STREAMS_PER_USER": "1"}
     with module_server(media, **limits) as server:
@@ -150,7 +151,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def sparing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that takes one command a second of each user."""
-    media = write_tracks(tmp_path_factory.mktemp("sparing"))
+    media = write_four_tracks(tmp_path_factory.mktemp("sparing"))
     with module_server(media, AUDIOSTREAM_COMMANDS_PER_SECOND="1") as server:
         yield server
 

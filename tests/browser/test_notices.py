@@ -89,7 +89,7 @@ async def test_a_notice_goes_away_by_itself(
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))
     await with_notice(tab)
-    await wait_for(tab, "notice.hidden", 25.0)
+    await wait_for(tab, "notice.hidden")
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ async def test_a_file_that_cannot_be_played_does_not_show_pause_and_a_running_cl
     await site.serve("a")
     await site.open()
     await choose(site.tab, "a")
-    await wait_for(site.tab, f"{NOTICE} !== ''", 10)
+    await wait_for(site.tab, f"{NOTICE} !== ''")
     assert await site.tab.evaluate(BUTTON) == "Play"
     shown = await site.tab.evaluate(SHOWN)
     await asyncio.sleep(1.5)

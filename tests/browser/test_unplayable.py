@@ -29,7 +29,7 @@ from .player_page import RestClient, choose, new_page, open_player
 Token = Callable[..., str]
 PROMISED = 5.0
 """Seconds within which the next track plays: what the product promises."""
-SLACK = 5.0
+SLACK = 15.0
 """Seconds more for a busy machine."""
 AUDIO = """(() => {
   const { currentTime: position, paused, duration, error, src } = document.getElementById("audio");
@@ -372,7 +372,7 @@ async def test_a_tab_that_alone_cannot_play_a_track_leaves_it_to_the_others(
     playing, deaf = await site.page(), await site.page("?sounds=always")
     await deaf.context.route(STREAMS, lambda route: route.abort())
     await choose(playing, "a")
-    await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere", timeout=15_000)
+    await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere")
     await asyncio.sleep(2.0)
     await plays(playing, "a")
     assert (await site.rest.state())["trackId"] == "a"

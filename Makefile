@@ -46,7 +46,7 @@ test-long: $(VENV)/test.stamp
 		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py \
 		client.py keys.py removed_tracks.py unplayable.py) \
 		$(addprefix tests/system/test_,faults.py fuzz.py differential.py openapi.py \
-		concurrent_changes.py) tests/system/cluster
+		concurrent_changes.py compose.py) tests/system/cluster
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)

@@ -163,7 +163,7 @@ class ClusterProcess:
 
     async def _find_excess(self, on_excess: OnExcess) -> None:
         now, limit = self.clock(), self._sockets_per_user
-        rooms = self.rooms.live.values()
+        rooms = [room for room in self.rooms.live.values() if len(room.devices) > limit]
         excess = [device for room in rooms for device in excess_devices(room, limit, now)]
         if excess:
             on_excess(excess)

@@ -1,9 +1,8 @@
-"""A Redis for each module, and how long its tests are."""
+"""A Redis for each module, and three processes on it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from tests.support.cluster import Cluster
 from tests.support.media_folder import write_four_tracks
 from tests.support.redis_server import RedisServer, running_redis
 
-IS_LONG = "AUDIOSTREAM_LONG_TESTS" in os.environ
-"""Whether tests last as long as ``make test-long`` has them: minutes."""
 LISTED = 3600
 """Seconds that tracks last: none ends by itself while users act at random."""
 

@@ -13,10 +13,10 @@ import pytest
 from audiostream.storage.redis_store import RedisStore
 from audiostream.storage.shared_store import Change, Publication
 from tests.support.cluster import Cluster
+from tests.support.long_tests import IS_LONG
 from tests.support.server_process import UNLIMITED
 from tests.support.waiting import until
 
-from .conftest import IS_LONG
 from .devices import Device, Household, household
 
 CHANGES = 10_000 if IS_LONG else 400

@@ -9,10 +9,11 @@ import pytest
 from aiohttp import WSServerHandshakeError
 
 from tests.support.cluster import Cluster
+from tests.support.long_tests import IS_LONG
 from tests.support.waiting import PATIENCE
 from tests.support.ws_client import connect
 
-from .conftest import IS_LONG, LISTED
+from .conftest import LISTED
 from .devices import Device, Household, access_token, bearer, household, revoke
 
 REVOKED_AFTER = 4.0

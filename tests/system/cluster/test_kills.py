@@ -7,8 +7,7 @@ import random
 
 from tests.support.cluster import Cluster
 from tests.support.fleet import Fleet, running_fleet
-
-from .conftest import IS_LONG
+from tests.support.long_tests import IS_LONG
 
 USERS, DEVICES = (200, 3) if IS_LONG else (40, 3)
 PHASES = 10 if IS_LONG else 1

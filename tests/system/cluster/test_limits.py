@@ -13,13 +13,13 @@ from aiohttp import ClientError, ClientResponse, ClientSession
 
 from tests.support.audio_files import write_wav
 from tests.support.cluster import Cluster, running_processes
+from tests.support.long_tests import IS_LONG
 from tests.support.media_folder import write_manifest
 from tests.support.proxy import Mode, Proxy
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import PATIENCE, until
 from tests.support.ws_client import Peer, connect
 
-from .conftest import IS_LONG
 from .devices import TESTS, access_token, bearer, revoke
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -18,11 +18,11 @@ import pytest_asyncio
 
 from tests.support.cluster import Cluster, Member, running_processes
 from tests.support.fleet import Fleet, running_fleet
+from tests.support.long_tests import IS_LONG
 from tests.support.proxy import Mode
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import until
 
-from .conftest import IS_LONG
 from .devices import Device, Household, household
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

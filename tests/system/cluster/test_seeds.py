@@ -8,9 +8,8 @@ from pathlib import Path
 
 from tests.support.cluster import Cluster, running_processes
 from tests.support.fleet import Fleet, running_fleet
+from tests.support.long_tests import IS_LONG
 from tests.support.redis_server import RedisServer
-
-from .conftest import IS_LONG
 
 SEEDS = 100 if IS_LONG else 30
 """Users at the same time, each with a seed of its own."""

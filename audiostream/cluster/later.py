@@ -21,6 +21,10 @@ class LaterTasks:
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
 
+    def __len__(self) -> int:
+        """Return how many tasks are under way."""
+        return len(self._tasks)
+
     def run(self, key: Hashable, work: Callable[[], Awaitable[Any]]) -> None:
         """Do ``work`` soon, unless a task of that key is under way."""
         if key not in self._tasks:

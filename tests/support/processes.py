@@ -19,6 +19,7 @@ from audiostream.settings import Limits
 
 from .fakes import FakeLibrary, RecordingSendQueue
 from .memory_store import MemoryDatabase, MemoryStore
+from .waiting import until
 
 
 class FakeProcess:
@@ -106,9 +107,11 @@ class FakeCluster:
     processes: list[FakeProcess] = field(default_factory=list)
 
     async def settle(self) -> None:
-        """Wait until nothing more is under way, where the store does not delay."""
-        for _ in range(50):
-            await asyncio.sleep(0)
+        """Wait until nothing more is under way that the processes have left for later."""
+        for _ in range(2):  # a publication may lead to more
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await until(lambda: not any(len(each.cluster._later) for each in self.processes))
 
 
 @asynccontextmanager

@@ -33,6 +33,9 @@ COMMAND_EVENTS = frozenset(
     {"playTrack", "pauseTrack", "nextTrack", "previousTrack", "transferPlayback"}
 )
 """Commands that replace what the device reports of before (R22)."""
+HELD_UP = 1.0
+"""Seconds that a frame waits for the store, after which reports behind it are old (R22): as far as
+players may be apart."""
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
 _tasks: set[asyncio.Task[None]] = set()
 """Held reports that wait for a room: the event loop has only weak references."""
@@ -157,12 +160,15 @@ class MessageHandler:
             if self._socket.is_connected and not self._socket.is_closing:
                 self._apply_to_room(frame, report)
 
+        began = self._loop.time()
         try:
             await self._loader.perform(self._room.user_id, act)
         except Exception as error:
             self._send_failure(error, frame)
         self._delayed_reports.mark_handled()
         self._received_at = self._loop.time()
+        if self._received_at - began > HELD_UP:
+            self._delayed_reports.on_gap()
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         """Send the device why its frame did nothing."""

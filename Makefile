@@ -1,8 +1,9 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests: first those of the units, whose coverage counts, then the
 #             rest (tests/conftest.py has the order)
-# make test-long  outages in all their kinds and lengths: in browsers, 20 minutes; of several processes
-#             and their Redis, 10 minutes
+# make test-long  outages in all their kinds and lengths, all cases in Firefox too; several processes and
+#             their Redis for minutes; a hundred kills of the server, three times as many generated
+#             requests: three quarters of an hour
 # make fuzz   coverage-guided fuzzing of what parses clients' bytes, FUZZ_SECONDS each
 # make soak-page  ten minutes of the page over a network that holds for 5 to 60 s in every minute
 # make soak   ten minutes of 500 users who play, seek, are cut off and stream (SOAK_MINUTES, SOAK_USERS)
@@ -42,8 +43,10 @@ test: lint test-web
 
 test-long: $(VENV)/test.stamp
 	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\
-		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py) \
-		tests/system/cluster tests/system/test_compose.py
+		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py \
+		client.py keys.py removed_tracks.py unplayable.py) \
+		$(addprefix tests/system/test_,faults.py fuzz.py differential.py openapi.py \
+		concurrent_changes.py compose.py) tests/system/cluster
 
 soak-page: $(VENV)/test.stamp
 	$(BIN)/python -m tests.browser.bad_network --minutes $(SOAK_MINUTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -20,8 +21,9 @@ from audiostream import Settings, create_app
 from audiostream.app import tokens_of
 from audiostream.services import SERVICES
 from tests.support.media_folder import write_four_tracks
-from tests.support.proxy import Mode, Proxy
-from tests.support.server_process import SECRET, Launch, ServerProcess
+from tests.support.proxy import ProxyTo as ProxyTo
+from tests.support.proxy import proxies
+from tests.support.server_process import SECRET, Launch, ServerProcess, module_server
 
 if TYPE_CHECKING:
     from tests.support.live import Live
@@ -31,17 +33,19 @@ hypothesis_settings.register_profile("audiostream", deadline=None)
 hypothesis_settings.load_profile("audiostream")
 
 LONGEST = {
-    *("test_player_outages", "test_bad_network", "test_client_outages", "test_client"),
-    *("test_faults", "test_headless_player", "test_loop_gaps", "test_openapi"),
+    *("test_player_outages", "test_client_outages", "test_player_reconnect", "test_bad_network"),
+    *("test_stalled_listeners", "test_faults", "test_headless_player", "test_loop_gaps"),
     *("test_unread_answers", "test_without_fast_path"),
 }
-"""Files that take one to four minutes: begun last they would keep one worker busy at the end."""
+"""Files that take one to two minutes: begun last they would keep one worker busy at the end."""
 FOLDER_CHANGE_SEEN_AFTER = 0.5
 """Seconds after which, at the latest, a stream notices that a folder above its file has moved."""
 
+TESTS = itertools.count(1)
+"""The numbers of the tests of this process whose users are their own."""
+
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
-ProxyTo = Callable[[int], Awaitable[Proxy]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,6 +71,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def media(tmp_path: Path) -> Path:
     """Two shared tracks of 60 s and one each of Ada's and Bob's, under readable ids."""
     return write_four_tracks(tmp_path / "media")
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of the same tracks for a module, whose tests have users of their own."""
+    with module_server(write_four_tracks(tmp_path_factory.mktemp("shared"))) as server:
+        yield server
+
+
+def of_own_users(token: Callable[..., str]) -> Callable[..., str]:
+    """Access tokens of users that no other test has: ``token(user)``, ``token(user, life)``."""
+    number = next(TESTS)
+    return lambda user="ada", life=None: token(f"{user} {number}", life)
 
 
 @pytest.fixture
@@ -124,17 +141,8 @@ def serve(settings: Settings, aiohttp_client: Any) -> Serve:
 @pytest.fixture
 async def proxy_to() -> AsyncIterator[ProxyTo]:
     """Proxies that can be switched, and pass at first: ``await proxy_to(port)``."""
-    proxies: list[Proxy] = []
-
-    async def start(port: int) -> Proxy:
-        proxy = Proxy(port)
-        proxies.append(proxy)
-        await proxy.switch(Mode.PASS)
-        return proxy
-
-    yield start
-    for proxy in proxies:
-        await proxy.close()
+    async with proxies() as start:
+        yield start
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ..errors import Unavailable
 from ..rooms.device import Device
@@ -114,30 +114,34 @@ class ClusterProcess:
         ``on_excess`` with devices of this process that are more than their users may have.
         """
         await self._store.open()
-        self.rooms.subscribe()
-        await self.health.ask(self.clock.adjust(self._store.time))
-        await self._renew()
-        await self._read_revocations(on_revoked)
-        tasks = [
-            asyncio.create_task(each)
-            for each in (
-                self.rooms.run(self._refresh_all),
-                self.user_limits.run(),
-                _every(EXCHANGED_EVERY, self.user_limits.note_changes),
-                _every(EXCHANGED_EVERY, partial(self._find_excess, on_excess)),
-                _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
-                _every(RENEWED_EVERY, self._renew),
-                _every(COMPARED_EVERY, self._compare),
-                _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
-            )
-        ]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            self.rooms.subscribe()
+            await self.health.ask(self.clock.adjust(self._store.time))
+            await self._renew()
+            await self._read_revocations(on_revoked)
+            tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._leave()
+
+    def _work(
+        self, on_revoked: OnRevoked, on_excess: OnExcess
+    ) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return what runs as long as the process does."""
+        return (
+            self.rooms.run(self._refresh_all),
+            self.user_limits.run(),
+            _every(EXCHANGED_EVERY, self.user_limits.note_changes),
+            _every(EXCHANGED_EVERY, partial(self._find_excess, on_excess)),
+            _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
+            _every(RENEWED_EVERY, self._renew),
+            _every(COMPARED_EVERY, self._compare),
+            _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
+        )
 
     # What rooms leave for later.
 
@@ -159,7 +163,7 @@ class ClusterProcess:
 
     async def _find_excess(self, on_excess: OnExcess) -> None:
         now, limit = self.clock(), self._sockets_per_user
-        rooms = self.rooms.live.values()
+        rooms = [room for room in self.rooms.live.values() if len(room.devices) > limit]
         excess = [device for room in rooms for device in excess_devices(room, limit, now)]
         if excess:
             on_excess(excess)

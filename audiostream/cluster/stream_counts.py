@@ -54,12 +54,14 @@ class SharedStreamCounts:
         self._elsewhere = {
             user: answer for user, answer in self._elsewhere.items() if now - answer[1] <= KNOWN_FOR
         }
-        users = {owner for owner in self.here if isinstance(owner, str)} | self._noted.keys()
-        return {user for user in users if self._is_due(user, now)}
-
-    def _is_due(self, user_id: str, now: float) -> bool:
-        count, noted_at = self._noted.get(user_id, (0, now))
-        return self.here.get(user_id, 0) != count or now - noted_at >= NOTED_AGAIN_AFTER
+        here, noted = self.here, self._noted
+        changed = {
+            user
+            for user, (count, noted_at) in noted.items()
+            if here.get(user, 0) != count or now - noted_at >= NOTED_AGAIN_AFTER
+        }
+        changed.update(owner for owner in here if owner not in noted and isinstance(owner, str))
+        return changed
 
     def adopt(self, user_id: str, noted: int, elsewhere: int) -> int:
         """Adopt an answer; return how many streams of a user are too many here.

@@ -50,8 +50,6 @@ def count_with(room: SharedRoom, device_id: str | None, now: float) -> int:
 
 def excess_devices(room: SharedRoom, limit: int, now: float) -> list[Device]:
     """Return the devices of this process that are too many: those that connected last."""
-    if len(room.devices) <= limit:
-        return []
     beyond = counted_devices(room, now)[limit:]
     return [each for each in beyond if each.ref.key in room.local_devices]
 

@@ -34,7 +34,7 @@ from tests.support.proxy import Mode, Proxy
 from tests.support.server_process import SECRET, ServerProcess
 
 from . import bidi
-from .conftest import chromium
+from .chromium import chromium
 from .engines import Chromium, Engine, Firefox, Tab, wait_for
 from .listening import Heard, choose, heard, listen, mute
 
@@ -56,14 +56,14 @@ RATE = 48_000
 STATUS = "document.getElementById('connection').textContent.trim()"
 
 
-def write_loud(path: Path, seconds: int) -> None:
+def write_loud(path: Path, seconds: int, rate: int = RATE) -> None:
     """A file with so many bytes a second that no browser fetches all of it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as sound:
         sound.setnchannels(2)
         sound.setsampwidth(2)
-        sound.setframerate(RATE)
-        sound.writeframes(bytes(RATE * 4 * seconds))
+        sound.setframerate(rate)
+        sound.writeframes(bytes(rate * 4 * seconds))
 
 
 def write_album(folder: Path, seconds: float) -> list[str]:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import fcntl
-import itertools
 import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+from pytest_asyncio import is_async_test
 
 from audiostream import Settings
 from audiostream.app import tokens_of
+from tests.conftest import ProxyTo, of_own_users
+from tests.support.long_tests import IS_LONG
+from tests.support.proxy import proxies
 from tests.support.server_process import ServerProcess
 
-from . import bidi, chromium_server
-from .chromium_server import CHROMIUM, FLAGS
+from . import bidi
+from .chromium import chromium
 from .engines import Chromium, Engine, Firefox
 from .programs import program
 from .sound_device import sound_device as sound_device
@@ -33,51 +43,66 @@ NPM_INSTALL = (
     *("--fetch-retries=1", "--fetch-timeout=60000"),
 )
 """As in the Makefile: without a network it fails within a minute."""
-TESTS = itertools.count(1)
-"""The numbers of the tests of this process."""
 ENGINES = (Chromium.name, Firefox.name)
-LONG_IN_FIREFOX = (
-    "test_player_outages.py",
-    "test_long_lists.py",
-    "test_library_updates.py",
-    "test_notices.py",
+PATIENCE = 30.0
+"""Seconds for what must come on a busy machine; Playwright's own are 5."""
+LONG_IN_FIREFOX = {
     "test_client_outages.py",
-)
-"""Files whose tests `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
+    "test_library_updates.py",
+    "test_long_lists.py",
+    "test_notices.py",
+    "test_a_page_that_plays_on_through_a_held_connection_keeps_its_position",
+    "test_a_track_that_begins_in_an_outage_plays_after_it",
+    "test_a_track_that_the_user_chooses_in_an_outage_plays_after_it",
+    "test_a_buffer_that_runs_dry_goes_on_where_the_audio_stopped",
+    "test_a_seek_that_cannot_be_loaded_is_not_the_end_of_the_track",
+    "test_arrows_move_the_position_while_a_button_has_the_focus",
+    "test_a_space_in_the_search_box_is_a_space",
+    "test_what_was_chosen_in_a_search_goes_on_in_what_it_showed",
+    "test_a_search_without_the_current_track_does_not_change_what_follows",
+    "test_a_removed_track_that_is_started_again_stays_paused_and_the_page_says_why",
+}
+"""Files and tests that `make test` runs in Chromium alone, and `make test-long` in Firefox too."""
 
 
-def _chromium() -> str:
-    if CHROMIUM is None:
-        assert "CI" not in os.environ, "CI has to install Chromium"
-        pytest.skip("Chromium is not installed")
-    return CHROMIUM
+expect.set_options(timeout=1000 * PATIENCE)
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A headless Chromium of its own, for modules that keep one."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_chromium(), args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture(scope="session")
-def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_chromium() -> AsyncIterator[Browser]:
     """A Chromium for all tests of this process, which share nothing in it but the process."""
-    folder = tmp_path_factory.mktemp("chromium")
-    with chromium_server.chromium_server(_chromium(), folder) as address:
-        yield address
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(shared_chromium: Browser) -> AsyncIterator[Browser]:
+    """Chromium as one test sees it: the contexts that it makes are closed in the end."""
+    yield shared_chromium
+    for context in shared_chromium.contexts:
+        await context.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip in Firefox what takes minutes there."""
-    if "AUDIOSTREAM_LONG_TESTS" in os.environ:
-        return
+    """Run all on one event loop, that of their Chromium; skip in Firefox what takes minutes there.
+
+    A connection to Playwright's driver is bound to a loop, and one for each test takes as much
+    processor time as a page.
+    """
+    on_one_loop = pytest.mark.asyncio(loop_scope="session")
     skip = pytest.mark.skip(reason="make test-long runs it in Firefox")
     for item in items:
-        if item.path.name in LONG_IN_FIREFOX and Firefox.name in item.name:
+        if item.path.parent != HERE:
+            continue
+        if is_async_test(item):
+            item.add_marker(on_one_loop, append=False)  # before that of the mode
+        if Firefox.name in item.name and not _is_short_in_firefox(item):
             item.add_marker(skip)
+
+
+def _is_short_in_firefox(item: pytest.Item) -> bool:
+    names = {item.path.name, item.name.partition("[")[0]}
+    return IS_LONG or names.isdisjoint(LONG_IN_FIREFOX)
 
 
 @pytest.fixture(scope="session")
@@ -98,38 +123,59 @@ def sounding_firefox_address(
         yield address
 
 
-@pytest.fixture
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
+def started(name: str, request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Engine]:
+    """A browser by its name, as one test sees it. For fixtures outside of the event loop."""
+    if name == Firefox.name:
+        sounding = "sounding_" if "sound_device" in request.fixturenames else ""
+        return _firefox(request.getfixturevalue(f"{sounding}firefox_address"))
+    return nullcontext(Chromium(request.getfixturevalue("browser")))
 
 
 @asynccontextmanager
-async def started(name: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    """A browser by its name, as one test sees it."""
-    if name == Firefox.name:
-        sounding = "sounding_" if "sound_device" in request.fixturenames else ""
-        async with bidi.session(request.getfixturevalue(f"{sounding}firefox_address")) as session:
-            yield Firefox(session)
-    else:
-        async with chromium_server.session(request.getfixturevalue("chromium_address")) as browser:
-            yield Chromium(browser)
+async def _firefox(address: str) -> AsyncIterator[Engine]:
+    async with bidi.session(address) as session:
+        yield Firefox(session)
 
 
 @pytest.fixture(params=ENGINES)
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+def starting_engine(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Engine]:
+    """Each browser in turn, to be started."""
+    return started(request.param, request)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def engine(
+    starting_engine: AbstractAsyncContextManager[Engine],
+) -> AsyncIterator[Engine]:
     """Each browser in turn."""
-    async with started(request.param, request) as engine:
+    async with starting_engine as engine:
         yield engine
 
 
 @pytest.fixture
-async def engines(request: pytest.FixtureRequest) -> AsyncIterator[list[Engine]]:
+def starting_engines(
+    request: pytest.FixtureRequest,
+) -> list[AbstractAsyncContextManager[Engine]]:
+    """All browsers that the module is tried in, to be started."""
+    is_short = _is_short_in_firefox(request.node)
+    names = [name for name in ENGINES if name != Firefox.name or is_short]
+    return [started(name, request) for name in names]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def engines(
+    starting_engines: list[AbstractAsyncContextManager[Engine]],
+) -> AsyncIterator[list[Engine]]:
     """All browsers at once, for tests that have to wait long."""
-    is_short = request.path.name in LONG_IN_FIREFOX and "AUDIOSTREAM_LONG_TESTS" not in os.environ
-    names = [name for name in ENGINES if name != Firefox.name or not is_short]
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(started(name, request)) for name in names]
+        yield [await stack.enter_async_context(starting) for starting in starting_engines]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def proxy_to() -> AsyncIterator[ProxyTo]:
+    """The same as that of all tests, on the event loop of these."""
+    async with proxies() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -196,12 +242,11 @@ def demo_token(settings: Settings) -> str:
 
 @pytest.fixture
 def token(token: Callable[..., str]) -> Callable[..., str]:
-    """Access tokens of users that no other test has, as tests share a server: ``token(user)``."""
-    number = next(TESTS)
-    return lambda user="ada", life=None: token(f"{user} {number}", life)
+    """Access tokens of users that no other test has, as tests share a server."""
+    return of_own_users(token)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page on which every error, also one of the content policy, fails the test."""
     context = await browser.new_context(viewport={"width": 1200, "height": 800})

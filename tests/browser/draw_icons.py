@@ -10,7 +10,7 @@ import asyncio
 
 from tests.support.paths import WEB
 
-from .conftest import chromium
+from .chromium import chromium
 
 ICONS = {"icon-192": (192, False), "icon-512": (512, False), "maskable-512": (512, True)}
 """By name: pixels, and whether it is maskable."""

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, Request, Route
 from .bidi import Bidi
 from .pages import PERMISSIONS
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds for what must come."""
 POLLING = 0.05
 """Seconds between two looks at a page."""

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support.server_process import ServerProcess
 
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds for what must come."""
 POSITION = "document.getElementById('audio').currentTime"
 PAUSED = "document.getElementById('audio').paused"

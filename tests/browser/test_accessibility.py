@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.support.server_process import ServerProcess
 
 from .audit import Audit
 from .player_page import choose, plays
+from .test_device_panel import kitchen, open_devices, row
 
 Token = Callable[..., str]
 
@@ -34,12 +36,12 @@ VIEWS = {
 }
 
 
-@pytest.fixture(params=VIEWS)
+@pytest_asyncio.fixture(params=VIEWS, loop_scope="session")
 async def view(request: pytest.FixtureRequest) -> View:
     return VIEWS[request.param]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def audit(browser: Browser, node_modules: Path, view: View) -> Audit:
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     context = await browser.new_context(
@@ -80,6 +82,8 @@ async def test_axe_finds_no_violation_in_any_state_of_the_player(
     await page.evaluate("away.hidden = listen.hidden = false")
     await audit.look("blocked and without a server")
     await page.evaluate("(away.hidden = listen.hidden = true)")
+    await look_at_panels(audit, server, token("demo"))
+    assert await page.evaluate("document.documentElement.scrollWidth") <= view.width
     await page.keyboard.press("?")
     await audit.look("keys")
     await page.keyboard.press("Escape")
@@ -87,11 +91,31 @@ async def test_axe_finds_no_violation_in_any_state_of_the_player(
         await page.get_by_role("button", name="Choose a track").click()
         await audit.look("library")
     else:
-        await look_at_panels(audit)
+        await look_at_library(audit)
     assert audit.violations == []
 
 
-async def look_at_panels(audit: Audit) -> None:
+async def look_at_panels(audit: Audit, server: ServerProcess, token: str) -> None:
+    """Open the queue with what can be put back, and the devices with one that has a volume."""
+    page = audit.page
+    await page.locator("#open-queue").click()
+    await page.locator("#queue-list li").last.get_by_role("button", name="Remove").click()
+    await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    await audit.look("queue")
+    await page.keyboard.press("Escape")
+    async with kitchen(server, token) as peer:
+        await peer.send("deviceUpdate", volume=0.6, muted=False)
+        await open_devices(page)
+        await expect(row(page, "Kitchen").get_by_role("slider")).to_have_value("60")
+        await audit.look("devices")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#device-panel")).to_be_hidden()
+    close = page.get_by_role("button", name="Close the player")
+    if await close.is_visible():
+        await close.click()
+
+
+async def look_at_library(audit: Audit) -> None:
     """Open what a kiosk does not have."""
     page = audit.page
     await page.get_by_role("button", name="Menu").click()

@@ -7,18 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import ClientSession
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 from tests.support.ws_client import connect
 
-from .chromium_server import FLAGS
+from .chromium import AUTOPLAY, FLAGS, chromium
 from .player_page import PAUSED, POSITION, RestClient, becomes, new_page
-from .programs import program
 
 Token = Callable[..., str]
-AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
 SETTLED = 3.0
 """Seconds in which a page that plays would have reported, and one that echoes have disturbed."""
 
@@ -49,13 +47,9 @@ async def test_where_autoplay_is_refused_a_tap_starts_the_audio_and_the_room_pla
     server = launch()
     server.wait_for_log("the library has")
     flags = [flag for flag in FLAGS if flag != AUTOPLAY]
-    async with async_playwright() as playwright, ClientSession() as session:
-        path = program("chromium")
-        browser = await playwright.chromium.launch(executable_path=path, args=flags)
-        async with asyncio.TaskGroup() as group:
-            for user in STARTS:
-                group.create_task(start_blocked_page(browser, session, server, user, token(user)))
-        await browser.close()
+    async with chromium(flags) as browser, ClientSession() as session, asyncio.TaskGroup() as group:
+        for user in STARTS:
+            group.create_task(start_blocked_page(browser, session, server, user, token(user)))
 
 
 async def start_blocked_page(

@@ -1,4 +1,4 @@
-"""Two minutes of the player page on a bad network: a listener loses what the outages take."""
+"""The player page on a bad network: a listener loses what the outages take."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from playwright.async_api import Browser
 
+from tests.support.long_tests import times
 from tests.support.server_process import Launch
 
 from .bad_network import outages, suffer, write_album
 from .engines import Chromium
 
-MINUTES, SEED = 2, 5
+MINUTES, SEED = times(3), 7
 
 
-async def test_two_minutes_on_a_bad_network_cost_little_beyond_the_outages(
+async def test_minutes_on_a_bad_network_cost_little_beyond_the_outages(
     browser: Browser, launch: Launch, token: Callable[..., str], tmp_path: Path
 ) -> None:
     album = write_album(tmp_path / "album", MINUTES * 60 + 20)

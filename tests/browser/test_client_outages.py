@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 
 from tests.conftest import ProxyTo
@@ -94,7 +95,7 @@ class Listener:
 Listen = Callable[[Engine, str], Any]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def listen(server: ServerProcess, proxy_to: ProxyTo, token: Token) -> Any:
     """Open a page of a user that plays: ``await listen(engine, user)``."""
     async with ClientSession() as session:

@@ -7,28 +7,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
-from . import chromium_server
 from .conftest import watch
 from .player_page import PATIENCE, RestClient, becomes, choose, new_page, open_player
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 AUDIO = "document.getElementById('audio')"
-VIEWS = {"desktop": (1280, 800, ""), "phone": (390, 844, ""), "kiosk": (1024, 600, "?kiosk=1")}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
 
 
 @asynccontextmanager
@@ -48,8 +37,8 @@ async def received(peer: Peer, event: str) -> dict[str, Any]:
     return data
 
 
-async def opened(page: Page, server: ServerProcess, token: str, query: str = "") -> Page:
-    await open_player(page, server, token, query)
+async def opened(page: Page, server: ServerProcess, token: str) -> Page:
+    await open_player(page, server, token)
     return page
 
 
@@ -195,28 +184,3 @@ async def test_a_device_that_is_renamed_has_its_name_everywhere_and_after_a_relo
     await expect(row(other, "Living room 🛋")).to_be_hidden()
     for each in (page, other):
         await each.context.close()
-
-
-@pytest.mark.parametrize("view", VIEWS)
-async def test_axe_finds_no_violation_in_the_device_panel(
-    browser: Browser, server: ServerProcess, token: Token, node_modules: Any, view: str
-) -> None:
-    axe = (node_modules / "axe-core" / "axe.min.js").read_text()
-    width, height, query = VIEWS[view]
-    for scheme in ("light", "dark"):
-        context = await browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            bypass_csp=True,
-        )
-        page = await context.new_page()
-        await open_player(page, server, token("demo"), query)
-        async with kitchen(server, token("demo")) as peer:
-            await peer.send("deviceUpdate", volume=0.6, muted=False)
-            await open_devices(page)
-            await expect(row(page, "Kitchen").get_by_role("slider")).to_have_value("60")
-            await page.evaluate(axe)
-            found = await page.evaluate("axe.run().then(({ violations }) => violations)")
-            assert found == []
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        await context.close()

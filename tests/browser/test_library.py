@@ -12,12 +12,11 @@ from playwright.async_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.support.server_process import ServerProcess
 
-from . import chromium_server
 from .audit import Audit
+from .conftest import serving
 from .library_page import ARABIC, LONG, LibraryPage, write_songs
 from .player_page import becomes
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 BLUE = ["Zephyr", "Anchor", "Maple"]
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -28,24 +27,15 @@ MENU = ["Play", "Play next", "Add to queue"]
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("songs")
     write_songs(folder)
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_start()
-    server.wait_for_log("the library has 40 tracks")
-    yield server
-    server.close()
+    with serving(folder) as server:
+        yield server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def one_browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def library(
-    one_browser: Browser, songs: ServerProcess, token: Token
+    browser: Browser, songs: ServerProcess, token: Token
 ) -> AsyncIterator[LibraryPage]:
-    library = await LibraryPage.open(one_browser, songs.url, token("demo"))
+    library = await LibraryPage.open(browser, songs.url, token("demo"))
     yield library
     assert library.problems == []
     await library.context.close()
@@ -281,10 +271,10 @@ async def test_the_menu_opens_and_is_used_by_the_keyboard_alone(
 
 
 async def test_a_long_press_opens_the_menu_with_the_name_in_full_and_a_tap_plays(
-    one_browser: Browser, songs: ServerProcess, token: Token
+    browser: Browser, songs: ServerProcess, token: Token
 ) -> None:
     library = await LibraryPage.open(
-        one_browser, songs.url, token("demo"), viewport=PHONE, has_touch=True
+        browser, songs.url, token("demo"), viewport=PHONE, has_touch=True
     )
     page = library.page
     await page.get_by_label("Search title").fill("in the house")
@@ -428,7 +418,7 @@ LOOKS = [("light", "", 1280), ("dark", "", 390), ("dark", "?kiosk", 1024)]
 
 @pytest.mark.parametrize(("scheme", "query", "width"), LOOKS)
 async def test_axe_finds_no_violation_in_any_view_of_the_library(
-    one_browser: Browser,
+    browser: Browser,
     songs: ServerProcess,
     token: Token,
     node_modules: Path,
@@ -439,7 +429,7 @@ async def test_axe_finds_no_violation_in_any_view_of_the_library(
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     looks = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
     library = await LibraryPage.open(
-        one_browser, songs.url, token("demo"), query, bypass_csp=True, **looks
+        browser, songs.url, token("demo"), query, bypass_csp=True, **looks
     )
     page = library.page
     audit = Audit(page, axe)

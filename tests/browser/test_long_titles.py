@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, FloatRect, Page, expect
 
-from tests.support.audio_files import write_wav
+from tests.support.album import write_titles
 from tests.support.server_process import ServerProcess
 
-from . import chromium_server
+from .conftest import serving
 from .player_page import choose, new_page, open_player, plays
 from .test_device_panel import kitchen
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 Token = Callable[..., str]
 TITLE = "The whole of the long winter sessions, volume four: songs for a house by the sea, as they "
 TITLE += "were played in the spring of 74"
@@ -27,27 +23,12 @@ PHONES = ((390, 844), (390, 664), (320, 640))
 DESKTOPS = ((1280, 800), (1280, 720))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
-
-
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with two tracks of five minutes, both with long titles."""
-    folder: Path = tmp_path_factory.mktemp("two")
-    entries = []
-    for number, title in enumerate((TITLE, f"Z {TITLE}")):
-        write_wav(folder / f"{number}.wav", 300.0)
-        entry = {"id": f"t{number}", "audioUrl": f"{number}.wav", "title": title, "duration": 300}
-        entries.append(entry | {"artist": "An ensemble with a long name", "album": "An album"})
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_log("the library has 2 tracks")
-    server.wait_for_start()
-    yield server
-    server.close()
+    folder, artist = tmp_path_factory.mktemp("two"), "An ensemble with a long name"
+    with serving(write_titles(folder, TITLE, f"Z {TITLE}", artist=artist)) as server:
+        yield server
 
 
 async def box_of(page: Page, selector: str) -> FloatRect:

@@ -89,16 +89,16 @@ async def test_a_notice_goes_away_by_itself(
 ) -> None:
     tab = await opened(engine, thirty, token("demo"))
     await with_notice(tab)
-    await wait_for(tab, "notice.hidden", 25.0)
+    await wait_for(tab, "notice.hidden")
 
 
 @pytest.mark.parametrize(
-    ("engine", "size"),
+    ("starting_engine", "size"),
     [
         *(("chromium", size) for size in (*LANDSCAPE_PHONES, *LOW_WINDOWS)),
         *(product(("chromium", "firefox"), (DESKTOP, PHONE, KIOSK))),
     ],
-    indirect=["engine"],
+    indirect=["starting_engine"],
 )
 async def test_a_notice_covers_no_row_and_takes_no_clicks(
     engine: Engine, thirty: ServerProcess, token: Token, size: tuple[int, int]

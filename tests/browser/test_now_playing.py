@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.audio_files import write_wav
+from tests.support.album import write_titles
 from tests.support.server_process import ServerProcess
 
-from . import chromium_server
+from .conftest import serving
 from .player_page import (
     PAUSED,
     POSITION,
@@ -25,8 +23,6 @@ from .player_page import (
     plays,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-"""One browser and one server for all, with a user for each test."""
 Token = Callable[..., str]
 AUDIO = "document.getElementById('audio')"
 LONG_TITLE = "Over so many words goes this title that no panel shows it all " * 5
@@ -38,27 +34,12 @@ CLOCK = """{
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium_address: str) -> AsyncIterator[Browser]:
-    async with chromium_server.session(chromium_address) as browser:
-        yield browser
-
-
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with three tracks of five minutes, one with a long title."""
-    folder: Path = tmp_path_factory.mktemp("three")
-    entries = []
-    for number, title in enumerate(("One", LONG_TITLE, "Three")):
-        write_wav(folder / f"{number}.wav", 300.0)
-        entry = {"id": f"t{number}", "audioUrl": f"{number}.wav", "title": title, "duration": 300}
-        entries.append(entry | {"artist": "Artist", "album": "Album"})
-    (folder / "tracks.json").write_text(json.dumps(entries))
-    server = ServerProcess.start(folder, environ={})
-    server.wait_for_log("the library has 3 tracks")
-    server.wait_for_start()
-    yield server
-    server.close()
+    folder = tmp_path_factory.mktemp("three")
+    with serving(write_titles(folder, "One", LONG_TITLE, "Three")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -67,7 +48,7 @@ def user(request: pytest.FixtureRequest) -> str:
     return name[:60]
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def desktop(
     browser: Browser, three: ServerProcess, token: Token, user: str
 ) -> AsyncIterator[Page]:
@@ -80,7 +61,7 @@ async def desktop(
     await page.context.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def phone(
     browser: Browser, three: ServerProcess, token: Token, user: str
 ) -> AsyncIterator[Page]:

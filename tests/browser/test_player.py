@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession
 from playwright.async_api import Browser, Page, expect
 
@@ -22,7 +23,7 @@ PICTURE = Path(__file__).parent / "player.png"
 RATE = "document.getElementById('audio').playbackRate"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def signed_in(page: Page, server: ServerProcess, token: Token) -> Page:
     await page.goto(f"{server.url}/#token={token('demo')}")
     await expect(page.get_by_text("Connected")).to_be_visible()
@@ -249,7 +250,7 @@ async def test_a_page_reconnects_to_a_restarted_server_by_its_button(
     launch("--media", str(SAMPLES), "--port", str(first.port))
     await page.evaluate("window.setTimeout = window.realSetTimeout")
     await page.get_by_role("button", name="Try now").click()
-    await expect(page.get_by_text("Connected")).to_be_visible(timeout=10_000)
+    await expect(page.get_by_text("Connected")).to_be_visible()
     await expect(page.locator("#away")).to_be_hidden()
     await plays(page)
     assert problems == []
@@ -260,7 +261,7 @@ async def test_a_page_whose_token_expires_asks_for_another(
 ) -> None:
     await page.goto(f"{server.url}/#token={token('demo', 8)}")
     await expect(page.get_by_text("Your sign-in ends within a minute")).to_be_visible()
-    await expect(page.get_by_role("alert")).to_contain_text("has ended", timeout=15_000)
+    await expect(page.get_by_role("alert")).to_contain_text("has ended")
     await page.get_by_label("Access token").fill(token("demo"))
     await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_text("Connected")).to_be_visible()

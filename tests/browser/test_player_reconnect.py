@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from tests.support.server_process import Launch, ServerProcess
@@ -86,7 +87,7 @@ class Site:
     async def comes_back(self) -> None:
         self.connection.is_up = True
         await self.page.evaluate("dispatchEvent(new Event('online'))")
-        await expect(self.page.get_by_text("Connected")).to_be_visible(timeout=15_000)
+        await expect(self.page.get_by_text("Connected")).to_be_visible()
         await asyncio.sleep(1.0)
 
 
@@ -110,7 +111,7 @@ async def playing(
     return site
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(browser: Browser, server: ServerProcess, token: Token) -> Site:
     return await playing(browser, server, token("demo"))
 
@@ -177,7 +178,7 @@ async def test_a_pause_whose_answer_was_lost_is_sent_again_and_takes_effect_once
     site.connection.sent.clear()
     site.connection.is_answering = False
     await site.page.get_by_role("button", name="Pause").click()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await site.rest.state())["isPlaying"]:
             await asyncio.sleep(0.1)
     (pause,) = site.connection.commands()
@@ -248,7 +249,7 @@ async def test_a_page_that_plays_alone_goes_on_after_half_a_minute_without_its_c
 ) -> None:
     site = await playing(browser, launch(), token("demo"), "Song")
     await site.connection.cut()
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(2 * PATIENCE):
         while (await site.rest.state())["isPlaying"]:
             await asyncio.sleep(0.5)
     await site.comes_back()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+import pytest_asyncio
 
 from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
@@ -74,7 +74,7 @@ class ServerFixture:
         return RestClient(self.server, self.token)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(launch: Launch, engine: Engine, token: Token, tmp_path: Path) -> ServerFixture:
     media = tmp_path / "album"
     media.mkdir()
@@ -122,7 +122,7 @@ async def test_a_file_that_cannot_be_played_does_not_show_pause_and_a_running_cl
     await site.serve("a")
     await site.open()
     await choose(site.tab, "a")
-    await wait_for(site.tab, f"{NOTICE} !== ''", 10)
+    await wait_for(site.tab, f"{NOTICE} !== ''")
     assert await site.tab.evaluate(BUTTON) == "Play"
     shown = await site.tab.evaluate(SHOWN)
     await asyncio.sleep(1.5)

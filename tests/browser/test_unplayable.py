@@ -9,15 +9,18 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.audio_files import write_wav
+from tests.support.long_tests import only_long
 from tests.support.server_process import Launch, ServerProcess
 
 from .conftest import SAMPLES
@@ -26,7 +29,7 @@ from .player_page import RestClient, choose, new_page, open_player
 Token = Callable[..., str]
 PROMISED = 5.0
 """Seconds within which the next track plays: what the product promises."""
-SLACK = 5.0
+SLACK = 15.0
 """Seconds more for a busy machine."""
 AUDIO = """(() => {
   const { currentTime: position, paused, duration, error, src } = document.getElementById("audio");
@@ -132,7 +135,7 @@ class ServerFixture:
         return page
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(launch: Launch, token: Token, browser: Browser, tmp_path: Path) -> ServerFixture:
     return ServerFixture(launch, token(USER), browser, tmp_path / "library")
 
@@ -174,22 +177,28 @@ async def is_paused(site: ServerFixture, patience: float = PROMISED + SLACK) -> 
     return state
 
 
-@pytest.mark.parametrize("make", BROKEN)
-async def test_after_an_unplayable_file_the_next_track_plays_within_five_seconds(
-    site: ServerFixture, make: Make
+async def test_after_each_kind_of_unplayable_file_the_next_track_plays_within_five_seconds(
+    site: ServerFixture,
 ) -> None:
-    site.serve(make, good)
+    site.serve(*chain.from_iterable((make, good) for make in BROKEN))
     page = await site.page()
-    heard = 2.0 if make in (broken_inside, cut_short) else 0.0
-    await choose(page, "a")
-    started = time.monotonic()
-    await plays(page, "b", heard + PROMISED + SLACK)
-    assert time.monotonic() - started < heard + PROMISED + SLACK
-    state = await site.rest.state()
-    assert (state["trackId"], state["isPlaying"]) == ("b", True)
+    for make, broken, following in zip(
+        BROKEN, ascii_lowercase[::2], ascii_lowercase[1::2], strict=False
+    ):
+        heard = 2.0 if make in (broken_inside, cut_short) else 0.0
+        await choose(page, broken)
+        await plays(page, following, heard + PROMISED + SLACK)
+        state = await site.rest.state()
+        assert (state["trackId"], state["isPlaying"]) == (following, True), make
 
 
-@pytest.mark.parametrize("make", [make for make in BROKEN if make is not cut_short])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(html, broken_inside, no_sound),
+        *(pytest.param(make, marks=only_long) for make in (nothing, empty, noise)),
+    ],
+)
 async def test_where_nothing_follows_an_unplayable_file_the_state_is_paused_and_the_page_says_why(
     site: ServerFixture, make: Make
 ) -> None:
@@ -363,7 +372,7 @@ async def test_a_tab_that_alone_cannot_play_a_track_leaves_it_to_the_others(
     playing, deaf = await site.page(), await site.page("?sounds=always")
     await deaf.context.route(STREAMS, lambda route: route.abort())
     await choose(playing, "a")
-    await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere", timeout=15_000)
+    await expect(deaf.locator("#notice")).to_contain_text("plays elsewhere")
     await asyncio.sleep(2.0)
     await plays(playing, "a")
     assert (await site.rest.state())["trackId"] == "a"

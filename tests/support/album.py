@@ -1,4 +1,4 @@
-"""A media folder with an album of short tracks: twelve of two seconds, ``t01`` to ``t12``."""
+"""Media folders: an album of short tracks, and tracks with titles of the test's choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SHORT, LONG = 2.0, 60.0
 
 
 def write_album(folder: Path) -> Path:
-    """Write the album, ``song`` and ``other``, and ``noise``, which is no audio."""
+    """Write an album of twelve tracks of two seconds, ``t01`` to ``t12``, ``song`` and ``other``.
+
+    And ``noise``, which is no audio.
+    """
     entries: list[dict[str, Any]] = []
     for name, title in zip(ALBUM, TITLES, strict=True):
         write_wav(folder / f"{name}.wav", SHORT)
@@ -25,5 +28,16 @@ def write_album(folder: Path) -> Path:
         entries.append({"id": name, "audioUrl": f"{name}.wav", "title": name, "duration": LONG})
     (folder / "noise.mp3").write_bytes(b"no audio at all " * 500)
     entries.append({"id": "noise", "audioUrl": "noise.mp3", "title": "Noise", "duration": LONG})
+    (folder / "tracks.json").write_text(json.dumps(entries))
+    return folder
+
+
+def write_titles(folder: Path, *titles: str, **tags: str) -> Path:
+    """Write tracks of five minutes with these titles, all with the same artist and album."""
+    entries = []
+    for number, title in enumerate(titles):
+        write_wav(folder / f"{number}.wav", 300.0)
+        entry = {"id": f"t{number}", "audioUrl": f"{number}.wav", "title": title, "duration": 300}
+        entries.append(entry | {"artist": "Artist", "album": "Album"} | tags)
     (folder / "tracks.json").write_text(json.dumps(entries))
     return folder

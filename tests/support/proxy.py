@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import TypeAlias
 
@@ -171,3 +173,23 @@ def _bound(port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((HOST, port))
     return sock
+
+
+ProxyTo = Callable[[int], Awaitable[Proxy]]
+"""What the fixture ``proxy_to`` is."""
+
+
+@asynccontextmanager
+async def proxies() -> AsyncIterator[ProxyTo]:
+    """Proxies that pass at first, and are closed in the end: ``await start(port)``."""
+    started: list[Proxy] = []
+
+    async def start(port: int) -> Proxy:
+        proxy = Proxy(port)
+        started.append(proxy)
+        await proxy.switch(Mode.PASS)
+        return proxy
+
+    yield start
+    for proxy in started:
+        await proxy.close()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds to wait for what must come, far more than it takes on a busy machine."""
 POLL_INTERVAL = 0.02
 """Seconds between two looks."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds to wait for what must come."""
 
 

@@ -6,6 +6,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from itertools import product
 
 import pytest
 
@@ -23,8 +25,15 @@ pytestmark = [
 Token = Callable[..., str]
 IDLE = 3
 """Seconds that a connection may be idle in these tests."""
-LATE = 1.5
-"""Seconds that a busy machine may take more."""
+LATE = 2.5
+"""Seconds that a busy machine may take more; an extended idle time would be twice as long."""
+NO_REQUESTS = {
+    "nothing": b"",
+    "empty lines": b"\r\n\r\n",
+    "an empty line": b"\r\n",
+    "half a request": b"GET /healthz HTTP/1.1\r\nX: \r\n",
+    "all but one byte": b"GET / HTTP/1.1\r\n\r",
+}
 
 
 def ticketed(server: Live, *fields: str, connection: str = "keep-alive") -> bytes:
@@ -52,24 +61,23 @@ async def closes_after(line: Line, began: float) -> float:
 
 
 class TestIdleTimeout:
-    @pytest.mark.parametrize(
-        "said",
-        [b"", b"\r\n\r\n", b"\r\n", b"GET /healthz HTTP/1.1\r\nX: \r\n", b"GET / HTTP/1.1\r\n\r"],
-        ids=["nothing", "empty lines", "an empty line", "half a request", "all but one byte"],
-    )
-    @pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "aiohttp"])
-    async def test_what_is_no_request_does_not_extend_the_idle_time(
-        self, live: RunLive, said: bytes, is_fast: bool
-    ) -> None:
-        async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
-            if is_fast:
-                await fast_answer(server, line)
-            else:
-                line.send(request("GET", "/healthz", {"Connection": "keep-alive"}))
-                assert (await line.read_answer()).status == 200
-            began = time.monotonic()
-            line.send(said)
-            assert IDLE - 0.5 < await closes_after(line, began) < IDLE + LATE
+    """Each on one server with a connection per case, as each has to wait."""
+
+    async def test_what_is_no_request_does_not_extend_the_idle_time(self, live: RunLive) -> None:
+        async with live(limits=Limits(header_timeout=IDLE)) as server, AsyncExitStack() as stack:
+            closing = {}
+            for is_fast, (name, said) in product((True, False), NO_REQUESTS.items()):
+                line = await stack.enter_async_context(server.line())
+                if is_fast:
+                    await fast_answer(server, line)
+                else:
+                    line.send(request("GET", "/healthz", {"Connection": "keep-alive"}))
+                    assert (await line.read_answer()).status == 200
+                began = time.monotonic()
+                line.send(said)
+                closing[f"{name}, {is_fast=}"] = asyncio.create_task(closes_after(line, began))
+            took = dict(zip(closing, await asyncio.gather(*closing.values()), strict=True))
+            assert all(IDLE - 0.5 < each < IDLE + LATE for each in took.values()), took
 
     async def test_repeated_empty_lines_do_not_extend_the_idle_time(self, live: RunLive) -> None:
         async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
@@ -87,28 +95,27 @@ class TestIdleTimeout:
             await asyncio.wait([talking])
             assert IDLE - 0.5 < took < IDLE + LATE
 
-    async def test_a_request_in_two_pieces_restarts_the_idle_time(self, live: RunLive) -> None:
-        async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
-            await fast_answer(server, line)
-            whole = request("GET", "/healthz", {"Connection": "keep-alive"})
-            await asyncio.sleep(IDLE - 1.5)
-            line.send(whole[:-2])
-            await asyncio.sleep(0.5)
-            line.send(whole[-2:])
-            assert (await line.read_answer()).status == 200
-            began = time.monotonic()
-            assert IDLE - 0.5 < await closes_after(line, began) < IDLE + LATE
-
-    async def test_idle_time_begins_with_the_last_answer_of_either_way(self, live: RunLive) -> None:
-        async with live(limits=Limits(header_timeout=IDLE)) as server, server.line() as line:
-            await fast_answer(server, line)
+    async def test_idle_time_begins_with_the_last_answer_of_either_way_or_of_two_pieces(
+        self, live: RunLive
+    ) -> None:
+        async with live(limits=Limits(header_timeout=IDLE)) as server, AsyncExitStack() as stack:
             healthy = request("GET", "/healthz", {"Connection": "keep-alive"})
-            for asked in [healthy, ticketed(server, "Range: bytes=0-9")] * 3:
-                await asyncio.sleep(IDLE / 2)
-                line.send(asked)
-                assert (await line.read_answer()).status in (200, 206)
-            began = time.monotonic()
-            assert IDLE - 0.5 < await closes_after(line, began) < IDLE + LATE
+            fast = ticketed(server, "Range: bytes=0-9")
+            halves = healthy[:-2], healthy[-2:]
+            cases = [(healthy, fast, healthy), (fast, healthy, fast), halves]
+
+            async def idles(pieces: tuple[bytes, ...]) -> float:
+                line = await stack.enter_async_context(server.line())
+                await fast_answer(server, line)
+                for piece in pieces:
+                    await asyncio.sleep(IDLE / 3 if pieces is halves else IDLE / 2)
+                    line.send(piece)
+                    if piece is not halves[0]:
+                        assert (await line.read_answer()).status in (200, 206)
+                return await closes_after(line, time.monotonic())
+
+            took = await asyncio.gather(*map(idles, cases))
+            assert all(IDLE - 0.5 < each < IDLE + LATE for each in took), took
 
 
 class TestManyFields:
@@ -168,7 +175,7 @@ class TestLastRequest:
             line.send(said)
             line.end()
             began = time.monotonic()
-            assert await closes_after(line, began) < 2.0
+            assert await closes_after(line, began) < 5.0
 
     async def test_a_client_that_ends_its_side_within_a_body_is_disconnected(
         self, live: RunLive, token: Token
@@ -180,7 +187,7 @@ class TestLastRequest:
             line.end()
             began = time.monotonic()
             await line.read_to_end()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 5.0
 
     async def test_a_websocket_whose_client_ends_its_side_is_disconnected(
         self, live: RunLive
@@ -191,4 +198,4 @@ class TestLastRequest:
             line.end()
             began = time.monotonic()
             await line.read_to_end()
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 5.0

@@ -54,10 +54,11 @@ class Playing:
         self._session = session
         self._base = base
         self._headers = bearer(token)
-        self._started = 0.0
+        self._asked = self._started = 0.0
 
     async def start(self) -> dict[str, Any]:
         url = f"{self._base}/tracks/play/song"
+        self._asked = time.monotonic()
         async with self._session.post(
             url, json={"currentTime": 5}, headers=self._headers
         ) as answer:
@@ -73,7 +74,7 @@ class Playing:
             assert answer.status == 200
             state = dict(await answer.json())
         went_on = state["currentTime"] - 5.0
-        assert asked - self._started - 0.1 <= went_on <= time.monotonic() - self._started + 0.4
+        assert asked - self._started - 0.1 <= went_on <= time.monotonic() - self._asked + 0.1
         return state
 
 
@@ -134,7 +135,7 @@ class TestClockStep:
         ):
             await phone.receives_nothing()
             clock.error = 3 * HOUR
-            async with asyncio.timeout(NOTICED_WITHIN + 1.0):
+            async with asyncio.timeout(NOTICED_WITHIN + 5.0):
                 await phone.receives("tokenExpiring")
                 assert await phone.closed() == 4401
             await kiosk.receives_nothing()
@@ -158,7 +159,7 @@ class TestClockStep:
         url = str(client.make_url("/ws"))
         async with connect(client.session, url, token(life=HOUR)) as phone:
             clock.error = HOUR - 50.0
-            async with asyncio.timeout(NOTICED_WITHIN + 1.0):
+            async with asyncio.timeout(NOTICED_WITHIN + 5.0):
                 await phone.receives("tokenExpiring")
             await phone.receives_nothing()
 
@@ -175,7 +176,7 @@ class TestClockStep:
         auth = {"token": token(life=HOUR)}
         await device.connect(str(client.make_url("/")), auth=auth, transports=[transport])
         clock.error = 3 * HOUR
-        async with asyncio.timeout(NOTICED_WITHIN + 3.0):
+        async with asyncio.timeout(NOTICED_WITHIN + 5.0):
             await gone
         await device.shutdown()
 
@@ -277,7 +278,8 @@ async def test_a_running_server_follows_the_system_s_clock(
         assert abs((await playing.state())["serverTime"] / 1000 - time.time() + 3 * HOUR) < 5.0
         assert await status(session, f"{server.url}/tracks", token()) == 401
         setting.write_text("+0\n")
-        await asyncio.sleep(NOTICED_WITHIN)
-        assert await status(session, f"{server.url}/tracks", token()) == 200
-        assert abs((await playing.state())["serverTime"] / 1000 - time.time()) < 1.0
+        async with asyncio.timeout(NOTICED_WITHIN + 5.0):
+            while await status(session, f"{server.url}/tracks", token()) != 200:
+                await asyncio.sleep(0.1)
+        assert abs((await playing.state())["serverTime"] / 1000 - time.time()) < 5.0
     await server.logs("the clock was set by +10800")

@@ -121,8 +121,8 @@ async def test_reports_delayed_by_an_outage_do_not_move_the_position_back(
         await asyncio.sleep(OUTAGE)
         await server.proxy.switch(Mode.PASS)
         await asyncio.sleep(1.0)
-        state = await server.state()
-        assert state["currentTime"] == pytest.approx(phone.position, abs=0.9)
+        before, state = phone.position, await server.state()
+        assert before - 0.9 <= state["currentTime"] <= phone.position + 0.9
         assert (state["isPlaying"], state["rev"]) == (True, rev)
         assert phone.heard == []
         await kitchen.receives_nothing()
@@ -174,9 +174,9 @@ async def test_a_player_that_reconnects_after_an_outage_is_followed_to_its_own_p
                 )
                 await asyncio.sleep(FOUR_HERTZ)
             await again.receives_nothing()
-            state = await server.state()
+            before, state = position + now() - at, await server.state()
             assert state["isPlaying"]
-            assert state["currentTime"] == pytest.approx(position + now() - at, abs=0.9)
+            assert before - 0.9 <= state["currentTime"] <= position + now() - at + 0.9
         assert (await kitchen.receives("trackPlaying"))["currentTime"] == 10
         told = await kitchen.receives("trackUpdated")  # R11: the playback has its player again
         assert told["currentTime"] >= position

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from audiostream import Settings
 from audiostream.app import tokens_of
 from tests.support.blocking_connection import BlockingConnection
+from tests.support.long_tests import times
 from tests.support.server_process import SECRET, UNLIMITED, ServerProcess, module_server
 
 SIZES = {"tiny": 5, "small": 11_008, "long": 300_000}
@@ -421,7 +422,7 @@ def compare(pair: Pair, sequence: list[Burst]) -> None:
 
 @given(sequences())
 @rounds(
-    max_examples=150,
+    max_examples=times(150),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_both_servers_give_the_same_answers(pair: Pair, sequence: list[Burst]) -> None:

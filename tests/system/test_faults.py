@@ -40,6 +40,7 @@ from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.streaming import response as streaming
 from audiostream.websocket import heartbeat
 from tests.conftest import Serve
+from tests.support.long_tests import times
 from tests.support.raw_http import Answer, bearer, request, upgrade
 from tests.support.raw_websocket import RawWebSocket
 from tests.support.server_process import SECRET, START_TIMEOUT, UNLIMITED, Launch, ServerProcess
@@ -611,12 +612,14 @@ def test_systemd_is_notified_of_ready_watchdog_and_stopping(
 # The state file
 
 
+BUSY = 5.0
+"""Seconds that a busy machine may take more than what is promised."""
 STEP = 100.0
 """Seconds between the positions of two changes, so that a position tells which change it is of."""
-KILLS = 100
+KILLS = times(100)
 LANES = 4
 """Servers that are killed side by side, beside one that lives longer each time."""
-LONG_LIVES = 4
+LONG_LIVES = times(6)
 
 
 @dataclass
@@ -1067,12 +1070,14 @@ class TestRestart:
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(unlimited_session())
             await self.crowd(stack, session, server, tokens)
+            chosen_from = time.monotonic()
             left = [
                 await self.choose(Hand(session, server.url, each), number)
                 for number, each in enumerate(tokens)
             ]
             await asyncio.sleep(1.0)  # the second in which it is on disk
             server.process.kill()
+            played = time.monotonic() - chosen_from
             server = await ready(launch, "--state", str(state))
             began = time.monotonic()
             told = await self.crowd(stack, session, server, tokens)
@@ -1083,7 +1088,7 @@ class TestRestart:
             was = left[number % USERS]
             assert (one["trackId"], one["isPlaying"]) == (was["trackId"], False)
             assert one["rev"] == was["rev"] + was["isPlaying"]
-            assert 0.0 <= one["currentTime"] - was["currentTime"] <= 6.0
+            assert 0.0 <= one["currentTime"] - was["currentTime"] <= max(6.0, played)
 
     async def choose(self, user: Hand, number: int) -> dict[str, Any]:
         """Leave every user somewhere else, and every second of them playing."""
@@ -1179,7 +1184,7 @@ class TestRevocation:
 
             closing = asyncio.gather(*(device.closed() for device in (phone, kiosk)))
             await asyncio.to_thread(self.revoke, "ada", state)
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(1.0 + BUSY):
                 assert await closing == [4401, 4401]
             assert await ada.statuses() == [401] * 3
             assert await bob.statuses() == [200] * 3

@@ -28,6 +28,7 @@ from audiostream.services import SERVICES
 from audiostream.settings import Limits
 from tests.fuzz.targets import FIELDS, SIZES, check_decision, check_message
 from tests.support.audio_files import write_wav
+from tests.support.long_tests import times
 from tests.support.server_process import SECRET
 from tests.support.ws_client import PATIENCE, Peer, connect
 
@@ -125,7 +126,7 @@ TEXTS = (
 FRAMES = TEXTS | st.binary(max_size=20) | st.just("x" * (64 * 1024 + 1))
 
 
-@settings(max_examples=1500)
+@settings(max_examples=times(1500))
 @given(TEXTS)
 def test_every_frame_is_decoded_or_refused(text: str) -> None:
     check_message(text)
@@ -164,7 +165,7 @@ VALUES = {
 }
 
 
-@settings(max_examples=1500)
+@settings(max_examples=times(1500))
 @given(
     st.sampled_from(("GET", "HEAD")),
     st.fixed_dictionaries({}, optional={name: VALUES[name] for name in FIELDS}),
@@ -176,7 +177,7 @@ def test_every_combination_of_range_headers_has_a_valid_decision(
     check_decision(method, fields, size)
 
 
-@settings(max_examples=500)
+@settings(max_examples=times(500))
 @given(st.integers(0, 1200), st.integers(0, 1200), st.integers(0, 1000))
 def test_a_single_range_gets_the_bytes_that_it_names(first: int, last: int, size: int) -> None:
     got = [*range(size)][first : last + 1]
@@ -337,7 +338,7 @@ class Sender:
 
 
 @settings(
-    max_examples=250,
+    max_examples=times(250),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(frames=st.lists(st.tuples(st.integers(0, 2), FRAMES), max_size=20))
@@ -370,7 +371,7 @@ def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
 
 
 @settings(
-    max_examples=150,
+    max_examples=times(150),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(first=FRAMES | st.just(HELLO))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from tests.support.server_process import Launch, ServerProcess
+from tests.conftest import of_own_users
+from tests.support.server_process import ServerProcess
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -18,7 +19,7 @@ Token = Callable[..., str]
 
 @dataclass
 class Room:
-    """Ada's devices at one server."""
+    """A user's devices at one server."""
 
     server: ServerProcess
     session: ClientSession
@@ -38,11 +39,9 @@ class Room:
 
 
 @pytest.fixture
-async def room(launch: Launch, token: Token) -> AsyncIterator[Room]:
-    server = launch()
-    await server.logs("the library has")
+async def room(shared_server: ServerProcess, token: Token) -> AsyncIterator[Room]:
     async with ClientSession() as session:
-        yield Room(server, session, token("ada"))
+        yield Room(shared_server, session, of_own_users(token)())
 
 
 async def report(device: Peer, track: str, at: float, playing: bool = True, **more: Any) -> None:

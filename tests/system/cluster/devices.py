@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import ClientSession
 
 from audiostream.auth.access_tokens import Tokens
+from audiostream.storage.redis_store import RedisStore
 from tests.support.cluster import Cluster
 from tests.support.server_process import SECRET
 from tests.support.ws_client import Peer, connect
@@ -27,6 +28,14 @@ def access_token(user_id: str, age: float = 0.0) -> str:
 
 def bearer(user_id: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {access_token(user_id)}"}
+
+
+async def revoke(cluster: Cluster, user_id: str) -> None:
+    """Do what the command ``revoke`` does, without the time that it takes to start."""
+    store = RedisStore(cluster.redis.url, max_history=1)
+    await store.open()
+    await store.revoke(user_id, time.time())
+    await store.close()
 
 
 @dataclass(eq=False)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 
 import pytest
 from aiohttp import WSServerHandshakeError
 
 from tests.support.cluster import Cluster
-from tests.support.server_process import SECRET
 from tests.support.waiting import PATIENCE
 from tests.support.ws_client import connect
 
 from .conftest import IS_LONG, LISTED
-from .devices import Device, Household, access_token, bearer, household
+from .devices import Device, Household, access_token, bearer, household, revoke
 
 REVOKED_AFTER = 4.0
 """Seconds in which every process refuses: 1 to 2 s, and what a busy machine needs."""
@@ -120,10 +118,11 @@ async def test_the_limit_of_sockets_holds_over_all_processes(cluster: Cluster) -
 
 async def test_a_revoked_user_is_refused_by_every_process(cluster: Cluster) -> None:
     async with household(cluster) as home:
-        await _revoke(cluster, home.user_id)
+        # Who reads a close frame late finds the connection aborted.
+        reading = [asyncio.create_task(device.peer.closed()) for device in home.devices]
+        await revoke(cluster, home.user_id)
         async with asyncio.timeout(REVOKED_AFTER):
-            codes = [await device.peer.closed() for device in home.devices]
-        assert codes == [4401, 4401, 4401]
+            assert await asyncio.gather(*reading) == [4401, 4401, 4401]
         old = access_token(home.user_id, age=60.0)
         for member in cluster.members:
             url, headers = f"{member.url}/api/tracks", {"Authorization": f"Bearer {old}"}
@@ -133,16 +132,6 @@ async def test_a_revoked_user_is_refused_by_every_process(cluster: Cluster) -> N
                 async with connect(home.session, f"{member.url}/ws", old):
                     pass
             assert refused.value.status == 401
-
-
-async def _revoke(cluster: Cluster, user_id: str) -> None:
-    """As an operator does, on a machine that has the same settings."""
-    revoking = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "audiostream", "revoke", user_id),
-        env={"AUDIOSTREAM_REDIS": cluster.redis.url, "JWT_SECRET": SECRET},
-    )
-    async with asyncio.timeout(PATIENCE):
-        assert await revoking.wait() == 0
 
 
 async def test_devices_of_a_killed_process_go_and_its_playback_freezes(cluster: Cluster) -> None:

@@ -31,12 +31,10 @@ async def test_after_each_kill_devices_reconnect_elsewhere_and_no_acknowledged_c
 ) -> None:
     chance = random.Random(1)  # noqa: S311 - repeatable on purpose
     async with running_fleet(cluster.urls, USERS, DEVICES, REPORT_INTERVAL) as fleet:
-        for user in fleet.users:
-            user.devices[0].choose()
+        await fleet.play()
         for _ in range(PHASES):
             await _kill_under_load(cluster, fleet, chance)
-            apart = await fleet.disagreements(AGREED_AFTER)
-            assert apart == [], fleet.heard
+            assert await fleet.disagreements(AGREED_AFTER) == []
     assert fleet.heard["close 1006"] > 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,12 +16,11 @@ from tests.support.cluster import Cluster, running_processes
 from tests.support.media_folder import write_manifest
 from tests.support.proxy import Mode, Proxy
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.server_process import SECRET
 from tests.support.waiting import PATIENCE, until
 from tests.support.ws_client import Peer, connect
 
 from .conftest import IS_LONG
-from .devices import TESTS, access_token, bearer
+from .devices import TESTS, access_token, bearer, revoke
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -293,10 +291,10 @@ class TestRevocation:
                 token = access_token(user, age=60.0)
                 devices.append(await stack.enter_async_context(connect(session, url, token)))
             opened = [await streams.open(number) for number in range(3)]
-            await _revoke(cluster, user)
+            reading = [asyncio.create_task(device.closed()) for device in devices]
+            await revoke(cluster, user)
             async with asyncio.timeout(REVOKED_AFTER):
-                codes = await asyncio.gather(*(device.closed() for device in devices))
-                assert codes == [4401, 4401, 4401]
+                assert await asyncio.gather(*reading) == [4401, 4401, 4401]
                 for member, (token, ticket, cookie) in zip(
                     cluster.members, credentials, strict=True
                 ):
@@ -315,7 +313,7 @@ class TestRevocation:
             await device.receives_nothing()
             await member.link.switch(Mode.CUT)
             try:
-                await _revoke(cluster, user)
+                await revoke(cluster, user)
                 await asyncio.sleep(2 * WITHIN)
                 await device.receives_nothing()
             finally:
@@ -348,16 +346,6 @@ def _requests(token: str, ticket: str, cookie: str) -> list[tuple[str, dict[str,
     ]
 
 
-async def _revoke(cluster: Cluster, user_id: str) -> None:
-    """As an operator does, on a machine that has the same settings."""
-    revoking = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "audiostream", "revoke", user_id),
-        env={"AUDIOSTREAM_REDIS": cluster.redis.url, "JWT_SECRET": SECRET},
-    )
-    async with asyncio.timeout(PATIENCE):
-        assert await revoking.wait() == 0
-
-
 async def test_a_dead_connection_is_replaced_by_one_of_its_device_to_another_process(
     cluster: Cluster, session: ClientSession, user: str
 ) -> None:
@@ -387,6 +375,7 @@ async def test_a_dead_connection_is_replaced_by_one_of_its_device_to_another_pro
             async with asyncio.timeout(REPLACED_AFTER):
                 while await listed() != ["phone", "tab"]:
                     await asyncio.sleep(0.2)
+            await proxy.switch(Mode.CUT)
         log = [line for line in cluster.members[0].server.log if f"user={user}" in line]
         assert sum("code=4409 reason=replaced" in line for line in log) == 2, log
 

@@ -65,8 +65,7 @@ async def cluster(redis: RedisServer, shared_media: Path) -> AsyncIterator[Clust
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def fleet(cluster: Cluster) -> AsyncIterator[Fleet]:
     async with running_fleet(cluster.urls, USERS, DEVICES) as fleet:
-        for user in fleet.users:
-            user.devices[0].choose()
+        await fleet.play()
         yield fleet
 
 

@@ -37,8 +37,7 @@ async def test_users_of_three_processes_agree_10_s_after_their_last_action_and_n
             assert member.link is not None
             member.link.delays = JITTER
         async with running_fleet(cluster.urls, SEEDS, PLAYERS) as fleet:
-            for user in fleet.users:
-                user.devices[0].choose()
+            await fleet.play()
             await _act(fleet, cluster)
 
 

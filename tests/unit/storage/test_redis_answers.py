@@ -31,14 +31,21 @@ class Warnings:
 
 def test_a_row_and_applied_ids_that_cannot_be_read_are_left_out() -> None:
     warn = Warnings()
-    answer = ([b"7", STATE, None, b"x"], [b"{}", encode_row(ROW).encode(), b"\xff"])
-    expected = StoredRoom(version=7, state=State(track_id="song"), devices=(ROW,))
+    answer = ([b"7", b"change", STATE, None, b"x"], [b"{}", encode_row(ROW).encode(), b"\xff"])
+    expected = StoredRoom(
+        version=7, change_id="change", state=State(track_id="song"), devices=(ROW,)
+    )
     assert read_room(answer, warn) == expected
     assert len(warn.lines) == 3
 
 
 @pytest.mark.parametrize(
-    "fields", [[b"x", STATE, None, None], [b"7", b"x", None, None], [b"7", STATE, b"{}", None]]
+    "fields",
+    [
+        [b"x", b"change", STATE, None, None],
+        [b"7", b"change", b"x", None, None],
+        [b"7", b"change", STATE, b"{}", None],
+    ],
 )
 def test_a_version_state_or_queue_that_cannot_be_read_is_refused(
     fields: list[bytes | None],

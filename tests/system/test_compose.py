@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import subprocess
@@ -25,6 +24,7 @@ from audiostream.settings import Settings, settings_table
 from tests.support import compose
 from tests.support.audio_files import write_wav
 from tests.support.compose import PROCESSES, Site, running_site, services
+from tests.support.long_tests import IS_LONG
 from tests.support.media_folder import write_manifest
 from tests.support.paths import ROOT
 from tests.support.waiting import until
@@ -35,7 +35,7 @@ socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not i
 Token = Callable[..., str]
 REPORT_INTERVAL = 0.25
 """Seconds, as the specification's client reports."""
-ROUNDS = 10 if "AUDIOSTREAM_LONG_TESTS" in os.environ else 1
+ROUNDS = 10 if IS_LONG else 1
 """How often all processes are restarted, each time with other devices: one that has been cut off
 several times within 10 s waits for longer before it connects."""
 AGREED_AFTER = 10.0

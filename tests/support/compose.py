@@ -142,6 +142,7 @@ class Site:
             "AUDIOSTREAM_TRUSTED_PROXIES": HOST,  # nginx's here
             "AUDIOSTREAM_HOST": HOST,
             "AUDIOSTREAM_PORT": str(self.ports[name]),
+            "PYTHONWARNINGS": "",  # as in the image
         }
         program, *command = json.loads(instruction("ENTRYPOINT"))
         assert program == "python"

@@ -239,12 +239,14 @@ class Truth:
 
 
 async def seek_until(done: asyncio.Event, listeners: list[Listener], truth: Truth) -> None:
-    """Seek on one device after the other."""
-    while not done.is_set():
+    """Seek on one device after the other; on each at least once."""
+    while listeners:
         for listener in listeners:
             await asyncio.sleep(0.2)
             with suppress(Conflict):  # the playback was changed while it had no connection
                 truth.note(await listener.player.play("song", random.uniform(1, 20)))  # noqa: S311
+        if done.is_set():
+            return
 
 
 async def ask_until(done: asyncio.Event, site: Site, token: str, stream: str) -> int:
@@ -279,9 +281,8 @@ async def test_a_rolling_restart_loses_no_position_no_command_and_no_request(
         asking = asyncio.create_task(ask_until(ended, site, bob, stream))
         for name in PROCESSES:
             restarted = asyncio.Event()
-            if name == PROCESSES[0]:  # at first it just plays
-                restarted.set()
-            commands = asyncio.create_task(seek_until(restarted, [phone, kiosk], truth))
+            commanders = [phone, kiosk] if name != PROCESSES[0] else []  # at first it just plays
+            commands = asyncio.create_task(seek_until(restarted, commanders, truth))
             assert await asyncio.to_thread(site.stop, name) == 0
             await asyncio.to_thread(site.start, name)
             restarted.set()
@@ -293,5 +294,5 @@ async def test_a_rolling_restart_loses_no_position_no_command_and_no_request(
         ended.set()
         assert await asking > 10
         assert phone.connections + kiosk.connections >= 3  # restarts did meet them
-        assert truth.acknowledged > 4
+        assert truth.acknowledged >= 3  # others may have found that the other device was first
         assert {each.device_id for each in await phone.player.devices()} == {"phone", "kiosk"}

@@ -201,6 +201,10 @@ class Room:
         """
         return self._device_list.send(device, watch, self.state, self._context.clock(), frame_id)
 
+    def expect_end(self) -> None:
+        """Have ``housekeep`` called at the end of the track (R24)."""
+        self.end_schedule.expect(self, self.state)
+
     def housekeep(self) -> None:
         """Apply what time alone does: R11 and R16. Call about once a second."""
         now = self._context.clock()
@@ -283,7 +287,7 @@ class Room:
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
         self.play_history.record(before, state, wall_time)
-        self.end_schedule.expect(self, state)
+        self.expect_end()
 
     def _advance(self, now: float) -> None:
         before, state = self.state, lifecycle.advance(self.state, now)

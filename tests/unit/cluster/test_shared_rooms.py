@@ -276,3 +276,19 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
             assert (state.track_id, state.is_playing, state.rev) == ("other", True, 3)
             told = {data["rev"]: data["trackId"] for _, data in device.news()}
             assert told[3] == "other"
+
+
+async def test_a_process_that_a_user_has_left_waits_for_no_end_of_a_track() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.send("playTrack", {"trackId": "short", "queue": ["short", "song"]})
+        await cluster.settle()
+        two.disconnect(kiosk)
+        await cluster.settle()
+        ends = two.cluster.registry._context.ends
+        assert len(ends) == 1
+        later = ends[0][0] + 1
+        two.cluster.clock._offset += later - two.cluster.clock()
+        two.cluster.registry.housekeep()
+        assert ends == []

@@ -111,8 +111,10 @@ class Site:
 
     def close(self) -> None:
         """Kill all processes. None may have logged a traceback."""
-        for server in (*self.ended, *self.servers.values()):
+        servers = (*self.ended, *self.servers.values())
+        for server in servers:
             server.close()
+        for server in servers:
             assert not [line for line in server.log if "Traceback" in line], "".join(server.log)
 
     def nginx_configuration(self) -> str:

@@ -11,10 +11,10 @@ import pytest
 
 from audiostream.storage.redis_keys import PROCESSES, user_key
 from tests.support.cluster import Cluster
+from tests.support.long_tests import IS_LONG
 from tests.support.redis_server import SLOTS, START_TIMEOUT, RedisCluster, running_cluster
 from tests.support.waiting import until
 
-from .conftest import IS_LONG
 from .devices import Household, bearer, household
 
 crc = pytest.importorskip("redis.crc", reason="the [redis] extra is not installed")

@@ -111,8 +111,10 @@ class Site:
 
     def close(self) -> None:
         """Kill all processes. None may have logged a traceback."""
-        for server in (*self.ended, *self.servers.values()):
+        servers = (*self.ended, *self.servers.values())
+        for server in servers:
             server.close()
+        for server in servers:
             assert not [line for line in server.log if "Traceback" in line], "".join(server.log)
 
     def nginx_configuration(self) -> str:
@@ -142,6 +144,7 @@ class Site:
             "AUDIOSTREAM_TRUSTED_PROXIES": HOST,  # nginx's here
             "AUDIOSTREAM_HOST": HOST,
             "AUDIOSTREAM_PORT": str(self.ports[name]),
+            "PYTHONWARNINGS": "",  # as in the image
         }
         program, *command = json.loads(instruction("ENTRYPOINT"))
         assert program == "python"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import subprocess
@@ -25,6 +24,7 @@ from audiostream.settings import Settings, settings_table
 from tests.support import compose
 from tests.support.audio_files import write_wav
 from tests.support.compose import PROCESSES, Site, running_site, services
+from tests.support.long_tests import IS_LONG
 from tests.support.media_folder import write_manifest
 from tests.support.paths import ROOT
 from tests.support.waiting import until
@@ -35,7 +35,7 @@ socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not i
 Token = Callable[..., str]
 REPORT_INTERVAL = 0.25
 """Seconds, as the specification's client reports."""
-ROUNDS = 10 if "AUDIOSTREAM_LONG_TESTS" in os.environ else 1
+ROUNDS = 10 if IS_LONG else 1
 """How often all processes are restarted, each time with other devices: one that has been cut off
 several times within 10 s waits for longer before it connects."""
 AGREED_AFTER = 10.0
@@ -239,12 +239,14 @@ class Truth:
 
 
 async def seek_until(done: asyncio.Event, listeners: list[Listener], truth: Truth) -> None:
-    """Seek on one device after the other."""
-    while not done.is_set():
+    """Seek on one device after the other; on each at least once."""
+    while listeners:
         for listener in listeners:
             await asyncio.sleep(0.2)
             with suppress(Conflict):  # the playback was changed while it had no connection
                 truth.note(await listener.player.play("song", random.uniform(1, 20)))  # noqa: S311
+        if done.is_set():
+            return
 
 
 async def ask_until(done: asyncio.Event, site: Site, token: str, stream: str) -> int:
@@ -279,9 +281,8 @@ async def test_a_rolling_restart_loses_no_position_no_command_and_no_request(
         asking = asyncio.create_task(ask_until(ended, site, bob, stream))
         for name in PROCESSES:
             restarted = asyncio.Event()
-            if name == PROCESSES[0]:  # at first it just plays
-                restarted.set()
-            commands = asyncio.create_task(seek_until(restarted, [phone, kiosk], truth))
+            commanders = [phone, kiosk] if name != PROCESSES[0] else []  # at first it just plays
+            commands = asyncio.create_task(seek_until(restarted, commanders, truth))
             assert await asyncio.to_thread(site.stop, name) == 0
             await asyncio.to_thread(site.start, name)
             restarted.set()
@@ -293,5 +294,5 @@ async def test_a_rolling_restart_loses_no_position_no_command_and_no_request(
         ended.set()
         assert await asking > 10
         assert phone.connections + kiosk.connections >= 3  # restarts did meet them
-        assert truth.acknowledged > 4
+        assert truth.acknowledged >= 3  # others may have found that the other device was first
         assert {each.device_id for each in await phone.player.devices()} == {"phone", "kiosk"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,15 +13,14 @@ from aiohttp import ClientSession
 
 from audiostream.storage.redis_store import RedisStore
 from tests.support.audio_files import write_wav
+from tests.support.long_tests import only_long
 from tests.support.media_folder import write_manifest
 from tests.support.redis_server import RedisServer, program_path
 from tests.support.server_process import ServerProcess
 from tests.support.waiting import until
 from tests.support.ws_client import connect
 
-pytestmark = pytest.mark.skipif(
-    "AUDIOSTREAM_LONG_TESTS" not in os.environ, reason="ten seconds for each setting"
-)
+pytestmark = only_long
 Token = Callable[..., str]
 STORED_AGAIN = 12.0
 """Seconds: versions are compared every 5 s."""

@@ -112,7 +112,7 @@ class SharedRooms:
         if room.is_busy:
             self._waiting.setdefault(room.user_id, []).append(publication)
         elif not adoption.receive(room, publication):
-            self._later.run(("refresh", room.user_id), partial(self.refresh, room.user_id))
+            self._later.run(room.user_id, "refresh", partial(self.refresh, room.user_id))
 
     async def refresh(self, user_id: str) -> None:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
@@ -171,7 +171,7 @@ class SharedRooms:
         except TimeoutError:
             self._health.note_failure()
             if user_id in self.live:
-                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
+                self._later.run(user_id, "update", partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None
         finally:
             self._drop_unused(user_id)

@@ -96,7 +96,7 @@ class TransactionalRoom(Room):
 
     def attempt(self, action: Callable[[], T]) -> Attempt[T]:
         """Run an action and hold what it sends. Raises ``RoomWaits``, and then nothing changed."""
-        saved = SavedRoom.of(self)
+        saved = SavedRoom.of(self, self._device_list)
         self._notes.clear()
         self.held.hold()
         self._is_in_action = True

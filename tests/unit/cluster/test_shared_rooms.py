@@ -108,6 +108,22 @@ async def test_devices_of_other_processes_are_listed_and_can_take_over() -> None
         assert ("volume", {"volume": 0.5}) in kiosk.news()
 
 
+async def test_a_device_that_watches_the_list_is_sent_it_after_a_change_by_another() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, tablet = await one.connect("ada", "phone"), await one.connect("ada", "tablet")
+        kiosk = await two.connect("ada", "kiosk")
+        await cluster.settle()
+        for device in (tablet, kiosk):
+            await device.send("getDevices", {"watch": True})
+            device.news()
+        await phone.play("song")
+        await cluster.settle()
+        for device in (tablet, kiosk):
+            lists = [data["devices"] for event, data in device.news() if event == "devices"]
+            assert [each["isActive"] for each in lists[-1]] == [True, False, False]
+
+
 async def test_a_refused_command_tells_why_and_changes_nothing() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes

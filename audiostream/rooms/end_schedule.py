@@ -49,4 +49,4 @@ def call_due(context: RoomContext) -> None:
             rooms.append(room)
     for room in rooms:
         room.housekeep()
-        room.end_schedule.expect(room, room.state)
+        room.expect_end()

@@ -213,6 +213,10 @@ class Room:
         if self.state.frozen_at is None and self.state.ended_at is None and not is_waiting:
             self._context.needs_housekeeping.discard(self)
 
+    def expect_end(self) -> None:
+        """Have ``housekeep`` called at the end of the track, if something follows it (R24)."""
+        self.end_schedule.expect(self, self.state)
+
     def _answer(
         self, device: Device | None, event: str, now: float, frame_id: FrameId | None
     ) -> None:
@@ -283,7 +287,7 @@ class Room:
         for stop_point in lifecycle.stop_points(before, state, now):
             self.stop_points.add(replace(stop_point, at=wall_time))
         self.play_history.record(before, state, wall_time)
-        self.end_schedule.expect(self, state)
+        self.expect_end()
 
     def _advance(self, now: float) -> None:
         before, state = self.state, lifecycle.advance(self.state, now)

@@ -48,6 +48,11 @@ class SharedRoom(TransactionalRoom):
             if not self.is_busy and self._is_responsible():
                 self.process.perform_later(self, "housekeep", super().housekeep)
 
+    def expect_end(self) -> None:
+        """Leave the end of the track to other processes, where no device is connected to this."""
+        if self.local_devices:
+            super().expect_end()
+
     def advance(self) -> None:
         """Apply what time has done to a room that no device is in (R24)."""
         self._act(lambda: self._advance(self._context.clock()))
@@ -63,6 +68,7 @@ class SharedRoom(TransactionalRoom):
         now = self._context.clock()
         self.devices[device.ref.key] = device
         self.rows.add(device, now)
+        self.expect_end()
         self.announce()
         self.notify_watchers()
 
@@ -150,7 +156,7 @@ class SharedRoom(TransactionalRoom):
             device_commands.change_player(self, before, sending)
         if state.frozen_at is not None:
             self._context.needs_housekeeping.add(self)
-        self.end_schedule.expect(self, state)
+        self.expect_end()
         self.notify_watchers()
         self.announce()
 

@@ -9,6 +9,7 @@ import pytest
 
 from audiostream.errors import Conflict, TrackNotFound, Unavailable
 from audiostream.playback.commands import PlayTrack
+from audiostream.protocol.decode import GetCurrentState
 from tests.support.processes import FakeDevice, cluster_of
 
 
@@ -149,6 +150,23 @@ async def test_over_rest_a_command_is_two_operations_and_leaves_no_room_behind()
         assert "ada" not in two.cluster.registry.rooms
         await cluster.settle()
         assert phone.events() == ["trackPlaying"]
+
+
+async def test_a_room_without_devices_here_is_not_kept_until_its_track_ends() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        two.disconnect(kiosk)
+        await cluster.settle()
+        await two.cluster.rooms.release("ada")
+        data = {"trackId": "short", "queue": ["short", "other"]}
+        await phone.send("playTrack", data)
+        ends = two.cluster.registry._context.ends
+        for _ in range(3):
+            await two.cluster.rooms.perform("ada", lambda room: room.apply(GetCurrentState()))
+        assert ends == []
+        kiosk = await two.connect("ada", "kiosk")
+        assert [room for _, _, room in ends] == [kiosk.room]
 
 
 async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> None:

@@ -56,7 +56,10 @@ class SharedRooms:
         self._subscription: Subscription
         self._turns = Turns()
         self._waiting: dict[str, list[Publication]] = {}
-        """Publications for rooms that are busy."""
+        """Publications for the ends of turns."""
+        self._being_read: set[str] = set()
+        """Users whose rooms are read anew: what the store returns may be older than publications
+        that come meanwhile."""
 
     # For REST and devices.
 
@@ -75,7 +78,8 @@ class SharedRooms:
                         await self._decide(room, room.advance)
         elif not self._health.is_degraded:
             await self._catch_up(room)
-        self._registry.maybe_idle.add(room)
+            if not room.is_live:  # it was released meanwhile
+                return await self.room(user_id)
         return room
 
     async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
@@ -111,7 +115,11 @@ class SharedRooms:
             return
         if room.is_busy:
             self._waiting.setdefault(room.user_id, []).append(publication)
-        elif not adoption.receive(room, publication):
+            return
+        if room.user_id in self._being_read:
+            rows = adoption.rows_alone(publication)
+            self._waiting.setdefault(room.user_id, []).append(rows)
+        if not adoption.receive(room, publication):
             self._later.run(room.user_id, "refresh", partial(self.refresh, room.user_id))
 
     async def refresh(self, user_id: str) -> None:
@@ -188,7 +196,11 @@ class SharedRooms:
             return None
         async with self._turn(user_id, makes_busy=False) as room:
             version = room.version
-            stored = await self._health.ask(self._store.load(user_id))
+            self._being_read.add(user_id)
+            try:
+                stored = await self._health.ask(self._store.load(user_id))
+            finally:
+                self._being_read.discard(user_id)
             if stored.version >= room.version or version == room.version:
                 room.is_busy = True
                 await self._adopt(room, stored)
@@ -229,6 +241,14 @@ class SharedRooms:
         finally:
             if not room.is_live:
                 del self.live[room.user_id]
+                self._later.run(
+                    room.user_id, "unsubscribe", partial(self._unsubscribe, room.user_id)
+                )
+
+    async def _unsubscribe(self, user_id: str) -> None:
+        async with self._turn(user_id, makes_busy=False):
+            if user_id not in self.live:
+                await self._subscription.remove(user_id)
 
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))

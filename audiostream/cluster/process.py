@@ -200,7 +200,8 @@ class ClusterProcess:
     def _release_idle(self) -> None:
         now = self.clock()
         self.registry.maybe_idle.clear()
-        idle = {user for user, room in self.rooms.live.items() if not room.local_devices}
+        used = self._later.user_ids  # what waits for the store acts in the room that it knows
+        idle = {user for user, room in self.rooms.live.items() if not room.local_devices} - used
         self._idle = {user: self._idle.get(user, now) for user in idle}
         for user_id, since in self._idle.items():
             if now - since > IDLE_AFTER:

@@ -27,6 +27,12 @@ def receive(room: SharedRoom, publication: Publication) -> bool:
     return True
 
 
+def rows_alone(publication: Publication) -> Publication:
+    """Return what may be adopted a second time of a publication: the rows of devices."""
+    devices = replace(publication.devices, frames=(), checked=())
+    return replace(publication, change=None, devices=devices)
+
+
 def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
     """Adopt what the store has, which is no older than what the room knows.
 

@@ -78,7 +78,6 @@ class SharedRoom(TransactionalRoom):
             return
         del self.devices[device.ref.key]
         self._device_list.unwatch(device)
-        self._context.maybe_idle.add(self)
         now = self._context.clock()
         self.notify_watchers()
         self._lose(device, now)

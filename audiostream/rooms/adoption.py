@@ -116,6 +116,6 @@ def _put_row(room: SharedRoom, row: DeviceRow) -> None:
         return
     known = room.devices.get(key)
     if known is None:
-        room.devices[key] = make_replica(row, room.rows.outbox)
+        room.devices[key] = make_replica(row, room.rows.outbox, room.held)
     else:
         update_replica(known, row)

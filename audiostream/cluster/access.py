@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from ..errors import Unavailable
 from ..playback.model import StopPoint
 from ..rooms import adoption
+from ..rooms.room_waits import RoomWaits
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
@@ -85,9 +86,13 @@ class SharedRooms:
     async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
         """Do an action in a user's room and return what it returns.
 
-        It may run several times, of which one takes effect. Raises what it raises, and
-        ``Unavailable``.
+        It may run several times, of which one takes effect. While the store is away, a live room
+        still does what needs no store. Raises what the action raises, and ``Unavailable``.
         """
+        known = self.live.get(user_id)
+        if known is not None and self._health.is_degraded:
+            with suppress(RoomWaits):
+                return known.act(partial(action, known))
         async with self._turn(user_id) as room:
             if not room.is_live:
                 await self._load(room)
@@ -177,7 +182,6 @@ class SharedRooms:
                     room.is_busy = False
                     self._end_turn(room)
         except TimeoutError:
-            self._health.note_failure()
             if user_id in self.live:
                 self._later.run(user_id, "update", partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None

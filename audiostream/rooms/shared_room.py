@@ -41,7 +41,7 @@ class SharedRoom(TransactionalRoom):
             self._context.needs_housekeeping.discard(self)
             return
         try:
-            self._act(super().housekeep)
+            self.act(super().housekeep)
             self._due_since = None
         except RoomWaits:
             self._context.needs_housekeeping.add(self)
@@ -55,7 +55,7 @@ class SharedRoom(TransactionalRoom):
 
     def advance(self) -> None:
         """Apply what time has done to a room that no device is in (R24)."""
-        self._act(lambda: self._advance(self._context.clock()))
+        self.act(lambda: self._advance(self._context.clock()))
 
     def count_devices(self, device_id: str | None) -> int:
         """Leave out a former connection of the same device, and processes that may be dead."""

@@ -84,13 +84,13 @@ class TransactionalRoom(Room):
         device: Device | None = None,
         frame_id: FrameId | None = None,
     ) -> float:
-        return self._act(partial(super().apply, command, device, frame_id))
+        return self.act(partial(super().apply, command, device, frame_id))
 
     def handle_frame(self, frame: Frame, device: Device) -> None:
-        self._act(partial(super().handle_frame, frame, device))
+        self.act(partial(super().handle_frame, frame, device))
 
     def handle_device_frame(self, frame: Frame, device: Device) -> dict[str, Any]:
-        return self._act(partial(super().handle_device_frame, frame, device))
+        return self.act(partial(super().handle_device_frame, frame, device))
 
     # Attempts.
 
@@ -152,7 +152,7 @@ class TransactionalRoom(Room):
         """Have stop points read from the store: other processes may have added some."""
         self.stop_points.clear()
 
-    def _act(self, action: Callable[[], T]) -> T:
+    def act(self, action: Callable[[], T]) -> T:
         """Do what can be done without the store. Raises ``RoomWaits`` for anything else."""
         if self._is_in_action:
             return action()

@@ -7,8 +7,9 @@ from copy import copy
 
 import pytest
 
+from audiostream.cluster import access
 from audiostream.errors import Conflict, TrackNotFound, Unavailable
-from audiostream.playback.commands import PlayTrack
+from audiostream.playback.commands import PlayTrack, Report
 from audiostream.protocol.decode import GetCurrentState
 from tests.support.processes import FakeDevice, cluster_of
 
@@ -190,6 +191,30 @@ async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> No
         assert phone.events() == ["trackPaused"] or phone.events() == []
         assert not phone.room.state.is_playing
         assert not one.cluster.is_degraded
+
+
+async def test_without_the_store_reports_and_questions_are_answered_by_any_transport(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.1)
+    async with cluster_of(1) as cluster:
+        [one] = cluster.processes
+        phone = await one.connect("ada", "phone")
+        await phone.play("song", 5.0)
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        with pytest.raises(Unavailable):
+            await phone.pause()
+        phone.news()
+        report = Report("song", 7.1, is_playing=True)
+        rooms = one.cluster.rooms
+        async with asyncio.timeout(0.5):
+            await rooms.perform("ada", lambda room: room.apply(report, phone.device))
+            await rooms.perform("ada", lambda room: room.apply(GetCurrentState(), phone.device))
+        assert phone.events() == ["trackState"]
+        with pytest.raises(Unavailable):
+            await rooms.perform("ada", lambda room: room.apply(PlayTrack("other")))
 
 
 async def test_what_the_store_has_lost_is_stored_again() -> None:

@@ -207,7 +207,7 @@ async def test_without_the_store_reports_and_questions_are_answered_by_any_trans
         with pytest.raises(Unavailable):
             await phone.pause()
         phone.news()
-        report = Report("song", 7.1, is_playing=True)
+        report = Report("song", 5.1, is_playing=True)
         rooms = one.cluster.rooms
         async with asyncio.timeout(0.5):
             await rooms.perform("ada", lambda room: room.apply(report, phone.device))
@@ -215,6 +215,7 @@ async def test_without_the_store_reports_and_questions_are_answered_by_any_trans
         assert phone.events() == ["trackState"]
         with pytest.raises(Unavailable):
             await rooms.perform("ada", lambda room: room.apply(PlayTrack("other")))
+        one.store.is_cut = False
 
 
 async def test_what_the_store_has_lost_is_stored_again() -> None:

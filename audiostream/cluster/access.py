@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from ..errors import Unavailable
 from ..playback.model import StopPoint
 from ..rooms import adoption
+from ..rooms.room_waits import RoomWaits
 from ..rooms.shared_registry import SharedRegistry
 from ..rooms.shared_room import SharedRoom
 from ..rooms.stop_points import StopPointNotLoaded
@@ -56,7 +57,10 @@ class SharedRooms:
         self._subscription: Subscription
         self._turns = Turns()
         self._waiting: dict[str, list[Publication]] = {}
-        """Publications for rooms that are busy."""
+        """Publications for the ends of turns."""
+        self._being_read: set[str] = set()
+        """Users whose rooms are read anew: what the store returns may be older than publications
+        that come meanwhile."""
 
     # For REST and devices.
 
@@ -75,15 +79,20 @@ class SharedRooms:
                         await self._decide(room, room.advance)
         elif not self._health.is_degraded:
             await self._catch_up(room)
-        self._registry.maybe_idle.add(room)
+            if not room.is_live:  # it was released meanwhile
+                return await self.room(user_id)
         return room
 
     async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
         """Do an action in a user's room and return what it returns.
 
-        It may run several times, of which one takes effect. Raises what it raises, and
-        ``Unavailable``.
+        It may run several times, of which one takes effect. While the store is away, a live room
+        still does what needs no store. Raises what the action raises, and ``Unavailable``.
         """
+        known = self.live.get(user_id)
+        if known is not None and self._health.is_degraded:
+            with suppress(RoomWaits):
+                return known.act(partial(action, known))
         async with self._turn(user_id) as room:
             if not room.is_live:
                 await self._load(room)
@@ -111,8 +120,12 @@ class SharedRooms:
             return
         if room.is_busy:
             self._waiting.setdefault(room.user_id, []).append(publication)
-        elif not adoption.receive(room, publication):
-            self._later.run(("refresh", room.user_id), partial(self.refresh, room.user_id))
+            return
+        if room.user_id in self._being_read:
+            rows = adoption.rows_alone(publication)
+            self._waiting.setdefault(room.user_id, []).append(rows)
+        if not adoption.receive(room, publication):
+            self._later.run(room.user_id, "refresh", partial(self.refresh, room.user_id))
 
     async def refresh(self, user_id: str) -> None:
         """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
@@ -169,9 +182,8 @@ class SharedRooms:
                     room.is_busy = False
                     self._end_turn(room)
         except TimeoutError:
-            self._health.note_failure()
             if user_id in self.live:
-                self._later.run((user_id, "update"), partial(self._bring_up_to_date, user_id))
+                self._later.run(user_id, "update", partial(self._bring_up_to_date, user_id))
             raise Unavailable("the playback cannot be changed now; try again") from None
         finally:
             self._drop_unused(user_id)
@@ -188,7 +200,11 @@ class SharedRooms:
             return None
         async with self._turn(user_id, makes_busy=False) as room:
             version = room.version
-            stored = await self._health.ask(self._store.load(user_id))
+            self._being_read.add(user_id)
+            try:
+                stored = await self._health.ask(self._store.load(user_id))
+            finally:
+                self._being_read.discard(user_id)
             if stored.version >= room.version or version == room.version:
                 room.is_busy = True
                 await self._adopt(room, stored)
@@ -229,6 +245,14 @@ class SharedRooms:
         finally:
             if not room.is_live:
                 del self.live[room.user_id]
+                self._later.run(
+                    room.user_id, "unsubscribe", partial(self._unsubscribe, room.user_id)
+                )
+
+    async def _unsubscribe(self, user_id: str) -> None:
+        async with self._turn(user_id, makes_busy=False):
+            if user_id not in self.live:
+                await self._subscription.remove(user_id)
 
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))

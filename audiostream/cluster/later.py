@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from ..errors import AudiostreamError, StoreError
@@ -15,19 +15,34 @@ RETRY_PAUSE: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
+Work = Callable[[], Awaitable[Any]]
+Key = tuple[str, str]
+"""The id of a user, and the name of what is done for that user's room."""
+
+
 class LaterTasks:
-    """Tasks by key, of which at most one waits; each is tried again until the store answers."""
+    """Tasks by key, one at a time; each is tried again until the store answers."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Hashable, asyncio.Task[None]] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._next: dict[Key, Work] = {}
+        """What is done behind a task of the same key: it may have missed why it was called for."""
 
     def __len__(self) -> int:
         """Return how many tasks are under way."""
         return len(self._tasks)
 
-    def run(self, key: Hashable, work: Callable[[], Awaitable[Any]]) -> None:
-        """Do ``work`` soon, unless a task of that key is under way."""
-        if key not in self._tasks:
+    @property
+    def user_ids(self) -> set[str]:
+        """Users for whom something is under way."""
+        return {user_id for user_id, _ in self._tasks}
+
+    def run(self, user_id: str, name: str, work: Work) -> None:
+        """Do ``work`` soon, behind a task of that user and name, once for all calls meanwhile."""
+        key = user_id, name
+        if key in self._tasks:
+            self._next[key] = work
+        else:
             self._tasks[key] = asyncio.create_task(self._repeat(key, work))
 
     async def drain(self, seconds: float) -> None:
@@ -43,17 +58,23 @@ class LaterTasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _repeat(self, key: Hashable, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _repeat(self, key: Key, work: Work) -> None:
+        """Do ``work`` until the store answers, and what was called for meanwhile."""
+        following: Work | None = work
         try:
-            while True:
+            while following is not None:
                 try:
-                    return await self._do(work)
+                    await self._do(following)
                 except StoreError:
                     await asyncio.sleep(RETRY_PAUSE)
+                    following = self._next.pop(key, following)
+                else:
+                    following = self._next.pop(key, None)
         finally:
             del self._tasks[key]
+            self._next.pop(key, None)
 
-    async def _do(self, work: Callable[[], Awaitable[Any]]) -> None:
+    async def _do(self, work: Work) -> None:
         try:
             await work()
         except StoreError:

@@ -149,10 +149,10 @@ class ClusterProcess:
         self, room: TransactionalRoom, name: str, action: Callable[[], object]
     ) -> None:
         work = partial(self.rooms.perform, room.user_id, lambda _: action())
-        self._later.run((room.user_id, name), work)
+        self._later.run(room.user_id, name, work)
 
     def _announce(self, room: TransactionalRoom) -> None:
-        self._later.run((room.user_id, "announce"), partial(self.rooms.announce, room))
+        self._later.run(room.user_id, "announce", partial(self.rooms.announce, room))
 
     # Periodic tasks.
 
@@ -191,7 +191,7 @@ class ClusterProcess:
             self._refresh(user_id)
 
     def _refresh(self, user_id: str) -> None:
-        self._later.run((user_id, "refresh"), partial(self._read_anew, user_id))
+        self._later.run(user_id, "refresh", partial(self._read_anew, user_id))
 
     async def _read_anew(self, user_id: str) -> None:
         async with self._reading:
@@ -200,11 +200,12 @@ class ClusterProcess:
     def _release_idle(self) -> None:
         now = self.clock()
         self.registry.maybe_idle.clear()
-        idle = {user for user, room in self.rooms.live.items() if not room.local_devices}
+        used = self._later.user_ids  # what waits for the store acts in the room that it knows
+        idle = {user for user, room in self.rooms.live.items() if not room.local_devices} - used
         self._idle = {user: self._idle.get(user, now) for user in idle}
         for user_id, since in self._idle.items():
             if now - since > IDLE_AFTER:
-                self._later.run((user_id, "release"), partial(self.rooms.release, user_id))
+                self._later.run(user_id, "release", partial(self.rooms.release, user_id))
 
     async def _leave(self) -> None:
         await self._later.drain(DRAIN_TIMEOUT)

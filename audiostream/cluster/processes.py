@@ -15,16 +15,24 @@ LOST_AFTER: Final = 15.0
 
 
 class Processes:
-    """What this process knows of the others, as of the last ``update``. Times are the store's."""
+    """What this process knows of the others, as of the last ``update``. Times are the store's.
+
+    While this process could not renew itself, the others may not have been able to either: the
+    store was away. They have as long again from its next renewal on.
+    """
 
     def __init__(self, process_id: str) -> None:
         self.process_id = process_id
         self._now = 0.0
+        self._renewing_since = 0.0
+        """When it last was renewed after it had missed a renewal; 0 where it never has."""
         self._seen_at: dict[str, float] = {}
         """When each was renewed; of one that the store does not know: when that was noticed."""
 
     def update(self, times: ProcessTimes) -> None:
         """Note what the store returned for a renewal."""
+        if self._now and times.now - self._now > SILENT_AFTER:
+            self._renewing_since = times.now
         self._now = times.now
         missing = {
             process_id: at
@@ -39,9 +47,12 @@ class Processes:
 
     def is_silent(self, process_id: str) -> bool:
         """Whether a process may be dead."""
-        return self._now - self.last_sign(process_id) > SILENT_AFTER
+        return self._silence(process_id) > SILENT_AFTER
 
     def is_lost(self, process_id: str) -> bool:
         """Whether a process is taken to be dead."""
-        is_other = process_id != self.process_id
-        return is_other and self._now - self.last_sign(process_id) > LOST_AFTER
+        return process_id != self.process_id and self._silence(process_id) > LOST_AFTER
+
+    def _silence(self, process_id: str) -> float:
+        """Return for how many seconds a process could have renewed itself, and has not."""
+        return self._now - max(self.last_sign(process_id), self._renewing_since)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ..errors import Unavailable
 from ..storage.shared_store import SharedStore
 from ..storage.throttled_warning import WARN_EVERY
+
+GIVEN_UP_AFTER: Final = 1.0
+"""Seconds without an answer after which an operation that is cancelled counts as not answered. One
+that had less time, as its command had waited for others, tells nothing of the store."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,7 +50,11 @@ class StoreHealth:
         try:
             answer = await operation
         except Unavailable:
-            self.note_failure()
+            self._note_failure()
+            raise
+        except asyncio.CancelledError:
+            if self._clock() - began >= GIVEN_UP_AFTER:
+                self._note_failure()
             raise
         finally:
             self.counters.round_trips += 1
@@ -56,7 +65,7 @@ class StoreHealth:
                 _log.warning("the shared store answers again")
         return answer
 
-    def note_failure(self) -> None:
+    def _note_failure(self) -> None:
         """Note that the store did not answer."""
         if self.is_degraded:
             return

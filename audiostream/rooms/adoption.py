@@ -27,18 +27,21 @@ def receive(room: SharedRoom, publication: Publication) -> bool:
     return True
 
 
-def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
-    """Adopt what the store has, which is no older than what the room knows.
+def rows_alone(publication: Publication) -> Publication:
+    """Return what may be adopted a second time of a publication: the rows of devices."""
+    devices = replace(publication.devices, frames=(), checked=())
+    return replace(publication, change=None, devices=devices)
 
-    The room's devices are informed where it differs.
-    """
+
+def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
+    """Adopt what the store has, and inform the room's devices where it differs."""
     replace_devices(room, stored.devices)
     version, change_id = room.last_change
     room.note_stored(stored.version, stored.change_id)
     if room.last_change == (version, change_id):
         return
     room.applied_commands.ids = stored.applied_ids
-    if stored.version == version and room.is_live:
+    if stored.version <= version and room.is_live:
         room.adopt_other_state(stored.state)
     elif stored.state != room.state:
         room.adopt_state(stored.state, "trackUpdated", ROOM, None)
@@ -50,8 +53,10 @@ def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
     They are not where somebody has acted since, on what the store had: that is the last word.
     """
     version, change_id = room.last_change
-    is_restored = stored.change_id.startswith(AGAIN) and not change_id.startswith(AGAIN)
-    return stored.version < version or (stored.version == version and is_restored)
+    is_restored = stored.change_id.startswith(AGAIN)
+    if stored.version < version:
+        return is_restored or room.is_known(stored.version, stored.change_id)
+    return stored.version == version and is_restored and not change_id.startswith(AGAIN)
 
 
 def store_again(room: SharedRoom) -> None:
@@ -110,6 +115,6 @@ def _put_row(room: SharedRoom, row: DeviceRow) -> None:
         return
     known = room.devices.get(key)
     if known is None:
-        room.devices[key] = make_replica(row, room.rows.outbox)
+        room.devices[key] = make_replica(row, room.rows.outbox, room.held)
     else:
         update_replica(known, row)

@@ -12,11 +12,14 @@ from .device import Device
 
 @dataclass(eq=False, slots=True)
 class DeviceList:
-    """The devices of one room, and which of them are sent every change of the list."""
+    """The devices of one room, and which of them are sent every change of the list.
+
+    ``last_sent`` is what those were sent last, but for positions.
+    """
 
     devices: dict[int, Device]
     watchers: tuple[Device, ...] = ()
-    _last_sent: tuple[object, ...] = ()
+    last_sent: tuple[object, ...] = ()
 
     def send(
         self, device: Device, watch: bool, state: State, now: float, frame_id: FrameId | None
@@ -25,7 +28,7 @@ class DeviceList:
         self.unwatch(device)
         if watch:
             self.watchers += (device,)
-        self._last_sent = self._summary(state)
+        self.last_sent = self._summary(state)
         data = self._encode(state, now)
         device.send_queue.send_text(encode_frame("devices", data, frame_id))
         return data
@@ -49,9 +52,9 @@ class DeviceList:
 
         Not to the one that was ``answered`` with it already.
         """
-        if not self.watchers or (summary := self._summary(state)) == self._last_sent:
+        if not self.watchers or (summary := self._summary(state)) == self.last_sent:
             return
-        self._last_sent = summary
+        self.last_sent = summary
         text = encode_frame("devices", self._encode(state, now))
         for device in self.watchers:
             if device is not answered:

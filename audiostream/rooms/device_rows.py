@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..storage.shared_store import DeviceChanges, DeviceRow
 from .device import Device
+
+MAX_FRAMES: Final = 64
+"""Frames for single devices that wait to be announced: volumes, of which the last one counts. While
+the store is away, the oldest are dropped."""
 
 
 @dataclass(eq=False, slots=True)
@@ -19,6 +24,10 @@ class Outbox:
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.removed or self.frames or self.checked)
+
+    def add_frame(self, key: int, text: str) -> None:
+        """Add a frame for a device of another process."""
+        self.frames = [*self.frames, (key, text)][-MAX_FRAMES:]
 
     def take(self, rows: tuple[DeviceRow, ...]) -> DeviceChanges:
         """Return everything, with ``rows``, and be empty."""
@@ -38,7 +47,7 @@ class Outbox:
         """Keep what could not be announced."""
         self.rows.update(row.ref.key for row in changes.rows)
         self.removed.update(changes.removed)
-        self.frames[:0] = changes.frames
+        self.frames = [*changes.frames, *self.frames][-MAX_FRAMES:]
         self.checked.update(changes.checked)
 
 
@@ -106,7 +115,6 @@ class DeviceRows:
             name=device.name,
             connected_at=self._connected_at[device.ref.key],
             reports_playing=sync.reports_playing,
-            in_sync=sync.in_sync,
             current=sync.current,
             volume=device.volume,
             muted=device.muted,

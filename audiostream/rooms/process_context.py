@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class ProcessContext:
     """``process_id`` is this process's, ``new_change_id`` returns a unique id.
 
-    ``perform_later`` has an action of a room performed, and again until the store answers, unless
-    one of that name waits already. ``announce`` has a room's outbox emptied. ``is_silent`` tells
-    whether a process, by its id, is late to renew itself, and may be dead.
+    ``perform_later`` has an action of a room performed, and again until the store answers, behind
+    one of the same name. ``announce`` has a room's outbox emptied. ``is_silent`` tells whether a
+    process, by its id, is late to renew itself, and may be dead.
     """
 
     process_id: str

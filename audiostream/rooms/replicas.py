@@ -9,6 +9,7 @@ from ..playback.sync import record_sent
 from ..storage.shared_store import DeviceRow
 from .device import Device
 from .device_rows import Outbox
+from .held_frames import HeldFrames, HeldSendQueue
 
 
 @dataclass(eq=False, slots=True)
@@ -22,17 +23,17 @@ class RemoteDevice:
 
     def send_text(self, text: str) -> None:
         """Have the other process send a frame."""
-        self.outbox.frames.append((self.key, text))
+        self.outbox.add_frame(self.key, text)
 
     def check_alive(self) -> None:
         """Have the other process ask the client for an answer."""
         self.outbox.checked.add(self.key)
 
 
-def make_replica(row: DeviceRow, outbox: Outbox) -> Device:
-    """Return a device of another process."""
+def make_replica(row: DeviceRow, outbox: Outbox, held: HeldFrames) -> Device:
+    """Return a device of another process; ``held`` are the frames of its room."""
     remote = RemoteDevice(row.ref.key, row.process_id, row.connected_at, outbox)
-    device = Device(row.ref, row.name, remote, connection=remote)
+    device = Device(row.ref, row.name, HeldSendQueue(remote, held), connection=remote)
     update_replica(device, row)
     return device
 

@@ -201,10 +201,6 @@ class Room:
         """
         return self._device_list.send(device, watch, self.state, self._context.clock(), frame_id)
 
-    def expect_end(self) -> None:
-        """Have ``housekeep`` called at the end of the track (R24)."""
-        self.end_schedule.expect(self, self.state)
-
     def housekeep(self) -> None:
         """Apply what time alone does: R11 and R16. Call about once a second."""
         now = self._context.clock()
@@ -216,6 +212,10 @@ class Room:
         is_waiting = any(lifecycle.may_resend(each.sync) for each in self.devices.values())
         if self.state.frozen_at is None and self.state.ended_at is None and not is_waiting:
             self._context.needs_housekeeping.discard(self)
+
+    def expect_end(self) -> None:
+        """Have ``housekeep`` called at the end of the track, if something follows it (R24)."""
+        self.end_schedule.expect(self, self.state)
 
     def _answer(
         self, device: Device | None, event: str, now: float, frame_id: FrameId | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..playback.history import PlayedTrack
 from ..playback.model import DeviceSync, State
 from .device import Device
+from .device_list import DeviceList
 
 if TYPE_CHECKING:
     from .room import Room
@@ -37,19 +38,29 @@ class SavedRoom:
     applied_ids: tuple[str, ...]
     played: tuple[PlayedTrack, ...]
     devices: tuple[SavedDevice, ...]
+    device_list: DeviceList
+    list_sent: tuple[object, ...]
 
     @classmethod
-    def of(cls, room: Room) -> SavedRoom:
+    def of(cls, room: Room, device_list: DeviceList) -> SavedRoom:
         devices = tuple(
             SavedDevice(each, each.sync, each.name, each.volume, each.muted)
             for each in room.devices.values()
         )
-        return cls(room.state, room.applied_commands.ids, room.play_history.unsaved, devices)
+        return cls(
+            room.state,
+            room.applied_commands.ids,
+            room.play_history.unsaved,
+            devices,
+            device_list,
+            device_list.last_sent,
+        )
 
     def restore(self, room: Room) -> None:
         """Undo what has changed since; devices that came or left meanwhile are left alone."""
         room.state = self.state
         room.applied_commands.ids = self.applied_ids
         room.play_history.unsaved = self.played
+        self.device_list.last_sent = self.list_sent
         for each in self.devices:
             each.restore()

@@ -41,7 +41,7 @@ class SharedRoom(TransactionalRoom):
             self._context.needs_housekeeping.discard(self)
             return
         try:
-            self._act(super().housekeep)
+            self.act(super().housekeep)
             self._due_since = None
         except RoomWaits:
             self._context.needs_housekeeping.add(self)
@@ -49,13 +49,13 @@ class SharedRoom(TransactionalRoom):
                 self.process.perform_later(self, "housekeep", super().housekeep)
 
     def expect_end(self) -> None:
-        """Leave it to the processes that have devices of the user."""
+        """Leave the end of the track to other processes, where no device is connected to this."""
         if self.local_devices:
             super().expect_end()
 
     def advance(self) -> None:
         """Apply what time has done to a room that no device is in (R24)."""
-        self._act(lambda: self._advance(self._context.clock()))
+        self.act(lambda: self._advance(self._context.clock()))
 
     def count_devices(self, device_id: str | None) -> int:
         """Leave out a former connection of the same device, and processes that may be dead."""
@@ -78,7 +78,6 @@ class SharedRoom(TransactionalRoom):
             return
         del self.devices[device.ref.key]
         self._device_list.unwatch(device)
-        self._context.maybe_idle.add(self)
         now = self._context.clock()
         self.notify_watchers()
         self._lose(device, now)

@@ -13,6 +13,7 @@ undone::
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -38,6 +39,9 @@ from .saved_room import SavedRoom
 
 AGAIN = "again-"
 """The beginning of the ids of changes that store what the store has lost: they are no news."""
+CHANGES_KNOWN = 16
+"""Last changes of which a room knows the ids: more than a user makes within the second or two that
+a store may lose."""
 T = TypeVar("T")
 
 
@@ -53,6 +57,7 @@ class TransactionalRoom(Room):
     __slots__ = (
         "_is_in_action",
         "_is_queue_stored",
+        "_known_changes",
         "_notes",
         "held",
         "is_busy",
@@ -68,6 +73,7 @@ class TransactionalRoom(Room):
     def __init__(self, user_id: str, context: RoomContext, process: ProcessContext) -> None:
         super().__init__(user_id, context)
         self.process = process
+        self._known_changes: deque[tuple[int, str]] = deque(maxlen=CHANGES_KNOWN)
         self.note_stored(0, "")
         self.is_live = self.is_busy = self._is_in_action = False
         self.held = HeldFrames()
@@ -84,19 +90,19 @@ class TransactionalRoom(Room):
         device: Device | None = None,
         frame_id: FrameId | None = None,
     ) -> float:
-        return self._act(partial(super().apply, command, device, frame_id))
+        return self.act(partial(super().apply, command, device, frame_id))
 
     def handle_frame(self, frame: Frame, device: Device) -> None:
-        self._act(partial(super().handle_frame, frame, device))
+        self.act(partial(super().handle_frame, frame, device))
 
     def handle_device_frame(self, frame: Frame, device: Device) -> dict[str, Any]:
-        return self._act(partial(super().handle_device_frame, frame, device))
+        return self.act(partial(super().handle_device_frame, frame, device))
 
     # Attempts.
 
     def attempt(self, action: Callable[[], T]) -> Attempt[T]:
         """Run an action and hold what it sends. Raises ``RoomWaits``, and then nothing changed."""
-        saved = SavedRoom.of(self)
+        saved = SavedRoom.of(self, self._device_list)
         self._notes.clear()
         self.held.hold()
         self._is_in_action = True
@@ -141,7 +147,12 @@ class TransactionalRoom(Room):
         """Note which change is stored, and known here."""
         self.version = self.stored_version = version
         self.last_change = version, change_id
+        self._known_changes.append(self.last_change)
         self._is_queue_stored = True
+
+    def is_known(self, version: int, change_id: str) -> bool:
+        """Whether this change led to a version, as far as is known; else another has done so."""
+        return dict(self._known_changes).get(version, change_id) == change_id
 
     def note_lost(self, stored_version: int) -> None:
         """Note that the store has lost changes that are known here; it has this version."""
@@ -152,7 +163,7 @@ class TransactionalRoom(Room):
         """Have stop points read from the store: other processes may have added some."""
         self.stop_points.clear()
 
-    def _act(self, action: Callable[[], T]) -> T:
+    def act(self, action: Callable[[], T]) -> T:
         """Do what can be done without the store. Raises ``RoomWaits`` for anything else."""
         if self._is_in_action:
             return action()

@@ -41,6 +41,7 @@ MAX_QUEUED = 512
 """Packets that may wait for a client: about the 256 KiB of a native device."""
 
 _log = logging.getLogger(__name__)
+Action = Callable[[Room], dict[str, Any] | None]
 
 
 class SocketioSendQueue:
@@ -138,14 +139,15 @@ class SocketioSession:
                 return self._renew(frame)
             if event == "watchLibrary":
                 return self._library_subscriptions.subscribe(self.send_queue).to_json()
-            return await self._loader.perform(self._identity.user_id, self._action(frame))
+            action = self._while_connected(self._action(frame))
+            return await self._loader.perform(self._identity.user_id, action)
         except AudiostreamError as error:
             return self._send_error(error, event)
         except Exception:
             _log.exception("a %s event failed", event[:64])
             return self._send_error(AudiostreamError("internal server error"), event)
 
-    def _action(self, frame: Frame) -> Callable[[Room], dict[str, Any] | None]:
+    def _action(self, frame: Frame) -> Action:
         """Return what a frame does in the room; it returns what the acknowledgement gets.
 
         Events behind this one wait: python-socketio handles them one after the other.
@@ -157,9 +159,11 @@ class SocketioSession:
             return lambda room: room.handle_device_frame(frame, self._device)
         return partial(self._apply, decode_command(frame.event, frame.data))
 
-    def _apply(self, command: Command, room: Room) -> dict[str, Any] | None:
-        if self._is_disconnected:
-            return None
+    def _while_connected(self, action: Action) -> Action:
+        """Have an action do nothing once the client has left: it may wait for the store."""
+        return lambda room: None if self._is_disconnected else action(room)
+
+    def _apply(self, command: Command, room: Room) -> dict[str, Any]:
         now = room.apply(command, self._device)
         if isinstance(command, ListChange | GetQueue):
             return room.queue_data()

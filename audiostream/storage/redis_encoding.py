@@ -48,7 +48,6 @@ _ROW: Final[Mapping[str, type]] = {
     "name": str,
     "connected_at": float,
     "reports_playing": bool,
-    "in_sync": bool,
     "volume": float,
     "muted": bool,
 }

@@ -100,6 +100,8 @@ class RedisSubscription:
                     f"the subscription at {describe(self._connection().url)} was lost ({error}); "
                     "it is made again"
                 )
+            except Exception:
+                _log.exception("the subscription has failed; it is made again")
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
 

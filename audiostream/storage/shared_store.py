@@ -23,8 +23,8 @@ ANSWER_TIMEOUT: Final = 2.0
 class DeviceRow:
     """A connected device as other processes know it.
 
-    Written where it connects, begins or ends to play, or has another track, name or volume: not
-    with each report. ``process_id``: of the process that holds its connection. ``current``: what it
+    Written where it connects, begins or ends to play, or has another name or volume: not with each
+    report. ``process_id``: of the process that holds its connection. ``current``: what it
     did when the row was written, None if that is not known.
     """
 
@@ -33,7 +33,6 @@ class DeviceRow:
     name: str | None = None
     connected_at: float = 0.0
     reports_playing: bool = False
-    in_sync: bool = False
     current: Snapshot | None = None
     volume: float | None = None
     muted: bool | None = None

@@ -253,19 +253,19 @@ class MemorySubscription:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._users: set[str] = set()
+        self.users: set[str] = set()
         self._queue: asyncio.Queue[Publication] = asyncio.Queue()
 
     def deliver(self, publication: Publication) -> None:
-        if publication.user_id in self._users and not self._store.is_cut:
+        if publication.user_id in self.users and not self._store.is_cut:
             self._queue.put_nowait(publication)
 
     async def add(self, user_id: str) -> None:
         await self._store._travel("subscribe")
-        self._users.add(user_id)
+        self.users.add(user_id)
 
     async def remove(self, user_id: str) -> None:
-        self._users.discard(user_id)
+        self.users.discard(user_id)
 
     async def run(
         self, on_publication: Callable[[Publication], None], on_gap: Callable[[], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,11 +107,15 @@ class FakeCluster:
     processes: list[FakeProcess] = field(default_factory=list)
 
     async def settle(self) -> None:
-        """Wait until nothing more is under way that the processes have left for later."""
+        """Wait until nothing is under way, but for what the store does not answer."""
         for _ in range(2):  # a publication may lead to more
             for _ in range(50):
                 await asyncio.sleep(0)
-            await until(lambda: not any(len(each.cluster._later) for each in self.processes))
+            with suppress(TimeoutError):
+                await until(self._is_idle, patience=0.5)
+
+    def _is_idle(self) -> bool:
+        return not any(len(each.cluster._later) for each in self.processes)
 
 
 @asynccontextmanager

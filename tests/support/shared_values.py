@@ -45,7 +45,6 @@ ROWS = st.builds(
     name=st.none() | TEXTS,
     connected_at=FLOATS,
     reports_playing=st.booleans(),
-    in_sync=st.booleans(),
     current=st.none() | SNAPSHOTS,
     volume=st.none() | FLOATS,
     muted=st.none() | st.booleans(),

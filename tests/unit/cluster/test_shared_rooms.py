@@ -7,8 +7,10 @@ from copy import copy
 
 import pytest
 
+from audiostream.cluster import access
 from audiostream.errors import Conflict, TrackNotFound, Unavailable
-from audiostream.playback.commands import PlayTrack
+from audiostream.playback.commands import PlayTrack, Report
+from audiostream.protocol.decode import GetCurrentState
 from tests.support.processes import FakeDevice, cluster_of
 from tests.support.waiting import until
 
@@ -109,6 +111,22 @@ async def test_devices_of_other_processes_are_listed_and_can_take_over() -> None
         assert ("volume", {"volume": 0.5}) in kiosk.news()
 
 
+async def test_a_device_that_watches_the_list_is_sent_it_after_a_change_by_another() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, tablet = await one.connect("ada", "phone"), await one.connect("ada", "tablet")
+        kiosk = await two.connect("ada", "kiosk")
+        await cluster.settle()
+        for device in (tablet, kiosk):
+            await device.send("getDevices", {"watch": True})
+            device.news()
+        await phone.play("song")
+        await cluster.settle()
+        for device in (tablet, kiosk):
+            lists = [data["devices"] for event, data in device.news() if event == "devices"]
+            assert [each["isActive"] for each in lists[-1]] == [True, False, False]
+
+
 async def test_a_refused_command_tells_why_and_changes_nothing() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
@@ -136,6 +154,23 @@ async def test_over_rest_a_command_is_two_operations_and_leaves_no_room_behind()
         assert phone.events() == ["trackPlaying"]
 
 
+async def test_a_room_without_devices_here_is_not_kept_until_its_track_ends() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        two.disconnect(kiosk)
+        await cluster.settle()
+        await two.cluster.rooms.release("ada")
+        data = {"trackId": "short", "queue": ["short", "other"]}
+        await phone.send("playTrack", data)
+        ends = two.cluster.registry._context.ends
+        for _ in range(3):
+            await two.cluster.rooms.perform("ada", lambda room: room.apply(GetCurrentState()))
+        assert ends == []
+        kiosk = await two.connect("ada", "kiosk")
+        assert [room for _, _, room in ends] == [kiosk.room]
+
+
 async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
@@ -157,6 +192,31 @@ async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> No
         await cluster.settle()
         assert not phone.room.state.is_playing
         assert not one.cluster.is_degraded
+
+
+async def test_without_the_store_reports_and_questions_are_answered_by_any_transport(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.1)
+    async with cluster_of(1) as cluster:
+        [one] = cluster.processes
+        phone = await one.connect("ada", "phone")
+        await phone.play("song", 5.0)
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        with pytest.raises(Unavailable):
+            await phone.pause()
+        phone.news()
+        report = Report("song", 5.1, is_playing=True)
+        rooms = one.cluster.rooms
+        async with asyncio.timeout(0.5):
+            await rooms.perform("ada", lambda room: room.apply(report, phone.device))
+            await rooms.perform("ada", lambda room: room.apply(GetCurrentState(), phone.device))
+        assert phone.events() == ["trackState"]
+        with pytest.raises(Unavailable):
+            await rooms.perform("ada", lambda room: room.apply(PlayTrack("other")))
+        one.store.is_cut = False
 
 
 async def test_what_the_store_has_lost_is_stored_again() -> None:
@@ -214,14 +274,16 @@ async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freeze
         assert kiosk.room.state.frozen_at == pytest.approx(since, abs=0.1)
 
 
-async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost() -> None:
+@pytest.mark.parametrize("more", [1, 3])
+async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost(more: int) -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
         phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         one.store.is_cut = True
-        await kiosk.play("other")
+        for step in range(more):
+            await kiosk.play("other", float(step))
         cluster.database.users.clear()
         one.store.is_cut = False
         await one.cluster._compare()  # the first to store has not heard of the last change
@@ -231,7 +293,7 @@ async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost() -
         await cluster.settle()
         for device in (phone, kiosk):
             state = device.room.state
-            assert (state.track_id, state.rev) == ("other", 2)
+            assert (state.track_id, state.rev) == ("other", 1 + more)
             revs = [data["rev"] for _, data in device.news() if "rev" in data]
             assert revs == sorted(revs)
 
@@ -258,7 +320,10 @@ async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev
             assert revs == sorted(revs)
 
 
-async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new_rev() -> None:
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new_rev(
+    lost: int,
+) -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
         phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
@@ -266,6 +331,8 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
         await cluster.settle()
         kept = copy(cluster.database.users["ada"])
         two.store.is_cut = True
+        for step in range(1, lost):
+            await phone.play("song", float(step))
         await phone.pause()
         cluster.database.users["ada"] = kept  # as after a crash of Redis
         two.store.is_cut = False
@@ -274,22 +341,6 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
         await cluster.settle()
         for device in (phone, kiosk):
             state = device.room.state
-            assert (state.track_id, state.is_playing, state.rev) == ("other", True, 3)
-            told = {data["rev"]: data["trackId"] for _, data in device.news()}
-            assert told[3] == "other"
-
-
-async def test_a_process_that_a_user_has_left_waits_for_no_end_of_a_track() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
-        await phone.send("playTrack", {"trackId": "short", "queue": ["short", "song"]})
-        await cluster.settle()
-        two.disconnect(kiosk)
-        await cluster.settle()
-        ends = two.cluster.registry._context.ends
-        assert len(ends) == 1
-        later = ends[0][0] + 1
-        two.cluster.clock._offset += later - two.cluster.clock()
-        two.cluster.registry.housekeep()
-        assert ends == []
+            assert (state.track_id, state.is_playing, state.rev) == ("other", True, lost + 2)
+            sent = {data["rev"]: data["trackId"] for _, data in device.news()}
+            assert sent[lost + 2] == "other"

@@ -47,7 +47,7 @@ READ_AT_ONCE: Final = 32
 IDLE_AFTER: Final = 60.0
 """Seconds that a room without devices is kept up to date: a reloaded page finds it there."""
 DRAIN_TIMEOUT: Final = 3.0
-"""Seconds in which a process that ends tells the store of it."""
+"""Seconds in which a process that ends stores what its devices have left."""
 
 _log = logging.getLogger(__name__)
 OnRevoked = Callable[[Mapping[str, float]], None]
@@ -213,7 +213,7 @@ class ClusterProcess:
             await self.user_limits.leave()
             await self._store.leave(self.process_id)
         except Unavailable as error:
-            _log.warning("the shared store was not told that this process ends (%s)", error)
+            _log.warning("the end of this process could not be stored (%s)", error)
         await self._store.close()
 
 

@@ -42,7 +42,7 @@ class Processes:
         self._seen_at = missing | dict(times.renewed_at)
 
     def last_sign(self, process_id: str) -> float:
-        """Return when a process last gave a sign of life; now for one that is not known yet."""
+        """Return when a process was last renewed; now for one that is not known yet."""
         return self._seen_at.setdefault(process_id, self._now)
 
     def is_silent(self, process_id: str) -> bool:

@@ -21,7 +21,7 @@ from .room_queue import QUEUE_UPDATED, list_has_changed
 from .room_waits import RoomWaits
 from .transactional_room import TransactionalRoom
 
-PATIENCE = 5.0
+TAKEOVER_TIMEOUT = 5.0
 """Seconds that a room leaves what is due to the process of the active device."""
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class SharedRoom(TransactionalRoom):
         self._lose(device, now)
 
     def remove_lost_devices(self, process_id: str, since: float) -> None:
-        """Remove the devices of a process that is dead, as of its last sign of life."""
+        """Remove the devices of a process that is dead, as of its last renewal at ``since``."""
         lost = [each for each in self.devices.values() if self.owner_of(each) == process_id]
         for device in lost:
             del self.devices[device.ref.key]
@@ -102,7 +102,7 @@ class SharedRoom(TransactionalRoom):
         active = self.state.active_device
         is_remote = active is not None and active.key in self.devices.keys() - self.local_devices
         ended_at = self.state.ended_at
-        if not is_remote or ended_at is None or now - ended_at >= PATIENCE:
+        if not is_remote or ended_at is None or now - ended_at >= TAKEOVER_TIMEOUT:
             super()._follow_end(now)
 
     def _lose(self, device: Device, at: float) -> None:
@@ -130,7 +130,7 @@ class SharedRoom(TransactionalRoom):
         else:
             owners = {self.owner_of(each) for each in self.devices.values()}
             owner = min(each for each in owners if not self.process.is_silent(each))
-        return owner == self.process.process_id or now - self._due_since >= PATIENCE
+        return owner == self.process.process_id or now - self._due_since >= TAKEOVER_TIMEOUT
 
     # What other processes have done: see ``adoption``.
 

@@ -117,7 +117,7 @@ class ClusterProcess:
         tasks: list[asyncio.Task[None]] = []
         try:
             self.rooms.subscribe()
-            await self.health.ask(self.clock.adjust(self._store.time))
+            await self._adjust_clock()
             await self._renew()
             await self._read_revocations(on_revoked)
             tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
@@ -140,7 +140,7 @@ class ClusterProcess:
             _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
             _every(RENEWED_EVERY, self._renew),
             _every(COMPARED_EVERY, self._compare),
-            _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
+            _every(ADJUSTED_EVERY, self._adjust_clock),
         )
 
     # What rooms leave for later.
@@ -155,6 +155,9 @@ class ClusterProcess:
         self._later.run(room.user_id, "announce", partial(self.rooms.announce, room))
 
     # Periodic tasks.
+
+    async def _adjust_clock(self) -> None:
+        await self.health.ask(self.clock.adjust(self._store.time))
 
     async def _read_revocations(self, on_revoked: OnRevoked) -> None:
         revoked = await self.health.ask(self._store.revoked())

@@ -107,8 +107,9 @@ class SharedRoom(TransactionalRoom):
 
     def _lose(self, device: Device, at: float) -> None:
         """Announce that a device has gone, and freeze the playback if that was its last player."""
-        note_loss = partial(self._note_loss, device.sync, at)
-        self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
+        if device.sync.reports_playing or not self.devices:
+            note_loss = partial(self._note_loss, device.sync, at)
+            self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
         self.process.announce(self)
 
     def _note_loss(self, sync: DeviceSync, at: float) -> None:

@@ -257,6 +257,7 @@ class SharedRooms:
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))
         await self._adopt(room, stored)
+        await self._decide(room, room.without_lost_devices())
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
         """Adopt what is stored. Where it is older than what is known, store that again.

@@ -88,6 +88,7 @@ class ClusterProcess:
             perform_later=self._perform_later,
             announce=self._announce,
             is_silent=self.processes.is_silent,
+            lost_since=self.processes.lost_since,
         )
         self.registry = make_registry(context, int(self.process_id, 16), self.clock)
         self.rooms = SharedRooms(self.registry, self.health, self._later)
@@ -174,9 +175,7 @@ class ClusterProcess:
     async def _renew(self) -> None:
         self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
         for room in tuple(self.rooms.live.values()):
-            owners = {room.owner_of(each) for each in room.devices.values()}
-            for owner in filter(self.processes.is_lost, owners):
-                room.remove_lost_devices(owner, self.processes.last_sign(owner))
+            room.remove_lost_devices()
 
     async def _compare(self) -> None:
         self._release_idle()

@@ -53,6 +53,10 @@ class Processes:
         """Whether a process is taken to be dead."""
         return process_id != self.process_id and self._silence(process_id) > LOST_AFTER
 
+    def lost_since(self, process_id: str) -> float | None:
+        """Return when a process that is taken to be dead was last renewed, else None."""
+        return self.last_sign(process_id) if self.is_lost(process_id) else None
+
     def _silence(self, process_id: str) -> float:
         """Return for how many seconds a process could have renewed itself, and has not."""
         return self._now - max(self.last_sign(process_id), self._renewing_since)

@@ -6,6 +6,7 @@ process do and undergo, this process. What others have stored and announced: see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -82,15 +83,34 @@ class SharedRoom(TransactionalRoom):
         self.notify_watchers()
         self._lose(device, now)
 
-    def remove_lost_devices(self, process_id: str, since: float) -> None:
-        """Remove the devices of a process that is dead, as of its last renewal at ``since``."""
-        lost = [each for each in self.devices.values() if self.owner_of(each) == process_id]
-        for device in lost:
+    def remove_lost_devices(self) -> None:
+        """Remove the devices of dead processes, as of the last renewal of each."""
+        lost = self._take_lost_devices()
+        for device, since in lost:
+            self._lose(device, since)
+        if lost:
+            self.notify_watchers()
+
+    def without_lost_devices(self) -> Callable[[], None]:
+        """Remove the devices of dead processes; return the action that is to follow at once."""
+        lost = self._take_lost_devices()
+
+        def note_losses() -> None:
+            for device, since in lost:
+                self._note_loss(device.sync, since)
+
+        return note_losses
+
+    def _take_lost_devices(self) -> list[tuple[Device, float]]:
+        """Remove the devices of dead processes; return them, and when each was last known."""
+        owners = {self.owner_of(each) for each in self.devices.values()}
+        lost_since = {owner: self.process.lost_since(owner) for owner in owners}
+        devices = ((each, lost_since[self.owner_of(each)]) for each in self.devices.values())
+        lost = [(device, since) for device, since in devices if since is not None]
+        for device, _ in lost:
             del self.devices[device.ref.key]
             self.rows.outbox.removed.add(device.ref.key)
-        for device in lost:
-            self._lose(device, since)
-        self.notify_watchers()
+        return lost
 
     def owner_of(self, device: Device) -> str:
         """Return the id of the process that a device is connected to."""

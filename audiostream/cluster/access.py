@@ -67,7 +67,7 @@ class SharedRooms:
     async def room(self, user_id: str) -> SharedRoom:
         """Return a user's room for a device, which is kept up to date as long as it has devices.
 
-        It is no older than what another process has told the device, unless the store is gone.
+        It is no older than what another process has sent the device, unless the store is away.
         Raises ``Unavailable``.
         """
         room = self._registry.room(user_id)
@@ -111,7 +111,7 @@ class SharedRooms:
         """Return a user's stop points in a track, the newest first. Raises ``Unavailable``."""
         return await self._health.ask(self._store.stop_points(user_id, track_id))
 
-    # For what the store and other processes tell.
+    # For what is received from the store and from other processes.
 
     def receive(self, publication: Publication) -> None:
         """Adopt a publication, or read the store where one before it was missed."""
@@ -257,6 +257,7 @@ class SharedRooms:
     async def _load(self, room: SharedRoom) -> None:
         stored = await self._health.ask(self._store.load(room.user_id))
         await self._adopt(room, stored)
+        await self._decide(room, room.without_lost_devices())
 
     async def _adopt(self, room: SharedRoom, stored: StoredRoom) -> None:
         """Adopt what is stored. Where it is older than what is known, store that again.

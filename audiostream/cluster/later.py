@@ -52,7 +52,7 @@ class LaterTasks:
                 while self._tasks:
                     await asyncio.wait(tuple(self._tasks.values()))
         except TimeoutError:
-            _log.warning("the shared store was not told of everything that has ended here")
+            _log.warning("not everything that ended here could be stored")
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()

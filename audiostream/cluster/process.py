@@ -47,7 +47,7 @@ READ_AT_ONCE: Final = 32
 IDLE_AFTER: Final = 60.0
 """Seconds that a room without devices is kept up to date: a reloaded page finds it there."""
 DRAIN_TIMEOUT: Final = 3.0
-"""Seconds in which a process that ends tells the store of it."""
+"""Seconds in which a process that ends stores what its devices have left."""
 
 _log = logging.getLogger(__name__)
 OnRevoked = Callable[[Mapping[str, float]], None]
@@ -88,6 +88,7 @@ class ClusterProcess:
             perform_later=self._perform_later,
             announce=self._announce,
             is_silent=self.processes.is_silent,
+            lost_since=self.processes.lost_since,
         )
         self.registry = make_registry(context, int(self.process_id, 16), self.clock)
         self.rooms = SharedRooms(self.registry, self.health, self._later)
@@ -117,7 +118,7 @@ class ClusterProcess:
         tasks: list[asyncio.Task[None]] = []
         try:
             self.rooms.subscribe()
-            await self.health.ask(self.clock.adjust(self._store.time))
+            await self._adjust_clock()
             await self._renew()
             await self._read_revocations(on_revoked)
             tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
@@ -140,7 +141,7 @@ class ClusterProcess:
             _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
             _every(RENEWED_EVERY, self._renew),
             _every(COMPARED_EVERY, self._compare),
-            _every(ADJUSTED_EVERY, partial(self.clock.adjust, self._store.time)),
+            _every(ADJUSTED_EVERY, self._adjust_clock),
         )
 
     # What rooms leave for later.
@@ -155,6 +156,9 @@ class ClusterProcess:
         self._later.run(room.user_id, "announce", partial(self.rooms.announce, room))
 
     # Periodic tasks.
+
+    async def _adjust_clock(self) -> None:
+        await self.health.ask(self.clock.adjust(self._store.time))
 
     async def _read_revocations(self, on_revoked: OnRevoked) -> None:
         revoked = await self.health.ask(self._store.revoked())
@@ -171,9 +175,7 @@ class ClusterProcess:
     async def _renew(self) -> None:
         self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
         for room in tuple(self.rooms.live.values()):
-            owners = {room.owner_of(each) for each in room.devices.values()}
-            for owner in filter(self.processes.is_lost, owners):
-                room.remove_lost_devices(owner, self.processes.last_sign(owner))
+            room.remove_lost_devices()
 
     async def _compare(self) -> None:
         self._release_idle()
@@ -213,7 +215,7 @@ class ClusterProcess:
             await self.user_limits.leave()
             await self._store.leave(self.process_id)
         except Unavailable as error:
-            _log.warning("the shared store was not told that this process ends (%s)", error)
+            _log.warning("the end of this process could not be stored (%s)", error)
         await self._store.close()
 
 

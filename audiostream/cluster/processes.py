@@ -42,7 +42,7 @@ class Processes:
         self._seen_at = missing | dict(times.renewed_at)
 
     def last_sign(self, process_id: str) -> float:
-        """Return when a process last gave a sign of life; now for one that is not known yet."""
+        """Return when a process was last renewed; now for one that is not known yet."""
         return self._seen_at.setdefault(process_id, self._now)
 
     def is_silent(self, process_id: str) -> bool:
@@ -52,6 +52,10 @@ class Processes:
     def is_lost(self, process_id: str) -> bool:
         """Whether a process is taken to be dead."""
         return process_id != self.process_id and self._silence(process_id) > LOST_AFTER
+
+    def lost_since(self, process_id: str) -> float | None:
+        """Return when a process that is taken to be dead was last renewed, else None."""
+        return self.last_sign(process_id) if self.is_lost(process_id) else None
 
     def _silence(self, process_id: str) -> float:
         """Return for how many seconds a process could have renewed itself, and has not."""

@@ -50,7 +50,7 @@ def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
 def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
     """Whether the store lacks changes that the room knows, and are to be stored again.
 
-    They are not where somebody has acted since, on what the store had: that is the last word.
+    They are not where a user has acted since on what the store had: that change counts.
     """
     version, change_id = room.last_change
     is_restored = stored.change_id.startswith(AGAIN)

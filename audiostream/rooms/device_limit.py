@@ -1,7 +1,7 @@
 """Which devices count towards a user's limit, and which are too many.
 
-Two processes may each let a device in before they know of the other's. All processes agree on which
-one is too many then, and each disconnects its own.
+Two processes may each let a device in before they know of the other's. All processes find the same
+one to be too many then, and each disconnects its own.
 """
 
 from __future__ import annotations

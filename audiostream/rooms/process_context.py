@@ -16,7 +16,8 @@ class ProcessContext:
 
     ``perform_later`` has an action of a room performed, and again until the store answers, behind
     one of the same name. ``announce`` has a room's outbox emptied. ``is_silent`` tells whether a
-    process, by its id, is late to renew itself, and may be dead.
+    process, by its id, is late to renew itself, and may be dead; ``lost_since`` when one that is
+    taken to be dead was last renewed, None for any other.
     """
 
     process_id: str
@@ -24,3 +25,4 @@ class ProcessContext:
     perform_later: Callable[[TransactionalRoom, str, Callable[[], object]], None]
     announce: Callable[[TransactionalRoom], None]
     is_silent: Callable[[str], bool]
+    lost_since: Callable[[str], float | None]

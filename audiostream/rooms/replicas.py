@@ -39,7 +39,7 @@ def make_replica(row: DeviceRow, outbox: Outbox, held: HeldFrames) -> Device:
 
 
 def update_replica(device: Device, row: DeviceRow) -> None:
-    """Note what another process tells of its device.
+    """Note what another process has announced of its device.
 
     It is never taken to be in sync: its report may be minutes old.
     """

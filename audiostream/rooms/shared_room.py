@@ -6,6 +6,7 @@ process do and undergo, this process. What others have stored and announced: see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -21,7 +22,7 @@ from .room_queue import QUEUE_UPDATED, list_has_changed
 from .room_waits import RoomWaits
 from .transactional_room import TransactionalRoom
 
-PATIENCE = 5.0
+TAKEOVER_TIMEOUT = 5.0
 """Seconds that a room leaves what is due to the process of the active device."""
 T = TypeVar("T")
 
@@ -82,15 +83,34 @@ class SharedRoom(TransactionalRoom):
         self.notify_watchers()
         self._lose(device, now)
 
-    def remove_lost_devices(self, process_id: str, since: float) -> None:
-        """Remove the devices of a process that is dead, as of its last sign of life."""
-        lost = [each for each in self.devices.values() if self.owner_of(each) == process_id]
-        for device in lost:
+    def remove_lost_devices(self) -> None:
+        """Remove the devices of dead processes, as of the last renewal of each."""
+        lost = self._take_lost_devices()
+        for device, since in lost:
+            self._lose(device, since)
+        if lost:
+            self.notify_watchers()
+
+    def without_lost_devices(self) -> Callable[[], None]:
+        """Remove the devices of dead processes; return the action that is to follow at once."""
+        lost = self._take_lost_devices()
+
+        def note_losses() -> None:
+            for device, since in lost:
+                self._note_loss(device.sync, since)
+
+        return note_losses
+
+    def _take_lost_devices(self) -> list[tuple[Device, float]]:
+        """Remove the devices of dead processes; return them, and when each was last known."""
+        owners = {self.owner_of(each) for each in self.devices.values()}
+        lost_since = {owner: self.process.lost_since(owner) for owner in owners}
+        devices = ((each, lost_since[self.owner_of(each)]) for each in self.devices.values())
+        lost = [(device, since) for device, since in devices if since is not None]
+        for device, _ in lost:
             del self.devices[device.ref.key]
             self.rows.outbox.removed.add(device.ref.key)
-        for device in lost:
-            self._lose(device, since)
-        self.notify_watchers()
+        return lost
 
     def owner_of(self, device: Device) -> str:
         """Return the id of the process that a device is connected to."""
@@ -102,13 +122,14 @@ class SharedRoom(TransactionalRoom):
         active = self.state.active_device
         is_remote = active is not None and active.key in self.devices.keys() - self.local_devices
         ended_at = self.state.ended_at
-        if not is_remote or ended_at is None or now - ended_at >= PATIENCE:
+        if not is_remote or ended_at is None or now - ended_at >= TAKEOVER_TIMEOUT:
             super()._follow_end(now)
 
     def _lose(self, device: Device, at: float) -> None:
         """Announce that a device has gone, and freeze the playback if that was its last player."""
-        note_loss = partial(self._note_loss, device.sync, at)
-        self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
+        if device.sync.reports_playing or not self.devices:
+            note_loss = partial(self._note_loss, device.sync, at)
+            self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
         self.process.announce(self)
 
     def _note_loss(self, sync: DeviceSync, at: float) -> None:
@@ -130,7 +151,7 @@ class SharedRoom(TransactionalRoom):
         else:
             owners = {self.owner_of(each) for each in self.devices.values()}
             owner = min(each for each in owners if not self.process.is_silent(each))
-        return owner == self.process.process_id or now - self._due_since >= PATIENCE
+        return owner == self.process.process_id or now - self._due_since >= TAKEOVER_TIMEOUT
 
     # What other processes have done: see ``adoption``.
 

@@ -1,4 +1,4 @@
-"""``TransactionalRoom``: a room whose actions are undone, or stored, before anybody is told.
+"""``TransactionalRoom``: a room that sends the outcome of an action once it is stored.
 
 An action runs on the state that this process knows, and what it sends is held. Where the state
 stays as it was, that is sent, and nothing is stored: most reports. Else the outcome is a
@@ -132,10 +132,7 @@ class TransactionalRoom(Room):
         if attempt.change is not None:
             self.note_stored(attempt.change.version, attempt.change.change_id)
             self.play_history.mark_saved(attempt.change.played)
-        self.forget_stop_points()
-        self.held.release()
-        self.announce()
-        return attempt.result()
+        return self.settle(attempt)
 
     def roll_back(self, attempt: Attempt[T]) -> None:
         """Undo a change that is not stored."""
@@ -236,6 +233,6 @@ class TransactionalRoom(Room):
                 record_sent_to_replica(device, self.state, now)
 
     def announce(self) -> None:
-        """Have what is new of this process's devices told to other processes."""
+        """Have what is new of this process's devices announced to other processes."""
         if self.rows.collect():
             self.process.announce(self)

@@ -27,8 +27,8 @@ CONNECT_TIMEOUT: Final = 1.0
 CONNECTIONS_PER_NODE: Final = 64
 """Commands that are under way at once; further ones wait. Made when they are needed."""
 DOUBTFUL_AFTER: Final = 1.0
-"""Seconds without an answer after which no connection of a node is used again: the link may be cut
-without a word, and each would cost a command as long."""
+"""Seconds without an answer after which no connection of a node is used again: the link may be
+half-open, and each would cost a command as long."""
 KEEPALIVE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 """Seconds, seconds, and times: the kernel ends an idle connection without a peer after 11 s."""
 

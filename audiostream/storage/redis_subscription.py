@@ -23,9 +23,9 @@ from .redis_publications import decode_publication
 from .shared_store import ANSWER_TIMEOUT, Publication
 from .throttled_warning import ThrottledWarning
 
-SILENCES: Final = (2.0, 2.0, 1.0)
+PING_INTERVALS: Final = (2.0, 2.0, 1.0)
 """Seconds without a message after which Redis is pinged, twice, and then connected to again: a
-link that is cut without a word is noticed after 5 s."""
+half-open link is noticed after 5 s."""
 PAUSES: Final = (0.05, 0.1, 0.2, 0.4)
 """Seconds before a further attempt to connect; the last one for all that follow."""
 CHANNELS_AT_ONCE: Final = 500
@@ -133,7 +133,7 @@ class RedisSubscription:
         channels = [channel for channel in self._wanted if not self._unanswered[channel]]
         for first in range(0, max(1, len(channels)), CHANNELS_AT_ONCE):
             chosen = channels[first : first + CHANNELS_AT_ONCE]
-            async with asyncio.timeout(sum(SILENCES)):
+            async with asyncio.timeout(sum(PING_INTERVALS)):
                 await self._subscribe(pubsub, [each for each in chosen if each in self._wanted])
                 while self._unanswered:
                     self._handle(await _next_message(pubsub), on_publication)
@@ -171,9 +171,9 @@ class RedisSubscription:
 
 async def _next_message(pubsub: Any) -> Mapping[str, Any]:
     """Return the next message. Raises ``TimeoutError`` where pings are not answered, too."""
-    for silence in SILENCES:
-        message: Mapping[str, Any] | None = await pubsub.get_message(timeout=silence)
+    for seconds in PING_INTERVALS:
+        message: Mapping[str, Any] | None = await pubsub.get_message(timeout=seconds)
         if message is not None:
             return message
         await pubsub.ping()
-    raise TimeoutError(f"no answer within {sum(SILENCES):g} s")
+    raise TimeoutError(f"no answer within {sum(PING_INTERVALS):g} s")

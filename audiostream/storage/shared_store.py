@@ -55,7 +55,7 @@ class StoredRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceChanges:
-    """What processes tell each other of a user's devices.
+    """What processes send each other about a user's devices.
 
     ``rows`` are added or replaced, ``removed`` are keys. ``frames`` are texts for single devices of
     other processes, by key; ``checked`` are keys of devices that are asked whether they are alive.
@@ -76,7 +76,7 @@ class Change:
 
     ``change_id`` is unique: a change that is sent again, as its answer was lost, is stored once.
     ``writes_queue``: the tracks of the queue differ from those of ``expected_version``.
-    ``event`` and ``recipients`` (the name of a ``Recipients``) are what other processes tell their
+    ``event`` and ``recipients`` (the name of a ``Recipients``) are what other processes send their
     devices, ``sender`` the key of the device that acted.
     """
 

@@ -219,7 +219,7 @@ class TestSubscription:
     async def test_a_link_that_is_cut_without_a_word_is_noticed(
         self, server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(redis_subscription, "SILENCES", (0.2, 0.2, 0.1))
+        monkeypatch.setattr(redis_subscription, "PING_INTERVALS", (0.2, 0.2, 0.1))
         async with receiving(store, "ada") as (received, _):
             await asyncio.sleep(1.0)  # a server that answers pings is not doubted
             before = addresses(server, "PUBSUB")

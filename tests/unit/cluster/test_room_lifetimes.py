@@ -86,3 +86,19 @@ async def test_a_room_whose_loss_of_a_device_is_not_stored_yet_is_kept(
         monkeypatch.setattr(one.store, "delay", lambda: 0.0)
         await asyncio.sleep(0.4)
         assert cluster.database.users["ada"].room.state.frozen_at is not None
+
+
+async def test_devices_that_come_and_leave_without_the_store_leave_nothing_to_be_done() -> None:
+    async with cluster_of(1) as cluster:
+        [one] = cluster.processes
+        phone = await one.connect("ada", "phone")
+        await phone.play("song", 5.0)
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        await asyncio.gather(one.cluster._renew(), return_exceptions=True)
+        for number in range(100):
+            one.disconnect(await one.connect("ada", f"tablet{number}"))
+        assert len(one.cluster._later._tasks) <= 2
+        one.store.is_cut = False
+        await asyncio.sleep(0)

@@ -344,3 +344,22 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
             assert (state.track_id, state.is_playing, state.rev) == ("other", True, lost + 2)
             sent = {data["rev"]: data["trackId"] for _, data in device.news()}
             assert sent[lost + 2] == "other"
+
+
+async def test_over_rest_alone_the_playback_of_a_dead_process_is_not_going_on() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone = await one.connect("ada", "phone")
+        await phone.play("song", 5.0)
+        await phone.report(5.0)
+        await cluster.settle()
+        one.store.is_cut = True
+        since = cluster.database.renewed_at[one.cluster.process_id] - 60
+        cluster.database.renewed_at[one.cluster.process_id] = since
+        await two.cluster._renew()
+        is_playing = await two.cluster.rooms.perform(
+            "ada", lambda room: room.view(room.apply(GetCurrentState())).is_playing
+        )
+        assert not is_playing
+        await cluster.settle()
+        assert cluster.database.users["ada"].rows == {}

@@ -26,6 +26,7 @@ class Process:
             perform_later=lambda room, name, action: None,
             announce=lambda room: None,
             is_silent=lambda process_id: process_id in silent and process_id != name,
+            lost_since=lambda process_id: None,
         )
         prefix = int(name[1:])
         self.registry = SharedRegistry(

@@ -14,6 +14,7 @@ from typing import TypeVar
 from ..playback import lifecycle
 from ..playback.model import ROOM, DeviceSync, Recipients, State
 from . import device_commands, device_limit
+from .attempt import Attempt
 from .device import Device
 from .process_context import ProcessContext
 from .replicas import RemoteDevice
@@ -30,11 +31,12 @@ T = TypeVar("T")
 class SharedRoom(TransactionalRoom):
     """``devices`` has those of other processes, too: ``RemoteDevice`` is the way to them."""
 
-    __slots__ = ("_due_since",)
+    __slots__ = ("_due_since", "_lost_rev")
 
     def __init__(self, user_id: str, context: RoomContext, process: ProcessContext) -> None:
         super().__init__(user_id, context, process)
         self._due_since: float | None = None
+        self._lost_rev: int | None = None  # sent to devices, with a state that the store has lost
 
     def housekeep(self) -> None:
         """Apply what time alone does, if it is for this process to do. Never raises."""
@@ -48,6 +50,20 @@ class SharedRoom(TransactionalRoom):
             self._context.needs_housekeeping.add(self)
             if not self.is_busy and self._is_responsible():
                 self.process.perform_later(self, "housekeep", super().housekeep)
+
+    def attempt(self, action: Callable[[], T]) -> Attempt[T]:
+        if self._lost_rev is None:
+            return super().attempt(action)
+
+        def act_under_new_rev() -> T:
+            self._raise_rev()
+            return action()
+
+        return super().attempt(act_under_new_rev)
+
+    def settle(self, attempt: Attempt[T]) -> T:
+        self._lost_rev = None
+        return super().settle(attempt)
 
     def expect_end(self) -> None:
         """Leave the end of the track to other processes, where no device is connected to this."""
@@ -160,9 +176,9 @@ class SharedRoom(TransactionalRoom):
     ) -> None:
         """Replace the state by one that is stored, and send it to this process's devices."""
         before, now = self.state, self._context.clock()
-        self.state = state
-        if state.rev < before.rev and self.local_devices:
-            return self._raise_rev_later(before.rev)
+        if self.local_devices and (state.rev < before.rev or state.rev <= (self._lost_rev or 0)):
+            return self.adopt_other_state(state)
+        self.state, self._lost_rev = state, None
         sending = None if sender is None else self.devices.get(sender)
         if event == QUEUE_UPDATED:
             self._send_queue(event)
@@ -182,23 +198,21 @@ class SharedRoom(TransactionalRoom):
 
     def adopt_other_state(self, state: State) -> None:
         """Replace the state, of which the store has lost the last change, by what came after it."""
-        known, self.state = self.state.rev, state
-        self._raise_rev_later(known)
+        self._lost_rev = max(self.state.rev, self._lost_rev or 0)
+        self.state = state
+        self.process.perform_later(self, "raise rev", lambda: None)
 
     def send_state(self) -> None:
         """Send the state to this process's devices, whatever they were sent before."""
-        if self.state.track_id is None:
+        if self.state.track_id is None or self._lost_rev is not None:
             return
         self._broadcast(ROOM, "trackUpdated", self.state, self._context.clock())
 
-    def _raise_rev_later(self, known: int) -> None:
-        self.process.perform_later(self, "raise rev", partial(self._raise_rev, known))
-
-    def _raise_rev(self, known: int) -> None:
-        """Give the state a rev that devices do not know: the store has lost what they were sent."""
+    def _raise_rev(self) -> None:
+        """Give the state a rev that devices do not know, before anything is sent with it."""
         before, now = self.state, self._context.clock()
-        if before.rev <= known:
-            self.state = replace(before, rev=known + 1, updated_at=now)
+        if self._lost_rev is not None and before.rev <= self._lost_rev:
+            self.state = replace(before, rev=self._lost_rev + 1, updated_at=now)
         self._send_to_all("trackUpdated", before, now)
 
     def notify_watchers(self) -> None:

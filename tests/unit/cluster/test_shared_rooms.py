@@ -346,6 +346,26 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
             assert sent[lost + 2] == "other"
 
 
+async def test_no_question_is_answered_under_a_rev_whose_state_the_store_has_lost() -> None:
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await phone.play("song", 5.0)
+        await cluster.settle()
+        kept = copy(cluster.database.users["ada"])
+        two.store.is_cut = True
+        await phone.pause()
+        cluster.database.users["ada"] = kept  # as after a crash of Redis
+        two.store.is_cut = False
+        await kiosk.play("other")
+        phone.news()
+        await one.cluster.rooms.refresh("ada")
+        await phone.send("getCurrentState", {})
+        await cluster.settle()
+        sent = {(data["rev"], data["trackId"]) for _, data in phone.news()}
+        assert sent == {(3, "other")}
+
+
 async def test_over_rest_alone_the_playback_of_a_dead_process_is_not_going_on() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes

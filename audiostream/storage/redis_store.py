@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import StoreError, Unavailable
+from ..errors import StoreError
 from ..playback.model import StopPoint
 from . import redis_scripts as scripts
 from .play_history import TRACKS_DROPPED_AT_ONCE, TRACKS_KEPT, HistoryEntry
@@ -189,7 +189,7 @@ class RedisStore:
         except ValueError as error:
             # Nothing is overwritten: a later version may be able to read it.
             self._warn(f"{user_key(user_id, 'room')} in Redis cannot be read: {error}")
-            raise Unavailable("what is stored of this user cannot be read") from None
+            raise StoreError("what is stored of this user cannot be read") from None
 
     def _commit_arguments(self, change: Change) -> Iterator[Any]:
         """Return the arguments of ``scripts.COMMIT`` in their order."""

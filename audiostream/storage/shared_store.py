@@ -147,7 +147,8 @@ class SharedStore(Protocol):
     """A store that several processes share. Each method is one round trip.
 
     Each raises ``Unavailable`` where the store cannot be reached, and where it has not answered
-    within ANSWER_TIMEOUT. Each may be cancelled, which leaves open whether it was done.
+    within ANSWER_TIMEOUT, and ``StoreError`` where what is stored cannot be read. Each may be
+    cancelled, which leaves open whether it was done.
     """
 
     async def open(self) -> None:

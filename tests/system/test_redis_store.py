@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from audiostream.errors import Unavailable
+from audiostream.errors import StoreError, Unavailable
 from audiostream.playback.history import PlayedTrack
 from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage import redis_subscription
@@ -259,9 +259,9 @@ class TestContent:
     ) -> None:
         await store.commit(change(1))
         server.ask("HSET", "audiostream:{ada}:room", "state", '{"format":2,"rev":1}')
-        with pytest.raises(Unavailable, match="cannot be read"):
+        with pytest.raises(StoreError, match="cannot be read"):
             await store.load("ada")
-        with pytest.raises(Unavailable, match="cannot be read"):
+        with pytest.raises(StoreError, match="cannot be read"):
             await store.commit(change(1, change_id="late"))
         assert "audiostream:{ada}:room" in caplog.text
         assert "format" in server.ask("HGET", "audiostream:{ada}:room", "state")

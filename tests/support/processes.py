@@ -130,3 +130,13 @@ async def cluster_of(
             await stack.enter_async_context(process.running())
             cluster.processes.append(process)
         yield cluster
+
+
+@asynccontextmanager
+async def phone_and_kiosk() -> AsyncIterator[tuple[FakeCluster, FakeDevice, FakeDevice]]:
+    """Run two processes, to the first of which Ada's phone is connected, to the other her kiosk."""
+    async with cluster_of(2) as cluster:
+        one, two = cluster.processes
+        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+        await cluster.settle()
+        yield cluster, phone, kiosk

@@ -293,7 +293,6 @@ class TestDevices:
             name="Kitchen \ud800",
             connected_at=3.0,
             reports_playing=True,
-            in_sync=True,
             current=at,
             volume=THIRD,
             muted=False,

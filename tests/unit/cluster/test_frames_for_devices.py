@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audiostream.rooms.device_rows import MAX_FRAMES
-from tests.support.processes import cluster_of
+from tests.support.processes import phone_and_kiosk
 
 
 async def test_a_volume_that_is_set_when_a_change_is_due_is_sent_once() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         await phone.play("song", 5.0)
         await phone.report(5.0)
         await cluster.settle()
@@ -24,10 +22,8 @@ async def test_a_volume_that_is_set_when_a_change_is_due_is_sent_once() -> None:
 
 
 async def test_of_volumes_that_are_set_while_the_store_is_away_the_last_ones_are_sent() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
-        await cluster.settle()
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
+        one = cluster.processes[0]
         one.store.is_cut = True
         for number in range(1, 201):
             await phone.send("setVolume", {"deviceId": "kiosk", "volume": number / 200})

@@ -7,13 +7,12 @@ from copy import copy
 
 import pytest
 
-from tests.support.processes import cluster_of
+from tests.support.processes import phone_and_kiosk
 
 
 async def test_what_the_store_has_lost_is_stored_again() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await phone.pause()
         await cluster.settle()
@@ -34,9 +33,7 @@ async def test_what_the_store_has_lost_is_stored_again() -> None:
 
 
 async def test_a_command_after_the_store_has_lost_all_stores_the_devices_again() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         await phone.play("song", 5.0)
         await cluster.settle()
         cluster.database.users.clear()
@@ -51,9 +48,8 @@ async def test_a_command_after_the_store_has_lost_all_stores_the_devices_again()
 
 @pytest.mark.parametrize("more", [1, 3])
 async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost(more: int) -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         one.store.is_cut = True
@@ -74,9 +70,8 @@ async def test_of_two_processes_the_one_that_knows_more_stores_what_was_lost(mor
 
 
 async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         one.store.is_cut = True
@@ -99,9 +94,8 @@ async def test_where_the_store_forgot_and_moved_on_no_device_is_sent_a_lower_rev
 async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new_rev(
     lost: int,
 ) -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         kept = copy(cluster.database.users["ada"])
@@ -122,9 +116,8 @@ async def test_who_acts_on_what_the_store_has_kept_has_the_last_word_under_a_new
 
 
 async def test_no_question_is_answered_under_a_rev_whose_state_the_store_has_lost() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         kept = copy(cluster.database.users["ada"])

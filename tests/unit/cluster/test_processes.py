@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audiostream.cluster.processes import Processes
 from audiostream.storage.shared_store import ProcessTimes
-from tests.support.processes import cluster_of
+from tests.support.processes import phone_and_kiosk
 
 START = 1_000.0
 
@@ -42,9 +42,8 @@ def test_after_the_store_was_away_nobody_is_dead_that_could_not_be_renewed() -> 
 
 
 async def test_playing_goes_on_where_the_store_was_away_for_a_minute() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await phone.report(5.0)
         await cluster.settle()

@@ -10,15 +10,12 @@ from audiostream.cluster import access
 from audiostream.errors import Conflict, TrackNotFound, Unavailable
 from audiostream.playback.commands import PlayTrack, Report
 from audiostream.protocol.decode import GetCurrentState
-from tests.support.processes import FakeDevice, cluster_of
+from tests.support.processes import FakeDevice, cluster_of, phone_and_kiosk
 from tests.support.waiting import until
 
 
 async def test_a_command_reaches_the_devices_of_other_processes() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
-        await cluster.settle()
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         await phone.play("song", 5.0)
         await cluster.settle()
         for device in (phone, kiosk):
@@ -29,9 +26,8 @@ async def test_a_command_reaches_the_devices_of_other_processes() -> None:
 
 
 async def test_a_report_that_agrees_asks_nothing_of_the_store() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await cluster.settle()
         await phone.report(5.0)
@@ -91,10 +87,7 @@ async def test_every_change_of_three_processes_is_in_the_versions_once_or_is_ref
 
 
 async def test_devices_of_other_processes_are_listed_and_can_take_over() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
-        await cluster.settle()
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         await phone.play()
         await cluster.settle()
         phone.news()
@@ -127,9 +120,7 @@ async def test_a_device_that_watches_the_list_is_sent_it_after_a_change_by_anoth
 
 
 async def test_a_refused_command_tells_why_and_changes_nothing() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         await phone.play()
         await cluster.settle()
         with pytest.raises(TrackNotFound):
@@ -154,9 +145,8 @@ async def test_over_rest_a_command_is_two_operations_and_leaves_no_room_behind()
 
 
 async def test_a_room_without_devices_here_is_not_kept_until_its_track_ends() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
+        two = cluster.processes[1]
         two.disconnect(kiosk)
         await cluster.settle()
         await two.cluster.rooms.release("ada")
@@ -171,9 +161,8 @@ async def test_a_room_without_devices_here_is_not_kept_until_its_track_ends() ->
 
 
 async def test_a_store_that_is_gone_refuses_commands_and_absorbs_reports() -> None:
-    async with cluster_of(2) as cluster:
-        one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
+        one = cluster.processes[0]
         await phone.play("song", 5.0)
         await cluster.settle()
         await phone.report(5.0)
@@ -219,9 +208,8 @@ async def test_without_the_store_reports_and_questions_are_answered_by_any_trans
 
 
 async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freezes() -> None:
-    async with cluster_of(2) as cluster:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        phone, kiosk = await one.connect("ada", "phone"), await two.connect("ada", "kiosk")
         await phone.play("song", 5.0)
         await phone.report(5.0)
         await cluster.settle()

@@ -197,7 +197,10 @@ class TestPlayback:
             assert await store.load("ada") == stored
             assert await store.stop_points("ada", "song") == []
             assert await store.history("ada", lambda _: True, 10) == []
-            assert await received.wait(0) == []
+            published = await received.wait(0)  # in a cluster, of the first change, too
+            assert late.change_id not in {
+                each.change.change_id for each in published if each.change
+            }
 
     async def test_a_change_that_does_not_write_the_queue_keeps_its_tracks(
         self, store: SharedStore
@@ -289,7 +292,7 @@ class TestDevices:
     async def test_rows_are_added_replaced_and_removed(self, store: SharedStore) -> None:
         at = Snapshot("song", THIRD, True, 1.1, 1795738709.296966)
         full = row(
-            *(3,),
+            3,
             name="Kitchen \ud800",
             connected_at=3.0,
             reports_playing=True,

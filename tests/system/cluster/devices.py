@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +16,7 @@ from audiostream.auth.access_tokens import Tokens
 from audiostream.storage.redis_store import RedisStore
 from tests.support.cluster import Cluster
 from tests.support.server_process import SECRET
+from tests.support.waiting import PATIENCE
 from tests.support.ws_client import Peer, connect
 
 TESTS = count(1)
@@ -95,6 +97,12 @@ class Household:
         url = f"{self.cluster.members[number].url}/api/tracks/{path}"
         async with self.session.post(url, json=body, headers=bearer(self.user_id)) as answer:
             return answer.status, await answer.json()
+
+    async def lists(self, number: int, *device_ids: str) -> None:
+        """Wait until a device is told that just these are connected."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.listed(number) != list(device_ids):
+                await asyncio.sleep(0.05)
 
     async def listed(self, number: int) -> list[str]:
         """Return the ``deviceId`` of each device that one of them is told of, in order."""

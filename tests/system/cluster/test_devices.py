@@ -30,16 +30,14 @@ SETTLED = 2.5
 async def test_get_devices_lists_the_devices_of_all_processes(cluster: Cluster) -> None:
     async with household(cluster) as home:
         for number in range(3):
-            assert await home.listed(number) == ["device0", "device1", "device2"]
+            await home.lists(number, "device0", "device1", "device2")
         await home.devices[2].ask("deviceUpdate", deviceName="Kitchen", volume=0.5)
         async with asyncio.timeout(PATIENCE):
             while (await _row(home, 0, "device2"))["deviceName"] != "Kitchen":
                 await asyncio.sleep(0.05)
         assert (await _row(home, 0, "device2"))["volume"] == 0.5
         await home.devices[1].peer.socket.close()
-        async with asyncio.timeout(PATIENCE):
-            while await home.listed(0) != ["device0", "device2"]:
-                await asyncio.sleep(0.05)
+        await home.lists(0, "device0", "device2")
 
 
 async def _row(home: Household, number: int, device_id: str) -> dict[str, object]:

@@ -208,7 +208,7 @@ async def test_a_redis_that_restarts_empty_is_given_what_the_processes_know(
         assert _told(state) == _told(before)
         assert state["queue"] == before["queue"]
     await _is_told_of_changes(home)
-    assert await home.listed(1) == ["device0", "device1", "device2"]
+    await home.lists(1, "device0", "device1", "device2")
 
 
 async def test_a_redis_that_forgot_the_last_changes_does_not_take_them_back(

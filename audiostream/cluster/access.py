@@ -38,6 +38,8 @@ MAX_LOSSES: Final = 8
 """Times in a row that another process may be first until an action is given up."""
 RETRY_PAUSE: Final = 0.1
 """Seconds until a store that did not answer is sent a change again."""
+READ_AT_ONCE: Final = 32
+"""Rooms that are read anew at the same time, after a lost connection."""
 
 T = TypeVar("T")
 
@@ -56,6 +58,7 @@ class SharedRooms:
         self._store = health.store
         self._subscription: Subscription
         self._turns = Turns()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._waiting: dict[str, list[Publication]] = {}
         """Publications for the ends of turns."""
         self._being_read: set[str] = set()
@@ -125,11 +128,15 @@ class SharedRooms:
             rows = adoption.rows_alone(publication)
             self._waiting.setdefault(room.user_id, []).append(rows)
         if not adoption.receive(room, publication):
-            self._later.run(room.user_id, "refresh", partial(self.refresh, room.user_id))
+            self.refresh_later(room.user_id)
 
-    async def refresh(self, user_id: str) -> None:
-        """Read a live room anew, and inform its devices of what is new. Raises ``Unavailable``."""
-        await self._read_anew(user_id)
+    def refresh_later(self, user_id: str) -> None:
+        """Have a live room read anew soon, a limited number of them at the same time."""
+        self._later.run(user_id, "refresh", partial(self._refresh_in_turn, user_id))
+
+    async def _refresh_in_turn(self, user_id: str) -> None:
+        async with self._reading:
+            await self.refresh(user_id)
 
     async def announce(self, room: TransactionalRoom) -> None:
         """Store and publish what is new of a room's devices. Raises ``Unavailable``."""
@@ -190,12 +197,15 @@ class SharedRooms:
 
     async def _bring_up_to_date(self, user_id: str) -> None:
         """Send the state to a room's devices: some have done what could not be stored."""
-        room = await self._read_anew(user_id)
+        room = await self.refresh(user_id)
         if room is not None:
             room.send_state()
 
-    async def _read_anew(self, user_id: str) -> SharedRoom | None:
-        """Read a live room anew, in which meanwhile goes on what needs no store; return it."""
+    async def refresh(self, user_id: str) -> SharedRoom | None:
+        """Read a live room anew, and inform its devices of what is new; return it.
+
+        Meanwhile it does what needs no store. Raises ``Unavailable``.
+        """
         if user_id not in self.live:
             return None
         async with self._turn(user_id, makes_busy=False) as room:

@@ -42,8 +42,6 @@ ADJUSTED_EVERY: Final = 30.0
 """Seconds between two readings of the store's clock: quartz clocks drift by 3 ms in that time."""
 COMPARED_AT_ONCE: Final = 500
 """Users whose versions are compared in one round trip."""
-READ_AT_ONCE: Final = 32
-"""Rooms that are read anew at the same time, after a lost connection."""
 IDLE_AFTER: Final = 60.0
 """Seconds that a room without devices is kept up to date: a reloaded page finds it there."""
 DRAIN_TIMEOUT: Final = 3.0
@@ -81,7 +79,6 @@ class ClusterProcess:
         self.processes = Processes(self.process_id)
         self._store = store
         self._later = LaterTasks()
-        self._reading = asyncio.Semaphore(READ_AT_ONCE)
         context = ProcessContext(
             process_id=self.process_id,
             new_change_id=new_id,
@@ -186,18 +183,11 @@ class ClusterProcess:
             for user_id, last_change in zip(part, stored, strict=True):
                 room = self.rooms.live.get(user_id)
                 if room is not None and not room.is_busy and room.last_change != last_change:
-                    self._refresh(user_id)
+                    self.rooms.refresh_later(user_id)
 
     def _refresh_all(self) -> None:
         for user_id in self.rooms.live:
-            self._refresh(user_id)
-
-    def _refresh(self, user_id: str) -> None:
-        self._later.run(user_id, "refresh", partial(self._read_anew, user_id))
-
-    async def _read_anew(self, user_id: str) -> None:
-        async with self._reading:
-            await self.rooms.refresh(user_id)
+            self.rooms.refresh_later(user_id)
 
     def _release_idle(self) -> None:
         now = self.clock()

@@ -38,36 +38,30 @@ class Attempt(Generic[T]):
 class BroadcastNotes:
     """What an action has sent to its room: other processes send the same to their devices."""
 
-    __slots__ = ("_queue_sender", "_states")
+    __slots__ = ("_sent",)
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._states: list[tuple[str, Recipients, Device | None]] = []
-        self._queue_sender: tuple[Device | None] | None = None
+        self._sent: list[tuple[str, Recipients, Device | None]] = []
 
     def add(self, event: str, recipients: Recipients, sender: Device | None) -> None:
-        """Note that the state was sent as ``event``."""
-        self._states.append((event, recipients, sender))
-
-    def add_queue(self, sender: Device | None) -> None:
-        """Note that the queue was sent."""
-        self._queue_sender = (sender,)
+        """Note that the state, or the queue, was sent as ``event``."""
+        self._sent.append((event, recipients, sender))
 
     def summary(self, state: State) -> tuple[str, str, int | None]:
         """Return the one event that other processes send, the name of the recipients, the sender.
 
         Several events of one action, as of a track that ends and a command, are one there.
         """
-        if len(self._states) > 1:
+        states = [each for each in self._sent if each[0] != QUEUE_UPDATED]
+        if len(states) > 1:
             event = "trackPlaying" if state.is_playing else "trackPaused"
-            return event, ROOM.name, _key(self._states[-1][2])
-        if self._states:
-            event, recipients, sender = self._states[0]
+            return event, ROOM.name, _key(states[-1][2])
+        if self._sent:
+            event, recipients, sender = (states or self._sent)[0]
             return event, recipients.name, _key(sender)
-        if self._queue_sender is not None:
-            return QUEUE_UPDATED, ROOM.name, _key(self._queue_sender[0])
         return "trackUpdated", NOBODY.name, None
 
 

@@ -12,6 +12,10 @@ from .room_context import RoomContext
 if TYPE_CHECKING:
     from .room import Room
 
+MAX_ENDS = 100
+"""Tracks that may end at once where no device is connected and time has jumped: a bound on the work
+of one call. The rest follows with the next."""
+
 
 @dataclass(eq=False, slots=True)
 class EndSchedule:

@@ -5,7 +5,7 @@ No method waits: where a room needs something that takes time, it raises ``RoomW
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -34,7 +34,7 @@ from .broadcast import StateBroadcaster, select_recipients
 from .decider import Decider
 from .device import Device
 from .device_list import DeviceList
-from .end_schedule import EndSchedule
+from .end_schedule import MAX_ENDS, EndSchedule
 from .play_history import PlayHistory
 from .room_context import RoomContext
 from .room_queue import QUEUE_UPDATED, RoomQueue, list_has_changed
@@ -42,9 +42,6 @@ from .stop_points import StopPoints
 
 NEVER_PLAYED = State()
 """Shared by all rooms in which nothing was played: most that are idle."""
-MAX_ENDS = 100
-"""Tracks that may end at once where no device is connected and time has jumped: a bound on the work
-of one call. The rest follows with the next."""
 
 
 class Room:
@@ -270,7 +267,7 @@ class Room:
     def _send_queue(
         self, event: str, sender: Device | None = None, frame_id: FrameId | None = None
     ) -> None:
-        devices = tuple(self.devices.values())
+        devices = self._select(event, ROOM, sender)
         self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
 
     def _answer_queue(self, event: str, device: Device | None, frame_id: FrameId | None) -> None:
@@ -328,8 +325,12 @@ class Room:
         frame_id: FrameId | None = None,
     ) -> None:
         """Send the state, which was ``before``, to some of the devices."""
-        devices = select_recipients(recipients, self.devices.values(), sender)
+        devices = self._select(event, recipients, sender)
         self._broadcaster.send(devices, event, before, self.state, now, sender, frame_id)
+
+    def _select(self, event: str, to: Recipients, sender: Device | None) -> Sequence[Device]:
+        """Return the devices to which a broadcast is sent."""
+        return select_recipients(to, self.devices.values(), sender)
 
     def _resend(self, report: Report, device: Device) -> None:
         """Apply what a silent device is assumed to repeat, and send it the outcome (R16)."""

@@ -14,13 +14,13 @@ undone::
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import AudiostreamError
 from ..playback.commands import TransferPlayback
-from ..playback.model import ROOM, Recipients, State
+from ..playback.model import ROOM, Recipients
 from ..protocol.decode import Command
 from ..protocol.envelope import Frame, FrameId
 from ..storage.shared_store import Change
@@ -205,25 +205,10 @@ class TransactionalRoom(Room):
 
     # What an action sends.
 
-    def _broadcast(
-        self,
-        recipients: Recipients,
-        event: str,
-        before: State,
-        now: float,
-        sender: Device | None = None,
-        frame_id: FrameId | None = None,
-    ) -> None:
-        self._notes.add(event, recipients, sender)
-        devices = select_recipients(recipients, self.local_devices.values(), sender)
-        self._broadcaster.send(devices, event, before, self.state, now, sender, frame_id)
-
-    def _send_queue(
-        self, event: str, sender: Device | None = None, frame_id: FrameId | None = None
-    ) -> None:
-        self._notes.add_queue(sender)
-        devices = tuple(self.local_devices.values())
-        self._broadcaster.send_queue(devices, event, self.state, sender, frame_id)
+    def _select(self, event: str, to: Recipients, sender: Device | None) -> Sequence[Device]:
+        """Return the devices of this process, and note what others send to theirs."""
+        self._notes.add(event, to, sender)
+        return select_recipients(to, self.local_devices.values(), sender)
 
     def record_sent_to_replicas(self) -> None:
         """Note that other processes send their devices the state."""

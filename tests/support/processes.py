@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from audiostream.settings import Limits
 
 from .fakes import FakeLibrary, RecordingSendQueue
 from .memory_store import MemoryDatabase, MemoryStore
+from .virtual_time import current_time
 from .waiting import until
 
 
@@ -33,8 +33,8 @@ class FakeProcess:
             lambda process, prefix, clock: SharedRegistry(
                 library, clock, process=process, key_prefix=prefix
             ),
-            time.monotonic,
-            time.time,
+            current_time,
+            current_time,
             Limits(),
         )
 
@@ -112,7 +112,7 @@ class FakeCluster:
             for _ in range(50):
                 await asyncio.sleep(0)
             with suppress(TimeoutError):
-                await until(self._is_idle, patience=0.5)
+                await until(self._is_idle, patience=0.3)
 
     def _is_idle(self) -> bool:
         return not any(len(each.cluster._later) for each in self.processes)
@@ -120,7 +120,7 @@ class FakeCluster:
 
 @asynccontextmanager
 async def cluster_of(
-    number: int, clock: Callable[[], float] = time.time, **options: Any
+    number: int, clock: Callable[[], float] = current_time, **options: Any
 ) -> AsyncIterator[FakeCluster]:
     """Run some processes; ``options`` are those of ``MemoryStore``."""
     cluster = FakeCluster(MemoryDatabase(clock), FakeLibrary())

@@ -31,3 +31,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now
+
+
+def current_time() -> float:
+    """Return the time of the running event loop, virtual or not."""
+    return asyncio.get_running_loop().time()

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from audiostream.cluster import access, later
+from audiostream.cluster import later
 from audiostream.errors import Unavailable
-from audiostream.storage.shared_store import StoredRoom
+from audiostream.storage.shared_store import ANSWER_TIMEOUT, StoredRoom
 from tests.support.processes import cluster_of
 
 
@@ -65,8 +65,6 @@ async def test_a_user_whose_room_cannot_be_read_is_not_subscribed_to() -> None:
 async def test_a_room_whose_loss_of_a_device_is_not_stored_yet_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.05)
-    monkeypatch.setattr(later, "RETRY_PAUSE", 0.2)
     async with cluster_of(1) as cluster:
         [one] = cluster.processes
         phone = await one.connect("ada", "phone")
@@ -79,12 +77,12 @@ async def test_a_room_whose_loss_of_a_device_is_not_stored_yet_is_kept(
 
         monkeypatch.setattr(one.store, "delay", fail)
         one.disconnect(phone)
-        await asyncio.sleep(0.15)  # it was tried, and waits to be tried again
+        await asyncio.sleep(ANSWER_TIMEOUT + 0.5)  # it was tried, and waits for the next try
         one.cluster._idle["ada"] = float("-inf")
         one.cluster._release_idle()
         await cluster.settle()
         monkeypatch.setattr(one.store, "delay", lambda: 0.0)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(2 * later.RETRY_PAUSE)
         assert cluster.database.users["ada"].room.state.frozen_at is not None
 
 

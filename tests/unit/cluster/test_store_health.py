@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from audiostream.cluster import access
 from audiostream.cluster.store_health import GIVEN_UP_AFTER, StoreHealth
 from audiostream.errors import Unavailable
+from audiostream.storage.shared_store import ANSWER_TIMEOUT
 from audiostream.storage.throttled_warning import WARN_EVERY
 from tests.support.fakes import FakeClock
 from tests.support.memory_store import MemoryDatabase, MemoryStore
@@ -54,14 +54,11 @@ async def test_a_store_that_had_time_to_answer_a_cancelled_operation_is_degraded
     assert health.is_degraded == is_degraded
 
 
-async def test_commands_that_wait_for_each_other_do_not_tell_of_the_store(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.2)
-    async with cluster_of(1, delay=lambda: 0.03) as cluster:
+async def test_commands_that_wait_for_each_other_do_not_tell_of_the_store() -> None:
+    async with cluster_of(1, delay=lambda: ANSWER_TIMEOUT / 8) as cluster:
         [one] = cluster.processes
         phone = await one.connect("ada", "phone")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(ANSWER_TIMEOUT)
         commands = (phone.play("song", float(step)) for step in range(10))
         done = await asyncio.gather(*commands, return_exceptions=True)
         assert {type(each) for each in done} == {type(None), Unavailable}

@@ -16,6 +16,7 @@ from audiostream.api.response_delivery import ResponseSender, attribute_to_user
 from audiostream.api.responses import Body, respond
 from audiostream.errors import RateLimited
 from tests.conftest import Client
+from tests.support.waiting import PATIENCE, until
 
 RouteHandler = Callable[[web.Request, SharedBodies], Awaitable[web.StreamResponse]]
 Start = Callable[..., Awaitable[Client]]
@@ -45,19 +46,20 @@ def start(aiohttp_client: Any) -> Start:
 
 
 async def test_simultaneous_requests_for_one_key_make_one_body(start: Start) -> None:
-    made, go_on = [], Event()
+    asked, made, go_on = [], [], Event()
 
     def make() -> Body:
-        go_on.wait(5.0)
+        go_on.wait(PATIENCE)
         made.append(1)
         return Body.of(b"x" * 100_000, "x/y")
 
     async def handler(request: web.Request, bodies: SharedBodies) -> web.Response:
+        asked.append(1)
         return respond(request, await bodies.get(request, "test", "key", make), {})
 
     client = await start(handler)
     requests = [asyncio.create_task(client.get("/a")) for _ in range(20)]
-    await asyncio.sleep(0.1)
+    await until(lambda: len(asked) == 20)
     go_on.set()
     for got in await asyncio.gather(*requests):
         assert len(await got.read()) == 100_000
@@ -68,15 +70,16 @@ async def test_a_requester_over_the_queue_limit_is_refused_and_others_are_served
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(response_bodies, "MAX_QUEUED", 2)
-    go_on = Event()
+    asked, go_on = [], Event()
 
     def make() -> Body:
-        go_on.wait(5.0)
+        go_on.wait(PATIENCE)
         return Body.of(b"x", "x/y")
 
     async def handler(request: web.Request, bodies: SharedBodies) -> web.Response:
         name = request.match_info["name"]
         attribute_to_user(request, name)
+        asked.append(name)
         try:
             body = await bodies.get(request, "test", name, make)
         except RateLimited:
@@ -85,11 +88,11 @@ async def test_a_requester_over_the_queue_limit_is_refused_and_others_are_served
 
     client = await start(handler)
     ada = [asyncio.create_task(client.get("/ada")) for _ in range(2)]
-    await asyncio.sleep(0.1)
+    await until(lambda: asked == ["ada", "ada"])
     async with client.get("/ada") as got:
         assert got.status == 429
     bob = asyncio.create_task(client.get("/bob"))
-    await asyncio.sleep(0.1)
+    await until(lambda: asked[-1] == "bob")
     go_on.set()
     assert [got.status for got in await asyncio.gather(*ada, bob)] == [200, 200, 200]
 
@@ -110,7 +113,7 @@ async def test_without_memory_for_a_body_a_client_that_reads_nothing_is_disconne
 
     client = await start(handler)
     stalled = await client.get("/a")
-    async with asyncio.timeout(10.0), client.get("/b") as got:
+    async with asyncio.timeout(PATIENCE), client.get("/b") as got:
         assert await got.read() == b"b" * 8_000_000
     with pytest.raises(Exception, match=r"."):
         await stalled.read()

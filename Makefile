@@ -1,6 +1,6 @@
 # make run    serve sample_media/ at http://localhost:3000, nothing to set up before
 # make test   lint, types and all tests: first those of the units, whose coverage counts, then the
-#             rest (tests/conftest.py has the order)
+#             rest (tests/conftest.py has the order), of which one that fails is run once more
 # make test-long  outages in all their kinds and lengths, all cases in Firefox too; several processes and
 #             their Redis for minutes; a hundred kills of the server, three times as many generated
 #             requests: three quarters of an hour
@@ -39,7 +39,8 @@ test: lint test-web
 	$(BIN)/python -m pytest tests/unit --cov --cov-report= --numprocesses 2 --dist loadfile
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
-	$(BIN)/python -m pytest tests/browser tests/system --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest tests/browser tests/system --numprocesses 4 --dist loadfile \
+		--no-loadscope-reorder --reruns 1 -rfER
 
 test-long: $(VENV)/test.stamp
 	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audiostream.errors import Conflict, DeviceNotFound, TrackNotFound
 from audiostream.playback.commands import TransferPlayback
 from audiostream.playback.lifecycle import RESUME_GRACE
-from audiostream.playback.model import DeviceRef, State
+from audiostream.playback.model import DeviceRef, DeviceSync, Snapshot, State
 from audiostream.playback.transfer import transfer
 from tests.support.scenario import Scenario
 from tests.support.simulation import BAD, Simulation
@@ -59,6 +59,18 @@ class TestR26Transfer:
         in_sync.clock.advance(0.5)
         in_sync.transfer("kiosk", "kiosk", play=True)
         assert in_sync.position == pytest.approx(11.1)
+
+    @pytest.mark.parametrize(("duration", "position"), [(None, 10.2), (10.0, 10.0)])
+    def test_what_plays_goes_on_where_the_former_device_is_at_most_at_the_end(
+        self, duration: float | None, position: float
+    ) -> None:
+        state = State(
+            track_id="song", duration=duration, position=9.5, anchored_at=100.0, is_playing=True
+        )
+        report = Snapshot("song", 9.8, is_playing=True, playback_rate=1.0, at=100.0)
+        former = DeviceSync(in_sync=True, last_report=report)
+        outcome = transfer(state, KIOSK, 100.4, former=former)
+        assert outcome.state.position == pytest.approx(position)
 
     def test_play_false_pauses_where_the_playback_is(self, in_sync: Scenario) -> None:
         in_sync.clock.advance(3.0)

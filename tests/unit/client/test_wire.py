@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from audiostream.client import Device, QueuePlace, Report, ServerInfo, Volume, wire
-from audiostream.errors import DeviceNotFound, InvalidMessage
+from audiostream.errors import (
+    AudiostreamError,
+    DeviceNotFound,
+    InvalidMessage,
+    StoreError,
+    Unavailable,
+)
 
 ADDRESS = wire.Address.parse("http://server")
 STATE = {
@@ -142,6 +148,15 @@ def test_a_report_leaves_out_what_it_leaves_open() -> None:
     assert (data["muted"], data["ifRev"], data["isPlaying"]) == (False, 3, False)
 
 
-def test_an_unknown_device_has_an_exception() -> None:
-    error = wire.parse_error({"code": "device_not_found", "message": "no such device"})
-    assert type(error) is DeviceNotFound
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("device_not_found", DeviceNotFound),
+        ("state_unavailable", StoreError),
+        ("unavailable", Unavailable),
+        ("a later code", AudiostreamError),
+    ],
+)
+def test_an_error_is_the_exception_of_its_code(code: str, kind: type[AudiostreamError]) -> None:
+    error = wire.parse_error({"code": code, "message": "no"})
+    assert (type(error), str(error)) == (kind, "no")

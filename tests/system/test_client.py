@@ -53,7 +53,7 @@ async def receives(player: Player, name: str) -> Event:
     raise AssertionError(f"the player ended before {name}")
 
 
-async def test_it_plays_reports_and_pauses(server: ServerProcess, token: Token) -> None:
+async def test_a_player_plays_reports_and_pauses(server: ServerProcess, token: Token) -> None:
     async with connect(server.url, token()) as player:
         assert (await player.state()).track_id is None
         assert not (await player.pause()).is_playing
@@ -111,7 +111,7 @@ async def test_refusals_are_exceptions_by_their_code(server: ServerProcess, toke
             await asyncio.gather(*(player.state() for _ in range(60)))
 
 
-async def test_it_comes_back_when_the_server_does(
+async def test_a_player_reconnects_when_the_server_is_back(
     launch: Launch, token: Token, tmp_path: Path
 ) -> None:
     state = ("--state", str(tmp_path / "state"))  # with it, the tracks are there at once
@@ -349,7 +349,7 @@ async def test_events_that_nobody_reads_do_not_pile_up(server: ServerProcess, to
         ("ws://[::1]:80", "http://[::1]:80"),
     ],
 )
-def test_addresses(url: str, base: str) -> None:
+def test_an_address_is_parsed_with_its_prefix(url: str, base: str) -> None:
     assert wire.Address.parse(url).base == base
 
 

@@ -83,7 +83,7 @@ async def plays_one(kitchen: Kitchen) -> None:
     kitchen.mpv.commands.clear()
 
 
-async def test_it_loads_what_plays_where_it_is_and_what_follows(kitchen: Kitchen) -> None:
+async def test_what_plays_is_loaded_where_it_is_with_what_follows(kitchen: Kitchen) -> None:
     kitchen.player.receive("trackPlaying", ONE, 10.0, next_track=TWO)
     await kitchen.hears(ONE.stream_url, TWO.stream_url)
     assert kitchen.mpv.playing is not None
@@ -247,12 +247,12 @@ async def test_another_active_device_silences_it_and_it_reports_nothing(kitchen:
     await kitchen.hears(ONE.stream_url, TWO.stream_url)
 
 
-async def test_without_an_active_device_it_sounds(kitchen: Kitchen) -> None:
+async def test_a_player_sounds_without_an_active_device(kitchen: Kitchen) -> None:
     kitchen.player.receive("trackPlaying", ONE, 0.0, device_id=None)
     await kitchen.hears(ONE.stream_url)
 
 
-async def test_its_volume_is_set_and_reported(kitchen: Kitchen) -> None:
+async def test_a_volume_from_another_device_is_set_and_reported(kitchen: Kitchen) -> None:
     await plays_one(kitchen)
     kitchen.player.receive_volume(Volume(0.3, None))
     await until(lambda: kitchen.mpv.properties["volume"] == 30.0)
@@ -348,7 +348,7 @@ async def test_an_mpv_that_ends_at_each_start_ends_the_player() -> None:
         await task
 
 
-async def test_it_starts_with_the_volume_that_it_is_given() -> None:
+async def test_a_player_starts_with_the_volume_that_it_is_given() -> None:
     async with running(Kitchen(volume=Volume(0.4))) as kitchen:
         await until(lambda: kitchen.mpv.properties["volume"] == 40.0)
 

@@ -623,6 +623,20 @@ class TestRequestBoundaries:
             assert b"ok" in (await line.reply()).body
             assert (await line.reply()).body == b"\x05"
 
+    async def test_a_request_waits_while_aiohttp_opens_the_file_of_the_one_before(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        disk = SlowDisk()
+        monkeypatch.setattr("audiostream.streaming.response.open_regular_file", disk.open)
+        async with server.line() as line:
+            line.writer.write(server.get('If-None-Match: "another"'))
+            await until(lambda: server.app[SERVICES].open_streams)
+            line.writer.write(server.get("Range: bytes=5-5"))
+            assert await line.is_silent()
+            disk.is_ready.set()
+            assert len((await line.reply()).body) == 43 * 256
+            assert (await line.reply()).body == b"\x05"
+
 
 async def test_a_client_that_takes_nothing_is_counted_and_disconnected(
     server: Server, media: Path

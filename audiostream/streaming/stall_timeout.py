@@ -23,7 +23,7 @@ _TCP_INFO_SIZE: Final = 256
 """Bytes of ``struct tcp_info`` that are read; the kernel gives as many as it has."""
 _BYTES_ACKED: Final = struct.Struct("=Q")
 _BYTES_ACKED_OFFSET: Final = 120
-"""Bytes before ``tcpi_bytes_acked`` in that struct (linux/tcp.h); the layout is the kernel's ABI."""
+"""Bytes before ``tcpi_bytes_acked`` in that struct (linux/tcp.h), whose layout is an ABI."""
 
 
 class StallTimeout:

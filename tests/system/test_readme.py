@@ -9,6 +9,7 @@ import pytest
 
 from audiostream import Settings, create_app, errors
 from audiostream.api.errors import CODES as STATUS_CODES
+from audiostream.library.formats import AUDIO_TYPES
 from audiostream.settings import Limits, markdown_tables
 from audiostream.websocket import authentication, send_queue, token_expiry
 from audiostream.websocket.close_reasons import CloseReason
@@ -38,6 +39,12 @@ def test_the_tables_of_settings_are_those_that_the_code_generates() -> None:
     documents = [document.read_text() for document in DOCUMENTS]
     for table in markdown_tables():
         assert any(table in document for document in documents), table
+
+
+def test_the_deployment_guide_lists_every_suffix_that_is_a_track() -> None:
+    listed = re.search(r"Every audio file \((.*?)\)", DEPLOYMENT, re.DOTALL)
+    assert listed
+    assert {f".{suffix}" for suffix in re.findall(r"\w+", listed[1])} == set(AUDIO_TYPES)
 
 
 def codes() -> set[str]:

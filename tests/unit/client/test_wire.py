@@ -160,3 +160,32 @@ def test_a_report_leaves_out_what_it_leaves_open() -> None:
 def test_an_error_is_the_exception_of_its_code(code: str, kind: type[AudiostreamError]) -> None:
     error = wire.parse_error({"code": code, "message": "no"})
     assert (type(error), str(error)) == (kind, "no")
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://host:3000/", "http://host:3000"),
+        ("wss://host/audio/", "https://host/audio"),
+        ("ws://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_an_address_is_parsed_with_its_prefix(url: str, base: str) -> None:
+    assert wire.Address.parse(url).base == base
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("host:3000", "must begin"),
+        ("", "must begin"),
+        ("http://", "no host"),
+        ("http://host:port", "port"),
+        ("http://host:99999", "port"),
+        ("http://me@host", "user"),
+        ("http://host/?token=1", "query"),
+    ],
+)
+def test_a_bad_address_is_refused_with_what_is_wrong(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        wire.Address.parse(url)

@@ -1,8 +1,9 @@
 """Run an application: listening sockets, signals, log format, open-file limit, shutdown.
 
-Programs that embed audiostream call ``run(app, settings)``, or ``serving(app, settings)`` inside
-their own event loop, and get what the command line has: the fast path, the header timeout and the
-redacted access log.
+Programs that embed audiostream call ``run(app, settings)``, and get what the command line has. With
+``serving(app, settings)`` inside their own event loop they get the fast path, the header timeout
+and an access log without query strings, and call ``configure_logging`` and
+``raise_open_file_limit`` for the rest.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ async def _run(app: web.Application, settings: Settings) -> None:
 
 @asynccontextmanager
 async def serving(app: web.Application, settings: Settings) -> AsyncIterator[ListeningSockets]:
-    """Serve ``app`` within the context. Raises ``SettingsError`` where an address cannot be had."""
+    """Serve ``app`` within the context. Raises ``SettingsError`` where an address cannot be had.
+
+    ``app`` may also contain one of ``create_app``: aiohttp answers everything then.
+    """
     runner = web.AppRunner(
         app,
         access_log=access_logger if settings.access_log else None,

@@ -34,7 +34,7 @@ hypothesis_settings.load_profile("audiostream")
 
 LONGEST = {
     *("test_player_outages", "test_client_outages", "test_player_reconnect", "test_bad_network"),
-    *("test_stalled_listeners", "test_faults", "test_headless_player", "test_loop_gaps"),
+    *("test_stalled_listeners", "test_server_kills", "test_headless_player", "test_loop_gaps"),
     *("test_unread_answers", "test_without_fast_path"),
 }
 """Files that take one to two minutes: begun last they would keep one worker busy at the end."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from ..errors import AudiostreamError, Conflict
 from .responses import error_response
 
-_CODES: Final[Mapping[int, str]] = {
+CODES: Final[Mapping[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
@@ -41,7 +41,7 @@ def exception_response(request: web.Request, error: Exception) -> web.Response:
     if isinstance(error, web.HTTPException):
         if error.status < 400:
             raise error
-        code = _CODES.get(error.status, "invalid_message")
+        code = CODES.get(error.status, "invalid_message")
         headers = {
             name: error.headers[name] for name in _PRESERVED_HEADERS if name in error.headers
         }

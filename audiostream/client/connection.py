@@ -43,6 +43,7 @@ STEADY: Final = 10.0
 CLOSE_TIMEOUT: Final = 1.0
 """Seconds that the server has to answer a close frame."""
 OTHER_USER: Final = 4403
+"""The close code of a token of another user than the connection's."""
 UNSOLICITED: Final = 0
 """The id of frames whose answers are not waited for."""
 FIRST_REPORT: Final = -1

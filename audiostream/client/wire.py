@@ -14,8 +14,10 @@ from ..errors import (
     DeviceNotFound,
     InvalidMessage,
     RateLimited,
+    StoreError,
     TrackNotFound,
     Unauthorized,
+    Unavailable,
     UnknownEvent,
 )
 from .model import (
@@ -42,8 +44,10 @@ _ERRORS: Mapping[str, type[AudiostreamError]] = {
         DeviceNotFound,
         InvalidMessage,
         RateLimited,
+        StoreError,
         TrackNotFound,
         Unauthorized,
+        Unavailable,
         UnknownEvent,
     )
 }

@@ -90,7 +90,7 @@ def pause_at_end(state: State, now: float, device: DeviceRef | None) -> State:
 
 
 def reports_end(state: State, sync: DeviceSync, report: Report, now: float) -> bool:
-    """Whether ``report`` tells that the current track is over for its device (R24).
+    """Whether ``report`` says that the current track is over for its device (R24).
 
     A late report of the end of what played before is none: the device's last message or report
     does not explain how it could have come to this position.
@@ -126,6 +126,7 @@ def next_is_due(state: State, active: DeviceSync | None, is_alone: bool, now: fl
         return True
     if now - state.ended_at < SETTLE_TIME:
         return False
-    heard = active.last_report if active is not None else None
-    still_plays = heard is not None and heard.is_playing and heard.track_id == state.track_id
-    return not still_plays or heard is None or now - heard.at >= SETTLE_TIME
+    report = active.last_report if active is not None else None
+    if report is None or not report.is_playing or report.track_id != state.track_id:
+        return True
+    return now - report.at >= SETTLE_TIME

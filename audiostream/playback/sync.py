@@ -78,12 +78,10 @@ def record_report(sync: DeviceSync, report: Snapshot, tolerance: float) -> Devic
 
 def record_agreement(sync: DeviceSync, now: float) -> DeviceSync:
     """Return what is remembered of a device that agrees with the state."""
-    if sync.in_sync and not sync.resend_count:
-        return sync
     previous = sync.previous_sent_at
-    if not sync.in_sync and previous is not None and now - previous <= SETTLE_TIME:  # R15
+    if sync.in_sync or (previous is not None and now - previous <= SETTLE_TIME):  # R15
         return sync
-    return replace(sync, in_sync=True, resend_count=0)
+    return replace(sync, in_sync=True)
 
 
 def is_settling(sync: DeviceSync, now: float) -> bool:

@@ -46,15 +46,15 @@ def transfer(
 
 def _moved(state: State, is_playing: bool, now: float, former: DeviceSync | None) -> State:
     """Return the state playing or paused from ``now`` on; a frozen one goes on where it froze."""
-    position = _heard_position(state, now, former)
+    position = _reported_position(state, now, former)
     if is_playing and not state.is_playing and position == state.duration:
         position = 0.0  # as playTrack does after the end (R1)
     target = Snapshot(state.track_id or "", position, is_playing, state.playback_rate, now)
     return move(state, target, state.duration, state.rev, state.active_device, state.queue)
 
 
-def _heard_position(state: State, now: float, former: DeviceSync | None) -> float:
-    """Return where the active device is that plays: up to the tolerance from the state's position.
+def _reported_position(state: State, now: float, former: DeviceSync | None) -> float:
+    """Return where the former active device is by its last report; else where the state is.
 
     A player that loads is behind the state by that time. What takes over would skip as much.
     """
@@ -62,12 +62,10 @@ def _heard_position(state: State, now: float, former: DeviceSync | None) -> floa
     report = former.last_report if former is not None and former.in_sync else None
     if report is None or state.frozen_at is not None:
         return position
-    heard = report.position + (now - report.at) * state.playback_rate
+    reached = report.position + (now - report.at) * state.playback_rate
     is_same = report.track_id == state.track_id and report.is_playing and state.is_playing
-    is_near = is_same and abs(heard - position) <= SYNC_TOLERANCE
-    if not is_near or now - report.at > SETTLE_TIME:
-        return position
-    return heard if state.duration is None else min(heard, state.duration)
+    is_near = is_same and abs(reached - position) <= SYNC_TOLERANCE
+    return state.clamp(reached) if is_near and now - report.at <= SETTLE_TIME else position
 
 
 def expect_player(sync: DeviceSync) -> DeviceSync:

@@ -38,7 +38,8 @@ from .room_waits import RoomWaits
 from .saved_room import SavedRoom
 
 AGAIN = "again-"
-"""The beginning of the ids of changes that store what the store has lost: they are no news."""
+"""The beginning of the ids of changes that store what the store has lost: no user acts by them, so
+that a change by which one does counts (``adoption.has_lost``)."""
 CHANGES_KNOWN = 16
 """Last changes of which a room knows the ids: more than a user makes within the second or two that
 a store may lose."""

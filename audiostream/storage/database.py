@@ -17,6 +17,7 @@ from ..errors import StoreError
 from .file_lock import ADVICE, FileLock
 
 SCHEMA_VERSION: Final = 4
+"""SQLite's ``user_version``: the number of ``_MIGRATIONS`` that a state file has had."""
 APPLICATION_ID: Final = 0x61756469
 """SQLite's ``application_id`` of a state file: "audi"."""
 BUSY_TIMEOUT: Final = 5.0

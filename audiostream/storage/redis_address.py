@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 DEFAULT_PORT: Final = 6379
+"""Redis's own."""
 
 
 def describe(url: str) -> str:

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 CHANGES_KEPT: Final = 32
 """Change ids of a user that are kept: one that is sent again within so many changes is noticed."""
-DAY: Final = 86_400
-"""Seconds after which a silent process is forgotten."""
+FORGOTTEN_AFTER: Final = 86_400
+"""Seconds after which a process that was not renewed is forgotten."""
 PAGE: Final = range(100, 1001)
 """Entries of a history that are read in one round trip, at least and at most."""
 
@@ -130,7 +130,7 @@ class RedisStore:
 
     async def renew(self, process_id: str) -> ProcessTimes:
         seconds, microseconds, members = await self._connection.ask(
-            call(scripts.RENEW, [PROCESSES], process_id, DAY)
+            call(scripts.RENEW, [PROCESSES], process_id, FORGOTTEN_AFTER)
         )
         renewed = dict(zip(map(to_text, members[::2]), map(float, members[1::2]), strict=True))
         return ProcessTimes(now=int(seconds) + int(microseconds) / 1e6, renewed_at=renewed)

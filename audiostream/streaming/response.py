@@ -44,7 +44,7 @@ from .stall_timeout import StallTimeout
 from .stream_slots import StreamSlots
 from .x_accel import are_plain, is_sendable, redirect_headers
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 OPEN_ATTEMPTS: Final = 4
 """Times that a file is opened, with room made in between, before its client is told to retry."""
@@ -233,7 +233,7 @@ class AudioFileResponse(web.FileResponse):
             self.set_status(404)
             body = _error_body(TrackNotFound.code, "no such track")
         else:
-            LOG.warning("cannot open %r: %s", self._file_path, error.strerror)
+            _log.warning("cannot open %r: %s", self._file_path, error.strerror)
             self.set_status(503)
             self.headers["Retry-After"] = "1"
             body = _error_body(AudiostreamError.code, "the server is busy, try again")
@@ -262,12 +262,12 @@ class AudioFileResponse(web.FileResponse):
         if isinstance(failure, ConnectionError | asyncio.CancelledError):
             raise failure
         if failure is not None:
-            LOG.warning("stopped sending %r: %r", self._file_path, failure)
+            _log.warning("stopped sending %r: %r", self._file_path, failure)
         elif missing:
-            LOG.warning("%r ended %d bytes early", self._file_path, missing)
+            _log.warning("%r ended %d bytes early", self._file_path, missing)
         else:
             return writer
-        # The status line is out: a lost connection is all that aiohttp may be told.
+        # The status line is out: all that may be raised to aiohttp is a lost connection.
         raise ConnectionResetError("the body could not be sent") from failure
 
 

@@ -14,14 +14,16 @@ from typing import Final
 
 from ..ops.connections import disconnect
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 CHECK_INTERVAL: Final = 1.0
 """Seconds between two checks of what a client has acknowledged."""
 
 _TCP_INFO_SIZE: Final = 256
+"""Bytes of ``struct tcp_info`` that are read; the kernel gives as many as it has."""
 _BYTES_ACKED: Final = struct.Struct("=Q")
 _BYTES_ACKED_OFFSET: Final = 120
+"""Bytes before ``tcpi_bytes_acked`` in that struct (linux/tcp.h), whose layout is an ABI."""
 
 
 class StallTimeout:
@@ -98,7 +100,7 @@ class StallTimeout:
             if self.stalled_since < math.inf:
                 self.stalled_since = now
         elif self._timeout is not None and now - self.stalled_since >= self._timeout:
-            LOG.info("disconnected a client that takes no bytes")
+            _log.info("disconnected a client that takes no bytes")
             self.disconnect()
             return
         self._schedule_check()

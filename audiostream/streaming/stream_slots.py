@@ -16,7 +16,7 @@ from typing import Final
 
 from .stall_timeout import CHECK_INTERVAL, StallTimeout
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 STALLED_AFTER: Final = 5.0
 """Seconds without a byte taken after which a stream may be ended to make room for another.
@@ -80,7 +80,7 @@ class StreamSlots:
         stalled = self._stalled(owner)
         if not stalled:
             return False
-        LOG.info("disconnected a client that takes no bytes: another stream needs the room")
+        _log.info("disconnected a client that takes no bytes: another stream needs the room")
         oldest = stalled[0]
         ended = self._ending.setdefault(oldest, asyncio.Event())
         oldest.disconnect()
@@ -118,7 +118,7 @@ class StreamSlots:
             return
         wanted = max(SPARE_DESCRIPTORS - free_descriptors(), 0)
         for stream in self._stalled()[: -(-wanted // 2)]:  # each has a connection and a file
-            LOG.info("disconnected a client that takes no bytes: no more files may be open")
+            _log.info("disconnected a client that takes no bytes: no more files may be open")
             stream.disconnect()
         self._schedule_check()
 

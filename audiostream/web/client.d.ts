@@ -80,6 +80,8 @@ export interface Refusal {
     | "device_not_found"
     | "rate_limited"
     | "unauthorized"
+    | "state_unavailable"
+    | "unavailable"
     | "internal";
   message: string;
   event: string | null;
@@ -182,7 +184,8 @@ export interface Authenticated {
   userId: string;
   room: string;
   deviceId: string;
-  expiresAt: number;
+  /** Null where the token has no end. */
+  expiresAt: number | null;
   /** Of the server. */
   version: string;
   /** "queue", "transfer", "volume", "history", "qr" */
@@ -215,10 +218,10 @@ export interface Commands {
   transferPlayback: TransferPlayback;
   /** `queue` comes. */
   getQueue: undefined;
-  /** That device, by default the active one, is sent `volume`. */
-  setVolume: Volume & { deviceId?: string };
-  /** Change this device's row. */
-  deviceUpdate: Volume & { deviceName?: string };
+  /** That device, by default the active one, is sent `volume`. `emit` sets no `commandId`. */
+  setVolume: Volume & Command & { deviceId?: string };
+  /** Change this device's row. `emit` sets no `commandId`. */
+  deviceUpdate: Volume & Command & { deviceName?: string };
   /** Never buffered: one that is emitted while there is no connection is dropped. */
   updateStreaming: UpdateStreaming;
   getCurrentState: undefined;

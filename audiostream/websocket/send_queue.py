@@ -25,6 +25,7 @@ MAX_HELD: Final = 16 * 1024
 """Bytes that one queue holds before it writes: larger writes are not faster."""
 
 _FINAL: Final = 0x80
+"""The FIN bit (RFC 6455 §5.2)."""
 _LENGTH_16, _LENGTH_64 = Struct("!BBH"), Struct("!BBQ")
 
 

@@ -28,14 +28,16 @@ from audiostream.app import tokens_of
 from tests.conftest import ProxyTo, of_own_users
 from tests.support.long_tests import IS_LONG
 from tests.support.proxy import proxies
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import Launch, ServerProcess
 
-from . import bidi
+from . import bidi, pages
 from .chromium import chromium
+from .client_site import Site
 from .engines import Chromium, Engine, Firefox
 from .programs import program
 from .sound_device import sound_device as sound_device
 
+Token = Callable[..., str]
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent.parent / "sample_media"
 NPM_INSTALL = (
@@ -265,3 +267,27 @@ def watch(page: Page) -> list[str]:
         lambda message: problems.append(message.text) if message.type == "error" else None,
     )
     return problems
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(server: ServerProcess, browser: Browser, token: Token) -> Page:
+    """A page that has our client at hand, and is not connected yet."""
+    return await _bench(server, browser, token)
+
+
+@pytest.fixture
+def own_server(launch: Launch) -> ServerProcess:
+    """A server of the test alone, which may end it."""
+    return launch("--media", str(SAMPLES))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_bench(own_server: ServerProcess, browser: Browser, token: Token) -> Page:
+    """The same as ``bench`` on ``own_server``."""
+    return await _bench(own_server, browser, token)
+
+
+async def _bench(server: ServerProcess, browser: Browser, token: Token) -> Page:
+    site = Site(server, pages.CLIENT, browser, None, token)
+    context = await site.context("demo")
+    return await pages.opened(context, f"{site.url}/bench.html", token("demo"))

@@ -67,7 +67,7 @@ async def test_a_second_page_controls_the_first_without_a_stream_and_takes_over(
     await control_and_take_over(browser, server, server, token("demo"))
 
 
-async def test_so_does_a_page_on_another_process_of_a_cluster(
+async def test_a_page_on_another_process_controls_the_first_without_a_stream_and_takes_over(
     browser: Browser, tmp_path: Path, token: Token
 ) -> None:
     with running_redis(tmp_path) as redis:

@@ -170,3 +170,21 @@ def module_server(
         assert not server.errors, "".join(server.log)
     finally:
         server.close()
+
+
+def refused_start(
+    media: Path, state: Path, *, cwd: Path | None = None, descriptors: Sequence[int] = ()
+) -> tuple[int, list[str]]:
+    """Return the exit code and the log of a server that ends at once; it inherits descriptors."""
+    command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", "0"]
+    environ = {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(media)}
+    done = subprocess.run(
+        [*command, "--state", str(state)],
+        env=os.environ | environ,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT,
+        pass_fds=descriptors,
+    )
+    return done.returncode, done.stderr.splitlines()

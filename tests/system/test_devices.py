@@ -13,8 +13,8 @@ import pytest
 from audiostream import __version__
 from audiostream.settings import Limits
 from tests.conftest import Serve
+from tests.support.socketio_client import SocketioClient, socketio_client
 from tests.support.ws_client import PATIENCE, Peer, connect
-from tests.system.test_socketio_gateway import Browser, browser
 
 pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
 
@@ -56,7 +56,7 @@ class Home:
 
     phone: Peer
     kiosk: Peer
-    tv: Browser
+    tv: SocketioClient
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def at_home(serve: Serve, token: Token, **changes: Any) -> AsyncIterator[H
         connect(session, f"{url}=phone", token()) as phone,
         connect(session, f"{url}=kiosk", token()) as kiosk,
         connect(session, f"{url}=bobs", token("bob")),
-        browser(server, auth) as tv,
+        socketio_client(server, auth) as tv,
     ):
         await kiosk.send("playTrack", trackId="song", currentTime=20)
         for device in (phone, kiosk, tv):

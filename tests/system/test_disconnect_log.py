@@ -133,14 +133,14 @@ class TestNative:
             await line.read_head()
             assert await disconnected(log) == (1006, "heartbeat_timeout")
 
-    async def test_an_expired_token(
+    async def test_an_expired_token_is_logged_with_4401(
         self, server: Live, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.device(server, token(life=2), log) as peer:
             assert await peer.closed() == 4401
         assert await disconnected(log) == (4401, "token_expired")
 
-    async def test_a_revoked_token(
+    async def test_a_revoked_token_is_logged_with_4401(
         self, server: Live, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.device(server, token(), log) as peer:
@@ -148,7 +148,7 @@ class TestNative:
             assert await peer.closed() == 4401
         assert await disconnected(log) == (4401, "token_revoked")
 
-    async def test_another_users_token(
+    async def test_another_users_token_is_logged_with_4403(
         self, server: Live, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.device(server, token(), log) as peer:
@@ -168,7 +168,7 @@ class TestNative:
         assert await disconnected(log, "-") == (4401, "token_refused")
         assert "a-secret" not in log.text
 
-    async def test_no_authentication_in_time(
+    async def test_a_device_that_does_not_authenticate_in_time_is_logged_with_4408(
         self, server: Live, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.1)
@@ -176,7 +176,7 @@ class TestNative:
             assert await peer.closed() == 4408
         assert await disconnected(log, "-") == (4408, "auth_timeout")
 
-    async def test_too_many_devices_of_one_user(
+    async def test_a_device_too_many_of_one_user_is_logged_with_4429(
         self, live: RunLive, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with live(limits=Limits(sockets_per_user=1)) as server:
@@ -197,7 +197,7 @@ class TestNative:
             (frame(" " * (64 * 1024 + 1)), (1009, "message_too_long")),
         ],
     )
-    async def test_a_broken_message_is_told_from_the_others(
+    async def test_each_kind_of_broken_message_is_logged_with_a_reason_of_its_own(
         self,
         server: Live,
         token: Token,
@@ -211,7 +211,7 @@ class TestNative:
             assert int.from_bytes(answer.partition(b"\r\n\r\n")[2][2:4]) == end[0]
         assert await disconnected(log) == end
 
-    async def test_an_unreadable_state_file(
+    async def test_an_unreadable_state_file_is_logged_with_1013(
         self,
         server: Live,
         token: Token,
@@ -228,7 +228,7 @@ class TestNative:
                 assert await peer.closed() == 1013
         assert await disconnected(log, "-") == (1013, "state_unavailable")
 
-    async def test_an_error_of_the_server(
+    async def test_an_error_of_the_server_is_logged_with_1006(
         self,
         serve: Serve,
         token: Token,
@@ -244,7 +244,7 @@ class TestNative:
             assert await peer.closed() == 1006
         assert await disconnected(log, "-") == (1006, "internal_error")
 
-    async def test_a_shutdown(
+    async def test_a_shutdown_is_logged_with_1001(
         self, live: RunLive, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with ClientSession() as session, live() as server:
@@ -301,14 +301,14 @@ class TestSocketio:
         assert line == "connected user=ada device=it address=127.0.0.1 transport=socketio"
 
     @pytest.mark.parametrize("packet", ["41", "1"])
-    async def test_a_client_that_disconnects(
+    async def test_a_client_that_disconnects_is_logged_as_client_closed(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture, packet: str
     ) -> None:
         async with self.raw_device(await serve(), token()) as device:
             await device.send_str(packet)
             assert await disconnected(log) == (1000, "client_closed")
 
-    async def test_a_lost_connection(
+    async def test_a_lost_connection_is_logged_with_1006(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.raw_device(await serve(), token()) as device:
@@ -339,7 +339,7 @@ class TestSocketio:
                 await phone.receives("trackPlaying")
             assert await disconnected(log) == (1006, "slow_reader")
 
-    async def test_a_missed_heartbeat(
+    async def test_a_missed_heartbeat_is_logged_with_1006(
         self,
         serve: Serve,
         token: Token,
@@ -352,13 +352,13 @@ class TestSocketio:
             assert await disconnected(log) == (1006, "heartbeat_timeout")
             await listening
 
-    async def test_an_expired_token(
+    async def test_an_expired_token_is_logged_with_4401(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.device(await serve(), token(life=2)):
             assert await disconnected(log) == (4401, "token_expired")
 
-    async def test_a_revoked_token(
+    async def test_a_revoked_token_is_logged_with_4401(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         client = await serve()
@@ -366,28 +366,28 @@ class TestSocketio:
             gateway.close_revoked(client.app, {"ada"})
             assert await disconnected(log) == (4401, "token_revoked")
 
-    async def test_another_users_token(
+    async def test_another_users_token_is_logged_with_4403(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.device(await serve(), token()) as device:
             await device.emit("auth", {"token": token("bob")})
             assert await disconnected(log) == (4403, "other_user")
 
-    async def test_no_authentication_in_time(
+    async def test_a_client_that_does_not_authenticate_in_time_is_logged_with_4408(
         self, serve: Serve, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.1)
         async with self.raw_device(await serve(), None):
             assert await disconnected(log, "-") == (4408, "auth_timeout")
 
-    async def test_a_broken_packet(
+    async def test_a_broken_packet_is_logged_with_1002(
         self, serve: Serve, token: Token, log: pytest.LogCaptureFixture
     ) -> None:
         async with self.raw_device(await serve(), token()) as device:
             await device.send_str("nonsense")
             assert await disconnected(log) == (1002, "protocol_error")
 
-    async def test_a_shutdown(self, launch: Launch, token: Token) -> None:
+    async def test_a_shutdown_is_logged_with_1001(self, launch: Launch, token: Token) -> None:
         server = launch()
         async with ClientSession() as session:
             url = f"{server.url}/socket.io/?EIO=4&transport=websocket"

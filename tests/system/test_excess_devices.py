@@ -19,7 +19,7 @@ async def test_native_devices_are_closed_with_4429_and_socketio_devices_with_an_
     serve: Serve, token: Token
 ) -> None:
     pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-    from tests.system.test_socketio_gateway import browser
+    from tests.support.socketio_client import socketio_client
 
     client = await serve()
     url = str(client.make_url("")).rstrip("/")
@@ -27,8 +27,8 @@ async def test_native_devices_are_closed_with_4429_and_socketio_devices_with_an_
         connect(client.session, f"{url}/ws?deviceId=phone", token()) as phone,
         connect(client.session, f"{url}/ws?deviceId=kiosk", token()) as kiosk,
         connect(client.session, f"{url}/ws"),  # it has not authenticated yet
-        browser(url, {"token": token(), "deviceId": "tab"}) as tab,
-        browser(url, {"token": token(), "deviceId": "second"}) as second,
+        socketio_client(url, {"token": token(), "deviceId": "tab"}) as tab,
+        socketio_client(url, {"token": token(), "deviceId": "second"}) as second,
     ):
         room = client.app[SERVICES].registry.room("ada")
         excess = [each for each in room.devices.values() if each.ref.device_id in {"phone", "tab"}]
@@ -40,7 +40,7 @@ async def test_native_devices_are_closed_with_4429_and_socketio_devices_with_an_
             "too many devices of this user",
         )
         async with asyncio.timeout(10):
-            assert await tab.goodbye
+            assert await tab.disconnect_reason
         devices = (await kiosk.ask("getDevices"))["data"]["devices"]
         assert [each["deviceId"] for each in devices] == ["kiosk", "second"]
         await second.receives_nothing()

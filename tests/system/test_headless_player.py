@@ -157,7 +157,7 @@ async def test_pause_seek_and_another_track_are_followed(
 
 
 @needs_mpv
-async def test_its_volume_is_set_by_another_device(
+async def test_the_volume_of_a_headless_player_is_set_by_another_device(
     server: ServerProcess, token: Token, tmp_path: Path
 ) -> None:
     async with (
@@ -181,7 +181,7 @@ async def test_its_volume_is_set_by_another_device(
 
 
 @needs_mpv
-async def test_it_falls_silent_for_another_device_and_takes_over_again(
+async def test_a_headless_player_stops_for_another_device_and_takes_over_again(
     player: HeadlessProcess, phone: Player
 ) -> None:
     await phone.play("song", queue=["song", "other"], device_id="kitchen")
@@ -291,7 +291,7 @@ async def test_a_refused_token_is_said(server: ServerProcess, tmp_path: Path) ->
 
 
 @needs_mpv
-async def test_it_waits_for_a_server_that_is_not_there_yet(
+async def test_a_headless_player_waits_for_a_server_that_is_not_there_yet(
     launch: Launch, unused_tcp_port: int, token: Token, tmp_path: Path
 ) -> None:
     async with headless(f"http://127.0.0.1:{unused_tcp_port}", token(), tmp_path) as player:

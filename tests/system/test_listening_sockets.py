@@ -92,6 +92,22 @@ class TestServer:
         lines = [line for line in server.log if "GET /healthz" in line]
         assert [line.split(' "')[0].split()[-1] for line in lines] == ["203.0.113.9", "127.0.0.1"]
 
+    async def test_a_stream_by_a_trusted_proxy_at_the_unix_socket_is_the_client_s(
+        self, launch: Launch, token: Token, socket_path: str
+    ) -> None:
+        server = launch("--host", f"unix:{socket_path}", AUDIOSTREAM_TRUSTED_PROXIES="unix")
+        await server.logs("the library has")
+        headers = {"Authorization": f"Bearer {token()}", "X-Forwarded-For": "203.0.113.9"}
+        async with ClientSession(connector=UnixConnector(socket_path), headers=headers) as session:
+            url = "http://audio/tracks/stream/song"
+            for _ in range(3):  # the first opens the file, the others find it open
+                async with session.get(url, headers={"Range": "bytes=0-9"}) as answer:
+                    assert (answer.status, len(await answer.read())) == (206, 10)
+        assert server.stop() == 0
+        server.wait_for_end()
+        lines = [line for line in server.log if "GET /tracks/stream/song" in line]
+        assert [line.split(' "')[0].split()[-1] for line in lines] == ["203.0.113.9"] * 3
+
     def test_a_server_replaces_the_unix_socket_of_a_killed_one(
         self, launch: Launch, socket_path: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -58,18 +58,18 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class TestRefusals:
-    async def test_nobody_listens(self) -> None:
+    async def test_a_start_is_refused_where_nothing_listens(self) -> None:
         text = await refusal("redis://:s3cret@127.0.0.1:1/3")
         assert "redis://127.0.0.1:1/3 cannot be reached" in text
         assert "Is it running" in text
 
-    async def test_the_host_has_no_address(self) -> None:
+    async def test_a_start_is_refused_where_the_host_has_no_address(self) -> None:
         assert "cannot be reached" in await refusal("redis://:s3cret@nowhere.invalid/0")
 
-    async def test_no_socket_is_there(self, tmp_path: Path) -> None:
+    async def test_a_start_is_refused_where_no_socket_is_there(self, tmp_path: Path) -> None:
         assert "cannot be reached" in await refusal(f"unix://:s3cret@{tmp_path}/socket")
 
-    async def test_it_does_not_answer(
+    async def test_a_start_is_refused_where_redis_does_not_answer(
         self, server: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(redis_checks, "START_TIMEOUT", 0.3)
@@ -77,16 +77,18 @@ class TestRefusals:
         assert "does not answer" in await refusal(server.url)
         server.thaw()
 
-    async def test_it_is_loading_its_data(self) -> None:
+    async def test_a_start_is_refused_where_redis_is_loading_its_data(self) -> None:
         loading = b"-LOADING Redis is loading the dataset in memory\r\n"
         async with answering(b"+OK\r\n", b"+OK\r\n+OK\r\n", loading) as url:
             assert "is loading its data" in await refusal(url)
 
-    async def test_it_is_no_redis(self) -> None:
+    async def test_a_start_is_refused_where_another_server_answers(self) -> None:
         async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
             assert "cannot be reached" in await refusal(url)
 
-    async def test_the_password_is_wrong_or_missing_or_not_wanted(self, tmp_path: Path) -> None:
+    async def test_a_start_is_refused_where_the_password_is_wrong_or_missing_or_not_wanted(
+        self, tmp_path: Path
+    ) -> None:
         with running_redis(tmp_path / "locked", password="right") as server:
             without = server.url.replace(":right@", "")
             assert "refuses the user or password" in await refusal(without)
@@ -96,7 +98,9 @@ class TestRefusals:
             superfluous = server.url.replace("127.0.0.1", ":s3cret@127.0.0.1")
             assert "refuses the user or password" in await refusal(superfluous)
 
-    async def test_its_user_lacks_rights(self, server: RedisServer) -> None:
+    async def test_a_start_is_refused_where_the_user_of_redis_lacks_rights(
+        self, server: RedisServer
+    ) -> None:
         server.ask("ACL", "SETUSER", "ada", "on", ">s3cret", "~*", "&*", "+@all", "-eval")
         text = await refusal(server.url.replace("127.0.0.1", "ada:s3cret@127.0.0.1"))
         assert "does not permit" in text
@@ -116,7 +120,9 @@ class TestRefusals:
         await asyncio.gather(receiving, return_exceptions=True)
         await store.close()
 
-    async def test_it_is_a_replica(self, server: RedisServer, tmp_path: Path) -> None:
+    async def test_a_start_is_refused_where_redis_is_a_replica(
+        self, server: RedisServer, tmp_path: Path
+    ) -> None:
         primary = ("--replicaof", f"127.0.0.1 {server.port}")
         with running_redis(tmp_path / "replica", *primary) as replica:
             text = await refusal(replica.url)
@@ -124,22 +130,24 @@ class TestRefusals:
         assert "Name its primary" in text
 
     @pytest.mark.parametrize("version", ["5.0.14", "6.0.16"])
-    async def test_it_is_too_old(self, version: str) -> None:
+    async def test_a_start_is_refused_where_redis_is_too_old(self, version: str) -> None:
         answers = (b"+OK\r\n", b"+OK\r\n+OK\r\n", bulk(INFO.format(version=version)))
         async with answering(*answers) as url:
             text = await refusal(url)
         assert f"too old: {version}; 6.2 is needed" in text
 
-    async def test_the_database_does_not_exist(self, server: RedisServer) -> None:
+    async def test_a_start_is_refused_where_the_database_does_not_exist(
+        self, server: RedisServer
+    ) -> None:
         assert "DB index is out of range" in await refusal(server.url[:-1] + "77")
 
     @pytest.mark.parametrize(
         "url", ["redis://:s3cret@host:port/0", "redis://:s3cret@host:1/0?s3cret=1"]
     )
-    async def test_the_url_is_wrong(self, url: str) -> None:
+    async def test_a_start_is_refused_where_the_url_is_wrong(self, url: str) -> None:
         assert "AUDIOSTREAM_REDIS cannot be used" in await refusal(url)
 
-    def test_the_package_is_not_installed(self) -> None:
+    def test_a_start_is_refused_where_the_package_is_not_installed(self) -> None:
         script = (
             "import asyncio, sys\n"
             "sys.modules['redis'] = None\n"
@@ -159,7 +167,7 @@ class TestRefusals:
 
 
 class TestLog:
-    async def test_it_names_the_server_and_the_database_and_not_the_password(
+    async def test_the_log_names_the_server_and_the_database_and_not_the_password(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.INFO, "audiostream")

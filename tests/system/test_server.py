@@ -1,4 +1,4 @@
-"""``audiostream.server.run``: a program that embeds audiostream has what the command line has."""
+"""``audiostream.server``: a program that embeds audiostream has what the command line has."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, web
 
+from audiostream import Settings, create_app
+from audiostream.server import serving
 from tests.support.audio_files import write_wav
 from tests.support.blocking_connection import BlockingConnection
 from tests.support.server_process import UNLIMITED, ServerProcess, module_server
@@ -69,3 +73,17 @@ def test_an_embedded_server_may_open_as_many_files_as_the_system_allows(
     limits = Path(f"/proc/{server.process.pid}/limits").read_text()
     soft, hard = re.findall(r"Max open files +(\w+) +(\w+)", limits)[0]
     assert soft == hard == str(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+async def test_an_application_that_contains_one_is_served_inside_an_event_loop(
+    settings: Settings,
+) -> None:
+    settings = replace(settings, host="127.0.0.1", port=0)
+    app = web.Application()
+    app.add_subapp("/audio/", create_app(settings))
+    async with (
+        serving(app, settings) as sockets,
+        ClientSession() as session,
+        session.get(f"{sockets.describe()}/audio/healthz") as response,
+    ):
+        assert await response.json() == {"status": "ok"}

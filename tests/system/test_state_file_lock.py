@@ -15,7 +15,7 @@ from audiostream.errors import StoreError
 from audiostream.playback.model import State
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from audiostream.storage.revocations import revoke
-from tests.support.server_process import SECRET, START_TIMEOUT, Launch
+from tests.support.server_process import Launch, refused_start
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the lock on the inode is Linux's")
 pytestmark = on_linux
@@ -89,31 +89,15 @@ NAMES = [
 ]
 
 
-def refusal(media: Path, name: Path, cwd: Path, *descriptors: int) -> tuple[int, str]:
-    """The exit code and the log of a server that is to end at once."""
-    command = [sys.executable, "-m", "audiostream", "--host", "127.0.0.1", "--port", "0"]
-    environ = {"JWT_SECRET": SECRET, "AUDIOSTREAM_MEDIA": str(media)}
-    done = subprocess.run(
-        [*command, "--state", str(name)],
-        env=os.environ | environ,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=START_TIMEOUT,
-        pass_fds=descriptors,
-    )
-    return done.returncode, done.stderr
-
-
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.__name__)
 def test_a_second_server_is_refused_by_another_name_of_the_file(
     launch: Launch, media: Path, tmp_path: Path, state: Path, name: Callable[[Path], Path]
 ) -> None:
     server = launch("--state", str(state))
     server.wait_for_log("the library has")
-    code, log = refusal(media, name(state), tmp_path)
-    assert (code, log.count("\n")) == (2, 1), log
-    assert "in use by another server" in log
+    code, lines = refused_start(media, name(state), cwd=tmp_path)
+    assert (code, len(lines)) == (2, 1), lines
+    assert "in use by another server" in lines[0]
     assert server.process.poll() is None
 
 
@@ -123,9 +107,9 @@ def test_a_second_server_is_refused_by_the_file_of_an_open_descriptor(
     launch("--state", str(state)).wait_for_log("the library has")
     with state.open("rb") as file:
         name = Path(f"/proc/self/fd/{file.fileno()}")
-        code, log = refusal(media, name, tmp_path, file.fileno())
-    assert code == 2, log
-    assert "in use by another server" in log
+        code, lines = refused_start(media, name, cwd=tmp_path, descriptors=[file.fileno()])
+    assert code == 2, lines
+    assert "in use by another server" in lines[-1]
 
 
 @contextmanager
@@ -155,9 +139,9 @@ def test_a_second_server_is_refused_through_a_bind_mount(
         place.mkdir()
     with bound(place, to):
         name = place if of == "file" else place / state.name
-        code, log = refusal(media, name, tmp_path)
-    assert code == 2, log
-    assert "in use by another server" in log
+        code, lines = refused_start(media, name, cwd=tmp_path)
+    assert code == 2, lines
+    assert "in use by another server" in lines[-1]
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -264,7 +248,7 @@ def test_a_server_that_may_only_read_the_file_keeps_out_one_that_may_write(
         subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
         server = launch("--state", str(place))
         server.wait_for_log("the library has")
-        code, log = refusal(media, state, tmp_path)
-        assert (code, "in use by another server" in log) == (2, True), log
+        code, lines = refused_start(media, state, cwd=tmp_path)
+        assert (code, "in use by another server" in lines[-1]) == (2, True), lines
         assert server.stop() == 0
     launch("--state", str(state))

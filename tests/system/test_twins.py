@@ -117,7 +117,7 @@ async def test_a_socketio_client_replaces_a_dead_native_connection(
     serve: Serve, token: Token
 ) -> None:
     pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-    from tests.system.test_socketio_gateway import browser
+    from tests.support.socketio_client import socketio_client
 
     client = await serve()
     async with connect(
@@ -125,7 +125,7 @@ async def test_a_socketio_client_replaces_a_dead_native_connection(
     ) as first:
         await first.receives_nothing()
         auth = {"token": token(), "deviceId": "tab"}
-        async with browser(str(client.make_url("")).rstrip("/"), auth) as second:
+        async with socketio_client(str(client.make_url("")).rstrip("/"), auth) as second:
             assert await first.closed() == 4409
             devices = (await second.ask("getDevices"))["devices"]
             assert [each["deviceId"] for each in devices] == ["tab"]

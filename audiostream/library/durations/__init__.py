@@ -21,6 +21,7 @@ TOLERANCE: Final = 0.02
 _APE_FOOTER: Final = 32
 """Bytes of an APEv2 footer; a header, where there is one, has as many."""
 _APE_HAS_HEADER: Final = 0x80
+"""In the last byte of the flags of an APEv2 footer."""
 
 
 def durations_match(one: float, other: float, slack: float = 0.0) -> bool:

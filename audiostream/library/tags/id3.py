@@ -33,6 +33,7 @@ _FIELDS: Final[Mapping[bytes, str]] = {
     b"TRK": "track_number",
 }
 """Field by frame id, of four letters from ID3v2.3 on and of three in ID3v2.2."""
+# Flags of a tag's header and of a frame's (ID3v2.4 §3.1, §4.1.2).
 _UNSYNCHRONISED: Final = 0x80
 _EXTENDED_HEADER: Final = 0x40
 _FRAME_UNSYNCHRONISED: Final = 0x02
@@ -43,6 +44,7 @@ _SYNC: Final = re.compile(rb"\xff[\xe0-\xff]")
 _NUMBER: Final = re.compile(r"\s*([0-9]{1,9})")
 _V1_TEXTS: Final = (("title", 3), ("artist", 33), ("album", 63))
 _V1_LENGTH: Final = 30
+"""Bytes of each text of an ID3v1 tag; ``_V1_TEXTS`` has where they begin."""
 
 Fields: TypeAlias = dict[str, str | int]
 """Values by the names of the fields of ``Tags``."""

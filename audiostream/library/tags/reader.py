@@ -30,6 +30,7 @@ ANSWER_TIMEOUT = 10.0
 """Seconds for one file, in which a disk may spin up. Processor time is bounded in the worker and
 much shorter; a worker that still computes after this is given up as if it had exited."""
 _BATCH_FILES: Final = 64
+"""Files that the worker is asked for at once."""
 _BATCH_BYTES: Final = 4096
 """A batch fits into any pipe (POSIX: PIPE_BUF, 4096 on Linux), so writing it never blocks."""
 

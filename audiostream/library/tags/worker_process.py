@@ -27,6 +27,7 @@ EXIT_TIMEOUT: Final = 1.0
 STOP_POLL_INTERVAL: Final = 0.1
 """Seconds between two checks of whether to stop."""
 _READ_SIZE: Final = 64 * 1024
+"""Bytes of one read of its answers: what a pipe holds on Linux."""
 _SECRETS: Final = ("JWT_", "AUDIOSTREAM_")
 """Prefixes of the environment variables that the process does not get."""
 

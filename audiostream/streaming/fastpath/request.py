@@ -48,6 +48,7 @@ _OTHER_FIELDS: Final = frozenset(
 _POSITIONS = re.compile(rb"bytes=([0-9]{1,18})-([0-9]{0,18})")
 _RANGE = re.compile(rb"\r\nrange:[\t ]*+([^\t\r\n ]*+)[\t ]*+\r\n", re.IGNORECASE)
 _MAX_POSITIONS: Final = len(b"bytes=-") + 2 * 18
+"""Bytes of the longest value that ``_POSITIONS`` matches."""
 
 
 def parse_head(data: bytes) -> tuple[bytes, Fields] | None:

@@ -14,7 +14,7 @@ from ..stall_timeout import StallTimeout
 from .open_files import OpenFile, OpenFileCache
 from .writability import WritabilityWatcher
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 """Bytes of one file that are sent in one iteration of the event loop."""
@@ -104,7 +104,7 @@ class FileTransfer:
                 try:
                     await files.read_ahead(self.opened, self._cold)
                 except (OSError, RuntimeError) as error:  # or the executor has been shut down
-                    LOG.warning("stopped sending %r: %r", self.opened.path, error)
+                    _log.warning("stopped sending %r: %r", self.opened.path, error)
                     return
                 self._cached_to, self._checked_at = self._cold.stop, time.monotonic()
                 self._cold = range(0)
@@ -135,9 +135,9 @@ class FileTransfer:
         except OSError as error:
             self.failure = error.errno
             if error.errno not in DISCONNECT_ERRNOS:
-                LOG.warning("stopped sending %r: %s", self.opened.path, error.strerror)
+                _log.warning("stopped sending %r: %s", self.opened.path, error.strerror)
             return 0
         if not sent:
             missing = len(self._body) - self.sent
-            LOG.warning("%r ended %d bytes early", self.opened.path, missing)
+            _log.warning("%r ended %d bytes early", self.opened.path, missing)
         return sent

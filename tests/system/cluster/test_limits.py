@@ -350,7 +350,7 @@ async def test_a_dead_connection_is_replaced_by_one_of_its_device_to_another_pro
     cluster: Cluster, session: ClientSession, user: str
 ) -> None:
     pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-    from tests.system.test_socketio_gateway import browser
+    from tests.support.socketio_client import socketio_client
 
     token, elsewhere = access_token(user), cluster.members[1]
     async with (
@@ -364,7 +364,7 @@ async def test_a_dead_connection_is_replaced_by_one_of_its_device_to_another_pro
         auth = {"token": token, "deviceId": "tab"}
         async with (
             connect(session, f"{elsewhere.url}/ws?deviceId=phone", token) as again,
-            browser(elsewhere.url, auth),
+            socketio_client(elsewhere.url, auth),
         ):
 
             async def listed() -> list[str]:

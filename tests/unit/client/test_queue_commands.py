@@ -139,7 +139,7 @@ async def test_a_changed_queue_and_a_volume_are_events() -> None:
         assert (await anext(player)).volume == Volume(0.2)
 
 
-async def test_it_sounds_while_it_is_the_active_device_or_none_is() -> None:
+async def test_a_device_sounds_while_it_is_the_active_one_or_none_is() -> None:
     server = Server()
     async with server.running() as url:
         async with connect(url, "token", device_id="kitchen") as player:

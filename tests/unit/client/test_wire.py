@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from audiostream.client import Device, QueuePlace, Report, ServerInfo, Volume, wire
-from audiostream.errors import DeviceNotFound, InvalidMessage
+from audiostream.errors import (
+    AudiostreamError,
+    DeviceNotFound,
+    InvalidMessage,
+    StoreError,
+    Unavailable,
+)
 
 ADDRESS = wire.Address.parse("http://server")
 STATE = {
@@ -142,6 +148,44 @@ def test_a_report_leaves_out_what_it_leaves_open() -> None:
     assert (data["muted"], data["ifRev"], data["isPlaying"]) == (False, 3, False)
 
 
-def test_an_unknown_device_has_an_exception() -> None:
-    error = wire.parse_error({"code": "device_not_found", "message": "no such device"})
-    assert type(error) is DeviceNotFound
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("device_not_found", DeviceNotFound),
+        ("state_unavailable", StoreError),
+        ("unavailable", Unavailable),
+        ("a later code", AudiostreamError),
+    ],
+)
+def test_an_error_is_the_exception_of_its_code(code: str, kind: type[AudiostreamError]) -> None:
+    error = wire.parse_error({"code": code, "message": "no"})
+    assert (type(error), str(error)) == (kind, "no")
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("http://host:3000/", "http://host:3000"),
+        ("wss://host/audio/", "https://host/audio"),
+        ("ws://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_an_address_is_parsed_with_its_prefix(url: str, base: str) -> None:
+    assert wire.Address.parse(url).base == base
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("host:3000", "must begin"),
+        ("", "must begin"),
+        ("http://", "no host"),
+        ("http://host:port", "port"),
+        ("http://host:99999", "port"),
+        ("http://me@host", "user"),
+        ("http://host/?token=1", "query"),
+    ],
+)
+def test_a_bad_address_is_refused_with_what_is_wrong(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        wire.Address.parse(url)

@@ -44,6 +44,17 @@ class TestState:
         )
         assert (ended.is_playing, ended.position) == (False, 100.0)
 
+    def test_advance_notes_when_the_track_came_to_its_end(self) -> None:
+        state = State(
+            track_id="song",
+            duration=10.0,
+            position=4.0,
+            anchored_at=100.0,
+            is_playing=True,
+            playback_rate=2.0,
+        )
+        assert advance(state, 120.0).ended_at == 103.0
+
     def test_advance_pauses_exactly_when_the_position_is_the_duration(self) -> None:
         for position, moment in ((9.0, 100.5), (9.0, 101.0), (9.0, 99.0), (10.0, 99.0)):
             state = State(

@@ -35,6 +35,10 @@ def test_a_label_that_is_no_text_or_has_control_characters_is_refused(label: obj
         cleaned(label)
 
 
+def test_a_label_of_the_longest_length_is_kept_whole() -> None:
+    assert cleaned("x" * MAX_LABEL_LENGTH) == "x" * MAX_LABEL_LENGTH
+
+
 @pytest.mark.parametrize("whole", [FAMILY, ENGLAND, SWISS, WAVE, "e\N{COMBINING ACUTE ACCENT}"])
 def test_truncation_never_splits_a_grapheme_cluster(whole: str) -> None:
     for before in range(MAX_LABEL_LENGTH - len(whole), MAX_LABEL_LENGTH + 1):

@@ -33,6 +33,14 @@ def test_a_track_that_may_be_stored_must_be_loaded_before_its_position_is_asked(
     assert stop_points.position("song") is None
 
 
+def test_stop_points_that_were_cleared_must_be_loaded_again() -> None:
+    stop_points = added(1)
+    stop_points.clear()
+    assert stop_points.unsaved == ()
+    with pytest.raises(StopPointNotLoaded, match="track-1"):
+        stop_points.position("track-1")
+
+
 def test_a_stop_point_that_was_added_is_newer_than_the_loaded_one() -> None:
     stop_points = added(1)
     stop_points.add_loaded("track-1", 7.0)

@@ -91,7 +91,7 @@ class TestHeartbeat:
         assert transport.is_aborted
         assert socket.lost_reason is CloseReason.HEARTBEAT_TIMEOUT
 
-    def test_its_timer_ends_with_the_last_connection_and_starts_with_the_next(
+    def test_the_timer_ends_with_the_last_connection_and_starts_with_the_next(
         self, socket: DeviceWebSocket, loop: FakeLoop
     ) -> None:
         socket.close_nowait(1000)
@@ -102,7 +102,7 @@ class TestHeartbeat:
 
 
 class TestPing:
-    def test_its_pong_calls_back_once(
+    def test_the_pong_of_a_ping_calls_back_once(
         self, socket: DeviceWebSocket, transport: FakeTransport, loop: FakeLoop
     ) -> None:
         calls: list[float] = []
@@ -180,7 +180,7 @@ class TestClose:
         assert transport.is_aborted
 
 
-def test_it_has_no_attribute_of_the_same_name_as_one_of_aiohttp(loop: FakeLoop) -> None:
+def test_a_device_websocket_has_no_attribute_of_the_name_of_one_of_aiohttp(loop: FakeLoop) -> None:
     names = dir(web.WebSocketResponse())
     assert not set(DeviceWebSocket.__slots__) & set(names)
 

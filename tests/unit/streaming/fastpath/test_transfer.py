@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import sys
@@ -80,3 +81,36 @@ async def test_a_transfer_waits_until_the_transport_has_sent_what_it_has(
     assert not transfer.send()
     async with asyncio.timeout(PATIENCE):
         assert len(await asyncio.get_running_loop().sock_recv(client, 100)) == 10
+
+
+async def test_the_stall_timeout_stands_still_while_the_disk_is_read(
+    pair: tuple[socket.socket, socket.socket],
+    transport: Any,
+    song: OpenFile,
+    executor: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, _ = pair
+    slot, watcher, files = (
+        StallTimeout(transport, None),
+        WritabilityWatcher(),
+        OpenFileCache(executor),
+    )
+    stalled_since = []
+    read_ahead = files.read_ahead
+
+    async def read(opened: OpenFile, part: range) -> None:
+        stalled_since.append(slot.stalled_since)
+        await read_ahead(opened, part)
+
+    monkeypatch.setattr(files, "read_ahead", read)
+    with monkeypatch.context() as cold:
+        cold.setattr("audiostream.streaming.fastpath.transfer.is_cached", lambda *_: False)
+        transfer = FileTransfer(transport, ours.fileno(), song, range(1000))
+        assert transfer.send()
+    async with asyncio.timeout(PATIENCE):
+        await transfer.send_rest(slot, files, watcher)
+    watcher.close()
+    assert transfer.is_complete
+    assert stalled_since == [math.inf]
+    assert slot.stalled_since < math.inf

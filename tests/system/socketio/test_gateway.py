@@ -1,4 +1,4 @@
-"""Socket.IO clients on the real server process, beside native devices."""
+"""Socket.IO clients in the same rooms as native devices: authentication, events, the end."""
 
 from __future__ import annotations
 
@@ -7,87 +7,26 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, WSMsgType
+from aiohttp import ClientSession
 
 from audiostream.auth.access_tokens import Tokens
-from audiostream.settings import Limits
-from audiostream.websocket import authentication
-from tests.conftest import Serve, of_own_users
+from tests.conftest import Serve
 from tests.support.server_process import SECRET, Launch, ServerProcess
+from tests.support.socketio_client import (
+    HANDSHAKE,
+    TRANSPORTS,
+    SocketioClient,
+    socketio_client,
+)
+from tests.support.waiting import PATIENCE
 from tests.support.ws_client import connect
 
 socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-
 Token = Callable[..., str]
-PATIENCE = 30.0
-TRANSPORTS = ("websocket", "polling")
-HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
-
-
-class Browser:
-    """A python-socketio client that keeps what it receives."""
-
-    def __init__(self) -> None:
-        self.client = socketio.AsyncClient(reconnection=False)
-        self.heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        self.goodbye: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.client.on("*", lambda event, data: self.heard.put_nowait((event, data)))
-        self.client.on("disconnect", lambda reason: self.goodbye.set_result(reason))
-
-    async def receives(self, event: str) -> dict[str, Any]:
-        """The payload of the next event, which must be this one."""
-        async with asyncio.timeout(PATIENCE):
-            found, data = await self.heard.get()
-        assert found == event, (found, data)
-        return dict(data)
-
-    async def say(self, event: str, **data: Any) -> None:
-        await self.client.emit(event, data)
-
-    async def ask(self, event: str, data: Any = None) -> Any:
-        """Emit with an acknowledgement, and answer that."""
-        return await self.client.call(event, data, timeout=PATIENCE)
-
-    async def receives_nothing(self) -> None:
-        assert "error" in await self.ask("nothingOfTheKind")
-        assert (await self.receives("error"))["code"] == "unknown_event"
-        assert self.heard.empty()
-
-
-@asynccontextmanager
-async def browser(
-    url: str, auth: Any, transport: str = "websocket", **options: Any
-) -> AsyncIterator[Browser]:
-    person = Browser()
-    await person.client.connect(url, auth=auth, transports=[transport], **options)
-    try:
-        yield person
-    finally:
-        await person.client.disconnect()
-        await person.client.shutdown()
-
-
-@pytest.fixture
-def server(shared_server: ServerProcess) -> ServerProcess:
-    return shared_server
-
-
-@pytest.fixture
-def fresh_server(launch: Launch) -> ServerProcess:
-    """A server that no test has talked to."""
-    server = launch()
-    server.wait_for_log("the library has")
-    return server
-
-
-@pytest.fixture
-def token(token: Token) -> Token:
-    return of_own_users(token)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -98,7 +37,7 @@ class TestBesideNativeDevices:
         async with (
             ClientSession() as session,
             connect(session, f"{server.url}/ws", token()) as phone,
-            browser(server.url, {"token": token()}, transport) as kiosk,
+            socketio_client(server.url, {"token": token()}, transport) as kiosk,
         ):
             await kiosk.say("playTrack", trackId="song", currentTime=7)
             told = await kiosk.receives("trackPlaying")
@@ -115,7 +54,7 @@ class TestBesideNativeDevices:
         async with (
             ClientSession() as session,
             connect(session, f"{server.url}/ws", token()) as phone,
-            browser(server.url, {"token": token()}, transport) as kiosk,
+            socketio_client(server.url, {"token": token()}, transport) as kiosk,
         ):
             await kiosk.ask("playTrack", {"trackId": "song"})
             await kiosk.receives("trackPlaying")
@@ -132,7 +71,7 @@ class TestBesideNativeDevices:
         async with (
             ClientSession() as session,
             connect(session, f"{server.url}/ws", token()) as phone,
-            browser(server.url, {"token": token()}, transport) as kiosk,
+            socketio_client(server.url, {"token": token()}, transport) as kiosk,
         ):
             state = await kiosk.ask("playTrack", {"trackId": "song", "queue": ["song", "other"]})
             assert state["queue"] == {"index": 0, "length": 2, "repeat": "off"}
@@ -151,7 +90,7 @@ class TestBesideNativeDevices:
     async def test_an_acknowledgement_gets_the_state(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
-        async with browser(server.url, {"token": token()}, transport) as kiosk:
+        async with socketio_client(server.url, {"token": token()}, transport) as kiosk:
             assert (await kiosk.ask("getCurrentState"))["trackId"] is None
             assert (await kiosk.receives("trackState"))["trackId"] is None
             state = await kiosk.ask("playTrack", {"trackId": "song", "currentTime": 3})
@@ -168,11 +107,11 @@ class TestConnect:
         self, server: ServerProcess, auth: Any
     ) -> None:
         said: list[Any] = []
-        person = Browser()
-        person.client.on("connect_error", said.append)
+        connected = SocketioClient()
+        connected.client.on("connect_error", said.append)
         with pytest.raises(socketio.exceptions.ConnectionError):
-            await person.client.connect(server.url, auth=auth, transports=["websocket"])
-        await person.client.shutdown()
+            await connected.client.connect(server.url, auth=auth, transports=["websocket"])
+        await connected.client.shutdown()
         [refusal] = said
         assert refusal["data"] == {"code": "unauthorized"}
         assert "token" in refusal["message"]
@@ -190,7 +129,7 @@ class TestConnect:
             ),
         ]
         for url, options in ways:
-            async with browser(url, **options) as kiosk:
+            async with socketio_client(url, **options) as kiosk:
                 state = await kiosk.ask("playTrack", {"trackId": "song"})
                 wanted = kiosk.client.get_sid() if "headers" in options else "wall"
                 assert state["deviceId"] == wanted
@@ -228,8 +167,8 @@ class TestConnect:
         self, server: ServerProcess, token: Token
     ) -> None:
         async with (
-            browser(server.url, {"token": token("ada")}) as ada,
-            browser(server.url, {"token": token("bob")}) as bob,
+            socketio_client(server.url, {"token": token("ada")}) as ada,
+            socketio_client(server.url, {"token": token("bob")}) as bob,
         ):
             await ada.ask("playTrack", {"trackId": "song"})
             await bob.receives_nothing()
@@ -240,7 +179,7 @@ class TestConnect:
 
 class TestTokenExpiry:
     async def test_auth_renews_the_token(self, server: ServerProcess, token: Token) -> None:
-        async with browser(server.url, {"token": token(life=3600)}) as kiosk:
+        async with socketio_client(server.url, {"token": token(life=3600)}) as kiosk:
             renewed = await kiosk.ask("auth", {"token": token(life=7200)})
             assert renewed == await kiosk.receives("authenticated")
             user = Tokens(SECRET).verify(token(), time.time()).user_id
@@ -249,17 +188,17 @@ class TestTokenExpiry:
     async def test_another_users_token_disconnects(
         self, server: ServerProcess, token: Token
     ) -> None:
-        async with browser(server.url, {"token": token()}) as kiosk:
+        async with socketio_client(server.url, {"token": token()}) as kiosk:
             assert (await kiosk.ask("auth", {"token": token("bob")}))["error"]
             async with asyncio.timeout(PATIENCE):
-                await kiosk.goodbye
+                await kiosk.disconnect_reason
 
     @pytest.mark.parametrize("transport", TRANSPORTS)
     async def test_an_expired_token_disconnects(
         self, server: ServerProcess, token: Token, transport: str
     ) -> None:
         # Long enough to be let in before its end: after that it lasts as long as the leeway.
-        async with browser(server.url, {"token": token(life=4)}, transport) as kiosk:
+        async with socketio_client(server.url, {"token": token(life=4)}, transport) as kiosk:
             await kiosk.receives("tokenExpiring")
             refusal = await kiosk.receives("error")
             assert (refusal["code"], refusal["message"]) == (
@@ -267,7 +206,7 @@ class TestTokenExpiry:
                 "the token has expired",
             )
             async with asyncio.timeout(PATIENCE):
-                assert await kiosk.goodbye == "server disconnect"
+                assert await kiosk.disconnect_reason == "server disconnect"
 
     async def test_a_revoked_token_disconnects_within_a_second(
         self, launch: Launch, token: Token, tmp_path: Any
@@ -275,233 +214,10 @@ class TestTokenExpiry:
         state = str(tmp_path / "state")
         server = launch("--state", state)
         user = Tokens(SECRET).verify(token(), time.time()).user_id
-        async with browser(server.url, {"token": token()}) as kiosk:
+        async with socketio_client(server.url, {"token": token()}) as kiosk:
             command = [sys.executable, "-m", "audiostream", "revoke", user, "--state", state]
             await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
             assert (await kiosk.receives("error"))["message"] == "the token has been revoked"
-
-
-class TestLimits:
-    async def test_too_many_devices_are_refused_until_one_leaves(
-        self, launch: Launch, token: Token
-    ) -> None:
-        server = launch(AUDIOSTREAM_SOCKETS_PER_USER="2")
-        async with (
-            ClientSession() as session,
-            connect(session, f"{server.url}/ws", token()),
-            AsyncExitStack() as stack,
-        ):
-            kiosk = await stack.enter_async_context(browser(server.url, {"token": token()}))
-            with pytest.raises(socketio.exceptions.ConnectionError):
-                await Browser().client.connect(server.url, auth={"token": token()})
-            await kiosk.client.disconnect()
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    try:
-                        async with browser(server.url, {"token": token()}):
-                            break
-                    except socketio.exceptions.ConnectionError:
-                        await asyncio.sleep(0.1)
-
-    async def test_too_many_commands_at_once_are_rate_limited(
-        self, launch: Launch, token: Token
-    ) -> None:
-        server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1")
-        async with browser(server.url, {"token": token()}) as kiosk:
-            answers = [await kiosk.ask("getCurrentState") for _ in range(5)]
-            assert answers[-1]["error"]["code"] == "rate_limited"
-
-    async def test_a_client_that_does_not_authenticate_in_time_is_disconnected(
-        self, serve: Serve, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(authentication, "AUTH_TIMEOUT", 0.5)
-        client = await serve(limits=Limits(waiting_per_address=2))
-        for _ in range(2):
-            async with client.get(HANDSHAKE) as answer:
-                assert answer.status == 200
-        async with client.get(HANDSHAKE) as answer:
-            assert answer.status == 429
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                async with client.get(HANDSHAKE) as answer:
-                    if answer.status == 200:
-                        break
-                await asyncio.sleep(0.1)
-
-    async def test_a_client_that_stops_polling_is_disconnected_and_delays_nobody(
-        self, launch: Launch, token: Token
-    ) -> None:
-        server = launch(AUDIOSTREAM_COMMANDS_PER_SECOND="1000000")
-        async with (
-            ClientSession() as session,
-            connect(session, f"{server.url}/ws", token()) as phone,
-            Poller(session, server.url) as sleeper,
-        ):
-            await sleeper.post(f"40{json.dumps({'token': token()})}")
-            assert (await sleeper.poll()).startswith("40")
-            for number in range(1200):
-                await phone.send("playTrack", trackId="song", currentTime=number % 50)
-                await phone.receives("trackPlaying")
-            await server.logs("reason=slow_reader")
-            devices = await phone.ask("getDevices")
-            assert len(devices["data"]["devices"]) == 1
-
-    async def test_a_shutdown_ends_the_connection_so_that_the_client_reconnects(
-        self, launch: Launch, token: Token
-    ) -> None:
-        server = launch()
-        async with browser(server.url, {"token": token()}) as kiosk:
-            assert await asyncio.to_thread(server.stop) == 0
-            async with asyncio.timeout(PATIENCE):
-                # not "server disconnect": that is an order, and clients do not come back
-                assert await kiosk.goodbye in {"transport close", "transport error"}
-
-
-class Poller:
-    """A polling client written by hand, for what no library sends."""
-
-    def __init__(self, session: ClientSession, url: str) -> None:
-        self._session = session
-        self._url = url + HANDSHAKE
-
-    async def __aenter__(self) -> Poller:
-        self._url += f"&sid={json.loads((await self.poll())[1:])['sid']}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Just be gone."""
-
-    async def poll(self) -> str:
-        async with self._session.get(self._url) as answer:
-            return await answer.text()
-
-    async def post(self, body: str | bytes) -> int:
-        async with self._session.post(self._url, data=body) as answer:
-            return answer.status
-
-
-GARBAGE: list[str | bytes] = [
-    "nonsense",
-    "9",
-    "4",
-    "42",
-    "42[]",
-    "42[5]",
-    '42{"a":1}',
-    '42["connect",{},{"token":"x"}]',
-    '42["disconnect"]',
-    '42["playTrack",NaN]',
-    '42["playTrack",{"trackId":"song","currentTime":Infinity}]',
-    '42["playTrack",[1]]',
-    '42["playTrack","song"]',
-    '42["updateStreaming"]',
-    f'42["x",{"[" * 3000}{"]" * 3000}]',
-    '451-["playTrack",{"_placeholder":true,"num":0}]',
-    "4599999-[]",
-    "44{}",
-    "40[]",
-    "40/admin,",
-    "41/admin,",
-    "430[1]",
-    "420" + "9" * 200 + '["x"]',
-    "\x1e\x1e\x1e",
-    "bAAAA",
-    b"\xff\xfe\xfa",
-    b"",
-]
-
-
-class TestGarbage:
-    """None of it gives a traceback: the fixture of the server would fail."""
-
-    @pytest.mark.parametrize("transport", TRANSPORTS)
-    async def test_garbage_from_one_client_leaves_the_others_served(
-        self, server: ServerProcess, token: Token, transport: str
-    ) -> None:
-        async with (
-            ClientSession() as session,
-            browser(server.url, {"token": token("bob")}) as bob,
-        ):
-            for piece in GARBAGE:
-                for authenticated in (False, True):
-                    send = self.by_polling if transport == "polling" else self.by_websocket
-                    await send(session, server.url, piece, token() if authenticated else None)
-            await bob.receives_nothing()
-
-    async def by_polling(
-        self, session: ClientSession, url: str, piece: str | bytes, token: str | None
-    ) -> None:
-        async with Poller(session, url) as vandal:
-            if token:
-                await vandal.post(f"40{json.dumps({'token': token})}")
-            assert await vandal.post(piece) in {200, 400}
-            await vandal.post("41")
-            await vandal.post("1")
-
-    async def by_websocket(
-        self, session: ClientSession, url: str, piece: str | bytes, token: str | None
-    ) -> None:
-        url += "/socket.io/?EIO=4&transport=websocket"
-        async with session.ws_connect(url) as socket:
-            assert (await socket.receive(PATIENCE)).data.startswith("0{")
-            if token:
-                await socket.send_str(f"40{json.dumps({'token': token})}")
-                assert (await socket.receive(PATIENCE)).data.startswith("40{")
-            if isinstance(piece, bytes):
-                await socket.send_bytes(piece)
-            else:
-                await socket.send_str(piece)
-
-    @pytest.mark.parametrize(
-        ("path", "status"),
-        [
-            ("/socket.io/", 400),
-            ("/socket.io/?EIO=3&transport=polling", 400),
-            ("/socket.io/?EIO=4&transport=pigeon", 400),
-            ("/socket.io/?EIO=4&transport=websocket", 400),
-            ("/socket.io/?EIO=4&transport=polling&sid=unknown", 400),
-            ("/socket.io/?EIO=4&transport=polling&j=x", 400),
-        ],
-    )
-    async def test_a_broken_handshake_is_400(
-        self, server: ServerProcess, path: str, status: int
-    ) -> None:
-        async with ClientSession() as session:
-            for method in ("GET", "POST") if "sid" in path else ("GET",):
-                async with session.request(method, server.url + path) as answer:
-                    assert answer.status == status
-
-    async def test_a_long_packet_ends_its_own_connection_only(
-        self, server: ServerProcess, token: Token
-    ) -> None:
-        async with ClientSession() as session:
-            async with session.ws_connect(
-                server.url + "/socket.io/?EIO=4&transport=websocket"
-            ) as socket:
-                await socket.receive(PATIENCE)
-                await socket.send_str("4" + "2" * 100_000)
-                kinds = {(await socket.receive(PATIENCE)).type for _ in range(2)}
-                assert kinds & {WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING}
-            async with Poller(session, server.url) as vandal:
-                assert await vandal.post("4" + "2" * 100_000) == 413
-
-    async def test_a_client_that_connects_twice_is_one_device(
-        self, server: ServerProcess, token: Token
-    ) -> None:
-        hello = f"40{json.dumps({'token': token()})}"
-        async with (
-            ClientSession() as session,
-            connect(session, f"{server.url}/ws", token()) as phone,
-            Poller(session, server.url) as vandal,
-        ):
-            for _ in range(3):
-                await vandal.post(hello)
-            listed = await phone.ask("getDevices")
-            assert len(listed["data"]["devices"]) == 2
-            await vandal.post("1")
-            async with asyncio.timeout(PATIENCE):
-                while len((await phone.ask("getDevices"))["data"]["devices"]) > 1:
-                    await asyncio.sleep(0.1)
 
 
 async def test_many_first_clients_at_once_are_all_served(fresh_server: ServerProcess) -> None:

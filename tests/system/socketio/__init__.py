@@ -1,0 +1,1 @@
+"""Socket.IO clients on the real server process, beside native devices."""

@@ -45,7 +45,7 @@ test: lint test-web
 test-long: $(VENV)/test.stamp
 	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\
 		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py \
-		client.py keys.py removed_tracks.py unplayable.py) \
+		client.py client_connection.py keys.py removed_tracks.py unplayable.py) \
 		$(addprefix tests/system/test_,fuzz.py differential.py openapi.py concurrent_changes.py \
 		compose.py) tests/system/faults tests/system/cluster
 

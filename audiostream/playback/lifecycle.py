@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .commands import Change, Report
-from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
+from .model import DeviceRef, DeviceSync, State, StopPoint, is_beyond_end, is_end
 from .sync import SETTLE_TIME
 
 MAX_RESENDS = 3
@@ -53,7 +53,23 @@ def with_listed_duration(state: State, duration: float | None) -> State:
     return replace(state, duration=None if is_refuted else duration, is_measured=is_refuted)
 
 
-def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], now: float) -> State:
+def is_player(state: State, device: DeviceRef, sync: DeviceSync) -> bool:
+    """Whether a device plays, as far as is known (R11).
+
+    The active one does until it reports a pause: it may be gone before it has loaded the track.
+    """
+    last = None if sync.is_ignored else sync.last_report
+    has_paused = last is not None and not last.is_playing
+    return sync.reports_playing or (device == state.active_device and not has_paused)
+
+
+def on_disconnect(
+    state: State,
+    device: DeviceRef,
+    sync: DeviceSync,
+    rest: Iterable[tuple[DeviceRef, DeviceSync]],
+    now: float,
+) -> State:
     """Return the state after a disconnect: frozen if the ``rest`` have no player (R11).
 
     Where it leaves no device at the end of a track, nothing follows (R24).
@@ -63,7 +79,8 @@ def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], no
         return replace(state, ended_at=None)
     if not state.is_playing or state.frozen_at is not None:
         return state
-    if rest and (not sync.reports_playing or any(other.reports_playing for other in rest)):
+    was_player = is_player(state, device, sync)
+    if rest and (not was_player or any(is_player(state, *other) for other in rest)):
         return state
     position, reached_at = state.position_at(now), now
     if sync.in_sync and sync.last_report is not None:  # a dead connection is noticed late

@@ -70,11 +70,6 @@ def _heard_position(state: State, now: float, former: DeviceSync | None) -> floa
     return heard if state.duration is None else min(heard, state.duration)
 
 
-def expect_player(sync: DeviceSync) -> DeviceSync:
-    """Return what is remembered of a device that takes over: it may be gone before it reports."""
-    return replace(sync, reports_playing=True)
-
-
 def release_player(sync: DeviceSync) -> DeviceSync:
     """Return what is remembered of a device that is no longer the active one.
 

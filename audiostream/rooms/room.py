@@ -118,8 +118,8 @@ class Room:
         self.devices.pop(device.ref.key, None)  # sending to it may have removed it
         self._context.maybe_idle.add(self)
         self._device_list.unwatch(device)
-        remaining = (each.sync for each in self.devices.values())
-        self.state = lifecycle.on_disconnect(self.state, device.sync, remaining, now)
+        remaining = ((each.ref, each.sync) for each in self.devices.values())
+        self.state = lifecycle.on_disconnect(self.state, device.ref, device.sync, remaining, now)
         if self.state.frozen_at is not None:
             self._context.needs_housekeeping.add(self)
         self._device_list.notify_watchers(self.state, now)
@@ -260,7 +260,7 @@ class Room:
             if list_has_changed(before, self.state):
                 self._send_queue(QUEUE_UPDATED)
         if self.state.active_device is not before.active_device:
-            device_commands.change_player(self, before, device)
+            device_commands.release_player(self, before)
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 

@@ -107,8 +107,13 @@ def may_resend(sync: DeviceSync) -> bool:
     return sync.is_ignored and sync.resend_count < MAX_RESENDS
 
 
-def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...]:
-    """Return the stop points that a change leaves, the one to be resumed last (R20)."""
+def stop_points(
+    before: State, after: State, now: float, has_ended: bool = False
+) -> tuple[StopPoint, ...]:
+    """Return the stop points that a change leaves, the one to be resumed last (R20).
+
+    ``has_ended``: as in ``Outcome``. Durations are estimates, so that the position may not say it.
+    """
     if before.track_id is None:
         return ()
     was, positions = advance(before, now).position_at(now), []
@@ -120,7 +125,9 @@ def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...
         positions.append(after.position)
     duration = after.duration if has_stopped else before.duration
     return tuple(
-        StopPoint(before.track_id, 0.0 if is_end(position, duration) else position, now)
+        StopPoint(
+            before.track_id, 0.0 if has_ended or is_end(position, duration) else position, now
+        )
         for position in positions
         if position >= MIN_STOP_POSITION
     )

@@ -243,9 +243,8 @@ class Room:
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
-            self._change_state(
-                device_commands.choose_active(self.devices, outcome.state, command, device), now
-            )
+            state = device_commands.choose_active(self.devices, outcome.state, command, device)
+            self._change_state(state, now, outcome.has_ended)
             self.applied_commands.record(command_id_of(command))
         if device is not None:
             device.sync = outcome.sync
@@ -274,14 +273,14 @@ class Room:
         if device is not None:
             self._broadcaster.send_queue((device,), event, self.state, device, frame_id)
 
-    def _change_state(self, state: State, now: float) -> None:
+    def _change_state(self, state: State, now: float, has_ended: bool = False) -> None:
         """Replace the state; add the date of the change and the stop points that it leaves."""
         before, wall_time = self.state, self._context.wall_clock()
         if state.rev != before.rev:
             state = replace(state, updated_at=wall_time)
         self.state = state
         self._context.unsaved.add(self)
-        for stop_point in lifecycle.stop_points(before, state, now):
+        for stop_point in lifecycle.stop_points(before, state, now, has_ended):
             self.stop_points.add(replace(stop_point, at=wall_time))
         self.play_history.record(before, state, wall_time)
         self.expect_end()

@@ -119,6 +119,34 @@ class TestReportedEnd:
         assert scenario.position == 10.0
         assert scenario.received("kiosk") == []
 
+    @pytest.mark.parametrize("end", [7.0, 10.0, 25.0])
+    @pytest.mark.parametrize("measured", [False, True])
+    def test_a_track_that_was_played_to_its_end_resumes_at_0_wherever_that_is(
+        self, end: float, measured: bool
+    ) -> None:
+        scenario = album("phone")
+        for quarter in range(13, int(end * 4)):
+            scenario.clock.advance(0.25)
+            scenario.report("phone", quarter / 4, True, "one")
+        duration = end if measured else None
+        scenario.report("phone", end, False, "one", ended=True, duration=duration)
+        assert playing(scenario)[:2] == ("two", True)
+        assert scenario.room.stop_points.position("one") == 0.0
+
+    @pytest.mark.parametrize("is_playing", [False, True])
+    def test_after_a_last_end_before_the_listed_one_play_starts_at_0(
+        self, is_playing: bool
+    ) -> None:
+        scenario = album("phone", "kiosk")
+        scenario.play("phone", "three", 0.0)
+        scenario.report_for(7.0, phone=0.0)
+        scenario.report("phone", 7.0, is_playing, "three", ended=True)
+        scenario.wait(20.0)
+        assert playing(scenario)[:2] == ("three", False)
+        assert (scenario.position, scenario.room.state.duration) == (7.0, 7.0)
+        assert scenario.room.stop_points.position("three") == 0.0
+        assert scenario.play(None, "three").current_time == 0.0
+
     def test_tracks_that_left_the_library_are_skipped(self) -> None:
         scenario = album("phone")
         del scenario.library.durations["two"]

@@ -176,9 +176,9 @@ export class Sync {
 
   /** @param {Data} data */
   #receiveQueue(data) {
-    const rev = Math.max(data.rev, this.state.rev);
-    if (!this.#isResyncing) this.state = { ...this.state, rev };
-    this.queue.receive(data);
+    if (!this.#isResyncing) this.state = { ...this.state, rev: Math.max(data.rev, this.state.rev) };
+    // An action that brings a list may be sent once more: with its own list, not with this one.
+    if (!(this.#unsent ?? this.#pending?.action)?.setsQueue) this.queue.receive(data);
   }
 
   /** The rev that the server has reached, if nobody else acts, when it gets what is sent now. */

@@ -75,6 +75,20 @@ test("a refused list gives way to the server's", () => {
   assert.deepEqual(fixture.machine.queue.trackIds, ["a", "b", "c"]);
 });
 
+test("a track that began during an outage goes on after a restart of the server, which pauses", () => {
+  const fixture = new Fixture().playing();
+  fixture.queue();
+  fixture.disconnect();
+  fixture.audio.isPlaying = false;
+  fixture.machine.ended(60);
+  fixture.pass(4_000);
+  const first = fixture.reconnect({ rev: 3, currentTime: 59.5 }); // it is brought back by this report
+  const { trackId, currentTime, isPlaying } = first.data;
+  assert.deepEqual([trackId, currentTime, isPlaying], ["a", 59.5, true]);
+  const [{ event, data }] = commandsOf(fixture);
+  assert.deepEqual([event, data.trackId, data.currentTime, data.ifRev], ["playTrack", "b", 4, 3]);
+});
+
 test("an action during an outage gives way to one elsewhere", () => {
   const fixture = new Fixture().playing();
   fixture.disconnect();

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .commands import Change, Report
 from .model import DeviceRef, DeviceSync, State, StopPoint, is_beyond_end, is_end
-from .sync import SETTLE_TIME
+from .sync import SETTLE_TIME, is_settling
 
 MAX_RESENDS = 3
 """How often in a row an ignored device is sent the state again; after that, it cannot follow."""
@@ -63,6 +63,12 @@ def is_player(state: State, device: DeviceRef, sync: DeviceSync) -> bool:
     return sync.reports_playing or (device == state.active_device and not has_paused)
 
 
+def _is_heard(state: State, device: DeviceRef, sync: DeviceSync, now: float) -> bool:
+    """Whether a device plays, or is about to: one that never reports makes no sound."""
+    is_starting = is_settling(sync, now) and is_player(state, device, sync)
+    return sync.reports_playing or is_starting
+
+
 def on_disconnect(
     state: State,
     device: DeviceRef,
@@ -80,7 +86,7 @@ def on_disconnect(
     if not state.is_playing or state.frozen_at is not None:
         return state
     was_player = is_player(state, device, sync)
-    if rest and (not was_player or any(is_player(state, *other) for other in rest)):
+    if rest and (not was_player or any(_is_heard(state, *other, now) for other in rest)):
         return state
     position, reached_at = state.position_at(now), now
     if sync.in_sync and sync.last_report is not None:  # a dead connection is noticed late

@@ -152,6 +152,16 @@ class TestR11LastPlayerDisconnects:
         scenario.wait(100.0)
         assert (scenario.position, scenario.room.state.is_playing) == (10.5, False)
 
+    def test_an_active_device_that_never_reports_plays_nothing_once_the_player_is_gone(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.connect("button")
+        scenario.play("button", at=0.0)
+        scenario.report_for(10.0, kiosk=0.0)
+        scenario.disconnect("kiosk")
+        scenario.wait(100.0)
+        assert scenario.position == pytest.approx(10.0)
+
     def test_a_player_that_has_reported_nothing_yet_brings_back_what_a_button_started(
         self, scenario: Scenario
     ) -> None:

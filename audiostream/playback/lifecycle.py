@@ -56,11 +56,13 @@ def with_listed_duration(state: State, duration: float | None) -> State:
 def is_player(state: State, device: DeviceRef, sync: DeviceSync) -> bool:
     """Whether a device plays, as far as is known (R11).
 
-    The active one does until it reports a pause: it may be gone before it has loaded the track.
+    The active one does until it reports a pause: it may be gone before it has loaded the track. It
+    is known by its id, as it may have reconnected.
     """
-    last = None if sync.is_ignored else sync.last_report
+    active, last = state.active_device, None if sync.is_ignored else sync.last_report
+    is_active = active is not None and device.device_id == active.device_id
     has_paused = last is not None and not last.is_playing
-    return sync.reports_playing or (device == state.active_device and not has_paused)
+    return sync.reports_playing or (is_active and not has_paused)
 
 
 def _is_heard(state: State, device: DeviceRef, sync: DeviceSync, now: float) -> bool:

@@ -136,15 +136,24 @@ class TestR11LastPlayerDisconnects:
 
     @pytest.mark.parametrize("starter", ["phone", "kiosk", None])
     @pytest.mark.parametrize("late_pause", [False, True])
+    @pytest.mark.parametrize("has_reconnected", [False, True])
     def test_a_paused_device_that_is_gone_before_it_plays_freezes_the_playback(
-        self, scenario: Scenario, starter: str | None, late_pause: bool
+        self,
+        scenario: Scenario,
+        starter: str | None,
+        late_pause: bool,
+        has_reconnected: bool,
     ) -> None:
         scenario.play("phone", at=10.0)
         scenario.pause("phone")
         scenario.wait(5.0)
         for name in ("phone", "kiosk"):
             scenario.report(name, 10.0, playing=False)
-        scenario.play(starter, device_id="phone")
+        if has_reconnected:
+            scenario.disconnect("phone")
+            scenario.connect("phone")
+            scenario.report("phone", 10.0, playing=False)
+        scenario.play(starter, device_id="phone" if starter else None)
         scenario.clock.advance(0.5)
         if late_pause:
             scenario.report("phone", 10.0, playing=False)

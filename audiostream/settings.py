@@ -36,7 +36,12 @@ class Limits:
     )
     max_json_depth: int = _limit(32, "AUDIOSTREAM_MAX_JSON_DEPTH", " levels", "`invalid_message`")
     max_body: int = _limit(64 * 1024, "AUDIOSTREAM_MAX_BODY", " bytes", "413")
-    max_queue: int = _limit(1000, "AUDIOSTREAM_MAX_QUEUE", " tracks", "`invalid_message`")
+    max_queue: int = _limit(
+        1000,
+        "AUDIOSTREAM_MAX_QUEUE",
+        " tracks; more than 1600 need larger frames and bodies, too",
+        "`invalid_message`",
+    )
     sockets_per_user: int = _limit(10, "AUDIOSTREAM_SOCKETS_PER_USER", "", "close 4429")
     waiting_per_address: int = _limit(
         100,

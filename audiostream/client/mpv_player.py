@@ -178,7 +178,8 @@ class MpvPlayer:
         self.next_track, self._next_entry = track, None
         await self._mpv.command("playlist-clear")  # of all but the current track
         if track is not None:
-            added = await self._mpv.call("loadfile", url=track.stream_url, flags="append")
+            # Of an mpv that is idle, as the current track has ended just now, this is played.
+            added = await self._mpv.call("loadfile", url=track.stream_url, flags="append-play")
             self._next_entry = added["playlist_entry_id"]
             self._tracks[added["playlist_entry_id"]] = track
 

@@ -45,10 +45,11 @@ class Player:
     ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``, ``Conflict``,
     ``RateLimited``, ``InvalidMessage`` as the server answers.
 
-    ``last`` is the last state received, ``server`` what the server told of itself: None before.
-    ``track`` and ``next_track`` are the current track and the one that starts at its end, as far as
-    they were received: None if there is none, or if it came without its details. ``on_connect`` may
-    be set: it is called at each connection and returns where this device's player is, if it plays,
+    ``device_id`` is as the server has cleaned it, once connected. ``last`` is the last state
+    received, ``server`` what the server told of itself: None before. ``track`` and
+    ``next_track`` are the current track and the one that starts at its end, as far as they were
+    received: None if there is none, or if it came without its details. ``on_connect`` may be
+    set: it is called at each connection and returns where this device's player is, if it plays,
     so that neither an outage nor a restart of the server pauses it.
     """
 
@@ -291,6 +292,7 @@ class Player:
         name, data, frame_id = frame["event"], frame["data"], frame.get("id")
         if name == "authenticated":
             self.server = wire.parse_server(data)
+            self.device_id = wire.parse_device_id(data) or self.device_id
         elif name in ("queueUpdated", "queue"):
             self._on_queue(wire.parse_queue(data, self._address), name == "queueUpdated")
         elif name == "volume" and frame_id is None:

@@ -194,6 +194,14 @@ def parse_server(data: Mapping[str, Any]) -> ServerInfo:
     return ServerInfo(version, frozenset(features), float(tolerance))
 
 
+def parse_device_id(data: Mapping[str, Any]) -> str | None:
+    """Return how ``authenticated`` calls the device, if it does. Raises ``InvalidMessage``."""
+    device_id = data.get("deviceId")
+    if not isinstance(device_id, str | None):
+        raise InvalidMessage("the server sent what is not the id of a device")
+    return device_id
+
+
 def report_data(report: Report) -> dict[str, Any]:
     """Return the data of ``updateStreaming``; what a report leaves open is left out."""
     data = {

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from .commands import Change, Report
-from .model import DeviceSync, State, StopPoint, is_beyond_end, is_end
-from .sync import SETTLE_TIME
+from .model import DeviceRef, DeviceSync, State, StopPoint, is_beyond_end, is_end
+from .sync import SETTLE_TIME, is_settling
 
 MAX_RESENDS = 3
 """How often in a row an ignored device is sent the state again; after that, it cannot follow."""
@@ -53,7 +53,31 @@ def with_listed_duration(state: State, duration: float | None) -> State:
     return replace(state, duration=None if is_refuted else duration, is_measured=is_refuted)
 
 
-def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], now: float) -> State:
+def is_player(state: State, device: DeviceRef, sync: DeviceSync) -> bool:
+    """Whether a device plays, as far as is known (R11).
+
+    The active one does until it reports a pause: it may be gone before it has loaded the track. It
+    is known by its id, as it may have reconnected.
+    """
+    active, last = state.active_device, None if sync.is_ignored else sync.last_report
+    is_active = active is not None and device.device_id == active.device_id
+    has_paused = last is not None and not last.is_playing
+    return sync.reports_playing or (is_active and not has_paused)
+
+
+def _is_heard(state: State, device: DeviceRef, sync: DeviceSync, now: float) -> bool:
+    """Whether a device plays, or is about to: one that never reports makes no sound."""
+    is_starting = is_settling(sync, now) and is_player(state, device, sync)
+    return sync.reports_playing or is_starting
+
+
+def on_disconnect(
+    state: State,
+    device: DeviceRef,
+    sync: DeviceSync,
+    rest: Iterable[tuple[DeviceRef, DeviceSync]],
+    now: float,
+) -> State:
     """Return the state after a disconnect: frozen if the ``rest`` have no player (R11).
 
     Where it leaves no device at the end of a track, nothing follows (R24).
@@ -63,7 +87,8 @@ def on_disconnect(state: State, sync: DeviceSync, rest: Iterable[DeviceSync], no
         return replace(state, ended_at=None)
     if not state.is_playing or state.frozen_at is not None:
         return state
-    if rest and (not sync.reports_playing or any(other.reports_playing for other in rest)):
+    was_player = is_player(state, device, sync)
+    if rest and (not was_player or any(_is_heard(state, *other, now) for other in rest)):
         return state
     position, reached_at = state.position_at(now), now
     if sync.in_sync and sync.last_report is not None:  # a dead connection is noticed late
@@ -90,8 +115,13 @@ def may_resend(sync: DeviceSync) -> bool:
     return sync.is_ignored and sync.resend_count < MAX_RESENDS
 
 
-def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...]:
-    """Return the stop points that a change leaves, the one to be resumed last (R20)."""
+def stop_points(
+    before: State, after: State, now: float, has_ended: bool = False
+) -> tuple[StopPoint, ...]:
+    """Return the stop points that a change leaves, the one to be resumed last (R20).
+
+    ``has_ended``: as in ``Outcome``. Durations are estimates, so that the position may not say it.
+    """
     if before.track_id is None:
         return ()
     was, positions = advance(before, now).position_at(now), []
@@ -103,7 +133,9 @@ def stop_points(before: State, after: State, now: float) -> tuple[StopPoint, ...
         positions.append(after.position)
     duration = after.duration if has_stopped else before.duration
     return tuple(
-        StopPoint(before.track_id, 0.0 if is_end(position, duration) else position, now)
+        StopPoint(
+            before.track_id, 0.0 if has_ended or is_end(position, duration) else position, now
+        )
         for position in positions
         if position >= MIN_STOP_POSITION
     )

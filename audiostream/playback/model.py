@@ -152,12 +152,16 @@ NOBODY, SENDER, OTHERS, ROOM, PAUSED = Recipients  # Python 3.11 is slow to look
 
 @fast_dataclass
 class Outcome:
-    """The ``state`` and the sender's ``sync`` after a command, and who is sent ``event``."""
+    """The ``state`` and the sender's ``sync`` after a command, and who is sent ``event``.
+
+    ``has_ended``: the track that was current has been played to its end, wherever that is (R24).
+    """
 
     state: State
     sync: DeviceSync
     recipients: Recipients
     event: str = "trackUpdated"
+    has_ended: bool = False
 
 
 def is_end(position: float, duration: float | None) -> bool:

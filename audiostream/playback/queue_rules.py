@@ -95,23 +95,31 @@ def reports_end(state: State, sync: DeviceSync, report: Report, now: float) -> b
     A late report of the end of what played before is none: the device's last message or report
     does not explain how it could have come to this position.
     """
-    is_over = report.ended or (not report.is_playing and _is_near_end(report.position, state))
     goes_on = state.is_playing or state.ended_at is not None
-    if not is_over or not goes_on or state.frozen_at is not None:
+    if not is_over(report, state.duration) or not goes_on or state.frozen_at is not None:
         return False
     if report.track_id != state.track_id or (report.if_rev or state.rev) != state.rev:
         return False
-    if sync.in_sync:
+    if sync.in_sync or (report.ended and _is_before(report, sync.last_sent)):
         return True
     reached = Snapshot(report.track_id, report.position, True, state.playback_rate, now)
     seen = (sync.last_sent, sync.last_report)
     return any(each is not None and each.explains(reached, SYNC_TOLERANCE) for each in seen)
 
 
-def _is_near_end(position: float, state: State) -> bool:
-    end = state.duration
+def _is_before(report: Report, sent: Snapshot | None) -> bool:
+    """Whether a device is before the position that it was sent, as its file ends there."""
+    if sent is None or not sent.is_playing or sent.track_id != report.track_id:
+        return False
+    return report.position < sent.position
+
+
+def is_over(report: Report, duration: float | None) -> bool:
+    """Whether ``report`` is of the end of its track, which has this ``duration`` (R24)."""
+    if report.ended or report.is_playing or duration is None:
+        return report.ended
     # A player that loads a jingle of less than a second is within the tolerance of its end at 0.
-    return end is not None and abs(position - end) <= min(SYNC_TOLERANCE, end / 2)
+    return abs(report.position - duration) <= min(SYNC_TOLERANCE, duration / 2)
 
 
 def next_is_due(state: State, active: DeviceSync | None, is_alone: bool, now: float) -> bool:

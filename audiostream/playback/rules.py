@@ -29,6 +29,7 @@ from .model import (
     is_end,
 )
 from .queue import Queue
+from .queue_rules import is_over, reports_end
 from .sync import explains_mixture, has_drifted, is_settling, record_agreement, record_report
 from .transitions import accept, move
 
@@ -66,10 +67,34 @@ def apply(
         return Outcome(accept(state, target, duration, device, queue), sync, ROOM, event)  # R1
     rate = command.playback_rate or rate
     report = Snapshot(command.track_id, command.position, command.is_playing, rate, now)
+    may_be_end = command.ended or not command.is_playing  # most are not
+    if may_be_end and _is_late_end(state, sync, command, now, duration, tolerance):  # R24
+        if not state.is_playing or is_settling(sync, now):
+            return Outcome(state, sync, NOBODY)
+        return Outcome(state, record_report(sync, report, tolerance), SENDER)
     outcome = _apply_report(state, sync, report, device, duration, alone, tolerance)
     if command.duration is None:
         return outcome
     return _with_reported_duration(outcome, report, command.duration)
+
+
+def _is_late_end(
+    state: State,
+    sync: DeviceSync,
+    report: Report,
+    now: float,
+    duration: float | None,
+    tolerance: float,
+) -> bool:
+    """Whether ``report`` is of the end of what played before: another track, or this one (R24)."""
+    is_literal = tolerance <= 0 and not report.ended  # R7
+    if state.track_id is None or is_literal or not is_over(report, duration):
+        return False
+    if state.track_id != report.track_id:
+        return True
+    goes_on = state.is_playing and state.frozen_at is None
+    may_be_late = report.ended or is_settling(sync, now)
+    return goes_on and may_be_late and not reports_end(state, sync, report, now)
 
 
 def _new_queue(state: State, command: PlayTrack | PauseTrack | SetState) -> Queue | None:

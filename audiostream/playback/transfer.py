@@ -68,11 +68,6 @@ def _reported_position(state: State, now: float, former: DeviceSync | None) -> f
     return state.clamp(reached) if is_near and now - report.at <= SETTLE_TIME else position
 
 
-def expect_player(sync: DeviceSync) -> DeviceSync:
-    """Return what is remembered of a device that takes over: it may be gone before it reports."""
-    return replace(sync, reports_playing=True)
-
-
 def release_player(sync: DeviceSync) -> DeviceSync:
     """Return what is remembered of a device that is no longer the active one.
 

@@ -44,7 +44,7 @@ def adopt_stored(room: SharedRoom, stored: StoredRoom) -> None:
     if stored.version <= version and room.is_live:
         room.adopt_other_state(stored.state)
     elif stored.state != room.state:
-        room.adopt_state(stored.state, "trackUpdated", ROOM, None)
+        room.adopt_state(stored.state, "trackUpdated", ROOM)
 
 
 def has_lost(room: SharedRoom, stored: StoredRoom) -> bool:
@@ -71,7 +71,7 @@ def _adopt_change(room: SharedRoom, change: Change) -> None:
     if not change.writes_queue:
         track_ids = room.state.queue.track_ids
         state = replace(state, queue=replace(state.queue, track_ids=track_ids))
-    room.adopt_state(state, change.event, Recipients[change.recipients], change.sender)
+    room.adopt_state(state, change.event, Recipients[change.recipients])
 
 
 def _change_devices(room: SharedRoom, changes: DeviceChanges) -> None:

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 from ..errors import AudiostreamError
 from ..playback.model import NOBODY, ROOM, Recipients, State
 from ..storage.shared_store import Change
-from .device import Device
 from .room_queue import QUEUE_UPDATED
 from .saved_room import SavedRoom
 
@@ -44,26 +43,22 @@ class BroadcastNotes:
         self.clear()
 
     def clear(self) -> None:
-        self._sent: list[tuple[str, Recipients, Device | None]] = []
+        self._sent: list[tuple[str, Recipients]] = []
 
-    def add(self, event: str, recipients: Recipients, sender: Device | None) -> None:
+    def add(self, event: str, recipients: Recipients) -> None:
         """Note that the state, or the queue, was sent as ``event``."""
-        self._sent.append((event, recipients, sender))
+        self._sent.append((event, recipients))
 
-    def summary(self, state: State) -> tuple[str, str, int | None]:
-        """Return the one event that other processes send, the name of the recipients, the sender.
+    def summary(self, state: State) -> tuple[str, str]:
+        """Return the one event that other processes send, and the name of the recipients.
 
         Several events of one action, as of a track that ends and a command, are one there.
         """
         states = [each for each in self._sent if each[0] != QUEUE_UPDATED]
         if len(states) > 1:
             event = "trackPlaying" if state.is_playing else "trackPaused"
-            return event, ROOM.name, _key(states[-1][2])
+            return event, ROOM.name
         if self._sent:
-            event, recipients, sender = (states or self._sent)[0]
-            return event, recipients.name, _key(sender)
-        return "trackUpdated", NOBODY.name, None
-
-
-def _key(device: Device | None) -> int | None:
-    return None if device is None else device.ref.key
+            event, recipients = (states or self._sent)[0]
+            return event, recipients.name
+        return "trackUpdated", NOBODY.name

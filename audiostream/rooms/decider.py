@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import TrackNotFound
 from ..playback import lifecycle, rules
 from ..playback.commands import Change, PlayTrack, QueueCommand, Report
-from ..playback.model import NOBODY, ROOM, Outcome, Snapshot, State
+from ..playback.model import NOBODY, ROOM, Outcome, Snapshot, State, is_end
 from ..playback.queue_rules import reports_end
 from ..playback.sync import record_report
 from .device import Device
@@ -48,7 +48,10 @@ class Decider:
     def _decide_end(
         self, state: State, report: Report, device: Device, now: float
     ) -> Outcome | None:
-        """Return what a report of the end of a track does (R24); None for any other report."""
+        """Return what a report of the end of a track does (R24); None for any other report.
+
+        Where nothing follows, an end that is not at the listed one is the duration (R19).
+        """
         if not reports_end(state, device.sync, report, now):
             return None
         rate = state.playback_rate
@@ -58,9 +61,13 @@ class Decider:
         if active is not None and active != device.ref and active.key in self.devices:
             return Outcome(state, updated, NOBODY)
         place = self.queue.following(state)
-        if place is None:
+        if place is not None:
+            started = self.queue.start(state, place, now)
+            return Outcome(started, updated, ROOM, "trackPlaying", has_ended=True)
+        if report.duration is not None or is_end(report.position, state.duration):
             return None
-        return Outcome(self.queue.start(state, place, now), updated, ROOM, "trackPlaying")
+        measured = replace(report, duration=report.position or None)
+        return self._decide_change(state, measured, device, now)
 
     def _decide_change(
         self, state: State, command: Change, device: Device | None, now: float

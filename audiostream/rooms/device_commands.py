@@ -111,17 +111,11 @@ def choose_active(
     return state
 
 
-def change_player(room: Room, before: State, sender: Device | None) -> None:
-    """Note that another device than ``before`` is the active one, and expected to play (R26).
-
-    One that was named, and is not the ``sender``, may be silent until it takes over.
-    """
-    active = room.state.active_device
+def release_player(room: Room, before: State) -> None:
+    """Note that the active device of ``before``, where another is now, may have stopped (R26)."""
+    former = before.active_device
     for device in room.devices.values():
-        if device.ref == active:
-            if device is not sender and room.state.is_playing:
-                device.sync = rule.expect_player(device.sync)
-        elif device.ref == before.active_device:
+        if device.ref == former != room.state.active_device:
             device.sync = rule.release_player(device.sync)
 
 

@@ -118,8 +118,8 @@ class Room:
         self.devices.pop(device.ref.key, None)  # sending to it may have removed it
         self._context.maybe_idle.add(self)
         self._device_list.unwatch(device)
-        remaining = (each.sync for each in self.devices.values())
-        self.state = lifecycle.on_disconnect(self.state, device.sync, remaining, now)
+        remaining = ((each.ref, each.sync) for each in self.devices.values())
+        self.state = lifecycle.on_disconnect(self.state, device.ref, device.sync, remaining, now)
         if self.state.frozen_at is not None:
             self._context.needs_housekeeping.add(self)
         self._device_list.notify_watchers(self.state, now)
@@ -243,9 +243,8 @@ class Room:
     ) -> None:
         before, outcome = self.state, self._decide(command, device, now)
         if outcome.state is not before:
-            self._change_state(
-                device_commands.choose_active(self.devices, outcome.state, command, device), now
-            )
+            state = device_commands.choose_active(self.devices, outcome.state, command, device)
+            self._change_state(state, now, outcome.has_ended)
             self.applied_commands.record(command_id_of(command))
         if device is not None:
             device.sync = outcome.sync
@@ -260,7 +259,7 @@ class Room:
             if list_has_changed(before, self.state):
                 self._send_queue(QUEUE_UPDATED)
         if self.state.active_device is not before.active_device:
-            device_commands.change_player(self, before, device)
+            device_commands.release_player(self, before)
         if self._device_list.watchers:
             self._device_list.notify_watchers(self.state, now)
 
@@ -274,14 +273,14 @@ class Room:
         if device is not None:
             self._broadcaster.send_queue((device,), event, self.state, device, frame_id)
 
-    def _change_state(self, state: State, now: float) -> None:
+    def _change_state(self, state: State, now: float, has_ended: bool = False) -> None:
         """Replace the state; add the date of the change and the stop points that it leaves."""
         before, wall_time = self.state, self._context.wall_clock()
         if state.rev != before.rev:
             state = replace(state, updated_at=wall_time)
         self.state = state
         self._context.unsaved.add(self)
-        for stop_point in lifecycle.stop_points(before, state, now):
+        for stop_point in lifecycle.stop_points(before, state, now, has_ended):
             self.stop_points.add(replace(stop_point, at=wall_time))
         self.play_history.record(before, state, wall_time)
         self.expect_end()

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..playback import lifecycle
-from ..playback.model import ROOM, DeviceSync, Recipients, State
+from ..playback.model import ROOM, Recipients, State
 from . import device_commands, device_limit
 from .attempt import Attempt
 from .device import Device
@@ -113,7 +113,7 @@ class SharedRoom(TransactionalRoom):
 
         def note_losses() -> None:
             for device, since in lost:
-                self._note_loss(device.sync, since)
+                self._note_loss(device, since)
 
         return note_losses
 
@@ -143,16 +143,16 @@ class SharedRoom(TransactionalRoom):
 
     def _lose(self, device: Device, at: float) -> None:
         """Announce that a device has gone, and freeze the playback if that was its last player."""
-        if device.sync.reports_playing or not self.devices:
-            note_loss = partial(self._note_loss, device.sync, at)
+        if lifecycle.is_player(self.state, device.ref, device.sync) or not self.devices:
+            note_loss = partial(self._note_loss, device, at)
             self.process.perform_later(self, f"loss of {device.ref.key}", note_loss)
         self.process.announce(self)
 
-    def _note_loss(self, sync: DeviceSync, at: float) -> None:
+    def _note_loss(self, device: Device, at: float) -> None:
         """As an action: freeze the playback without a player (R11)."""
         self._advance(self._context.clock())
-        rest = (each.sync for each in self.devices.values())
-        self.state = lifecycle.on_disconnect(self.state, sync, rest, at)
+        rest = ((each.ref, each.sync) for each in self.devices.values())
+        self.state = lifecycle.on_disconnect(self.state, device.ref, device.sync, rest, at)
         if self.state.frozen_at is not None:
             self._context.needs_housekeeping.add(self)
 
@@ -171,15 +171,12 @@ class SharedRoom(TransactionalRoom):
 
     # What other processes have done: see ``adoption``.
 
-    def adopt_state(
-        self, state: State, event: str, recipients: Recipients, sender: int | None
-    ) -> None:
+    def adopt_state(self, state: State, event: str, recipients: Recipients) -> None:
         """Replace the state by one that is stored, and send it to this process's devices."""
         before, now = self.state, self._context.clock()
         if self.local_devices and (state.rev < before.rev or state.rev <= (self._lost_rev or 0)):
             return self.adopt_other_state(state)
         self.state, self._lost_rev = state, None
-        sending = None if sender is None else self.devices.get(sender)
         if event == QUEUE_UPDATED:
             self._send_queue(event)
         elif self.local_devices:
@@ -189,7 +186,7 @@ class SharedRoom(TransactionalRoom):
         if recipients is ROOM and event != QUEUE_UPDATED:
             self.record_sent_to_replicas()
         if state.active_device != before.active_device:
-            device_commands.change_player(self, before, sending)
+            device_commands.release_player(self, before)
         if state.frozen_at is not None:
             self._context.needs_housekeeping.add(self)
         self.expect_end()

@@ -183,7 +183,7 @@ class TransactionalRoom(Room):
         return change_id if self._is_queue_stored else AGAIN + change_id
 
     def _make_change(self, saved: SavedRoom) -> Change:
-        event, recipients, sender = self._notes.summary(self.state)
+        event, recipients = self._notes.summary(self.state)
         if event != QUEUE_UPDATED and recipients == ROOM.name:
             self.record_sent_to_replicas()
         is_new_list = self.state.queue.track_ids != saved.state.queue.track_ids
@@ -200,7 +200,6 @@ class TransactionalRoom(Room):
             played=self.play_history.unsaved,
             event=event,
             recipients=recipients,
-            sender=sender,
             devices=self.rows.take(),
         )
 
@@ -208,7 +207,7 @@ class TransactionalRoom(Room):
 
     def _select(self, event: str, to: Recipients, sender: Device | None) -> Sequence[Device]:
         """Return the devices of this process, and note what others send to theirs."""
-        self._notes.add(event, to, sender)
+        self._notes.add(event, to)
         return select_recipients(to, self.local_devices.values(), sender)
 
     def record_sent_to_replicas(self) -> None:

@@ -26,7 +26,6 @@ _CHANGE: Final[Mapping[str, type]] = {
     "version": int,
     "event": str,
     "recipients": str,
-    "sender": int,
 }
 """Fields of ``Change`` that are published as they are."""
 

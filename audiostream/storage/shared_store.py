@@ -77,7 +77,7 @@ class Change:
     ``change_id`` is unique: a change that is sent again, as its answer was lost, is stored once.
     ``writes_queue``: the tracks of the queue differ from those of ``expected_version``.
     ``event`` and ``recipients`` (the name of a ``Recipients``) are what other processes send their
-    devices, ``sender`` the key of the device that acted.
+    devices.
     """
 
     user_id: str
@@ -92,7 +92,6 @@ class Change:
     played: tuple[PlayedTrack, ...] = ()
     event: str = "trackUpdated"
     recipients: str = "NOBODY"
-    sender: int | None = None
     devices: DeviceChanges = DeviceChanges()
 
 

@@ -192,6 +192,8 @@ export interface Authenticated {
   features: string[];
   /** Seconds that two players may be apart. */
   syncTolerance: number;
+  /** Tracks that a queue may have. */
+  maxQueue: number;
 }
 
 /** What an acknowledgement gets: the data of the frame that answers; `error` where it refuses. */

@@ -102,7 +102,10 @@ def send_error(queue: SendQueue, error: AudiostreamError, frame: Frame) -> None:
 def authenticated_data(
     services: Services, identity: Identity, room: Room, device: Device
 ) -> dict[str, Any]:
-    """Return the data of the ``authenticated`` event. ``syncTolerance`` is in seconds."""
+    """Return the data of the ``authenticated`` event.
+
+    ``syncTolerance`` is in seconds, ``maxQueue`` in tracks.
+    """
     return {
         "userId": identity.user_id,
         "room": room.name,
@@ -111,4 +114,5 @@ def authenticated_data(
         "version": services.version,
         "features": FEATURES,
         "syncTolerance": services.settings.sync_tolerance,
+        "maxQueue": services.settings.limits.max_queue,
     }

@@ -18,6 +18,7 @@ Token = Callable[..., str]
 TITLE = "The whole of the long winter sessions, volume four: songs for a house by the sea, as they "
 TITLE += "were played in the spring of 74"
 """121 characters, as titles of classical music often have."""
+DEVICE = "The loudspeakers of the kitchen, and those of the room beside it"
 CONTROLS = ("#seek", ".transport", "#extras", "#panels")
 PHONES = ((390, 844), (390, 664), (320, 640))
 DESKTOPS = ((1280, 800), (1280, 720))
@@ -63,14 +64,18 @@ async def test_a_phone_shows_a_long_title_in_full_and_where_else_it_plays(
         title, names = await box_of(page, "#now-title"), await box_of(page, "#what")
         assert title["height"] <= names["height"]
         assert (await box_of(page, "#now-next"))["height"] < 24  # one line
-    async with kitchen(two, token()):
+    async with kitchen(two, token()) as device:
         await page.locator("#open-devices").click()
         await page.get_by_role("button", name="Play on Kitchen").click()
         await page.keyboard.press("Escape")
         await expect(page.locator("#remote")).to_contain_text("Playing on Kitchen")
+        await device.send("deviceUpdate", deviceName=DEVICE)
+        await expect(page.locator("#remote")).to_contain_text(DEVICE)
         for width, height in PHONES:
             await page.set_viewport_size({"width": width, "height": height})
             await expect_in_place(page, "#remote", "#remote-play-here")
+            label = page.locator("#open-queue span")  # the device's name gives way to it
+            assert await label.evaluate("(span) => span.scrollWidth <= span.clientWidth")
         await page.locator("#remote-play-here").click()
         await plays(page)
     await page.context.close()

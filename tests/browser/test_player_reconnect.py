@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
+from tests.support.audio_files import write_wav
 from tests.support.server_process import Launch, ServerProcess
 
 from .conftest import SAMPLES
@@ -242,6 +243,25 @@ async def test_a_page_goes_on_through_a_restart_of_the_server_that_keeps_its_sta
     await plays(site.page, beyond=before + 0.5)
     assert (await site.rest.state())["isPlaying"]
     assert site.connection.commands() == []
+
+
+async def test_a_track_that_begins_while_the_server_is_away_plays_on_after_its_restart(
+    browser: Browser, launch: Launch, token: Token, tmp_path: Path
+) -> None:
+    media = tmp_path / "two"
+    for title in ("One", "Two"):
+        write_wav(media / f"{title}.wav", 8.0)
+    options = "--media", str(media), "--state", str(tmp_path / "state.sqlite3")
+    first = launch(*options)
+    site = await playing(browser, first, token("demo"), "One")
+    await asyncio.sleep(1.5)  # an accepted change is saved within a second
+    first.stop()
+    await becomes(site.page, "document.getElementById('now-title').textContent === 'Two'")
+    launch(*options, "--port", str(first.port))
+    await site.comes_back()
+    await plays(site.page)
+    state, two = await site.rest.state(), await site.rest.track("Two")
+    assert (state["trackId"], state["isPlaying"]) == (two, True)
 
 
 async def test_a_page_that_plays_alone_goes_on_after_half_a_minute_without_its_connection(

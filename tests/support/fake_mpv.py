@@ -121,7 +121,7 @@ class FakeMpv:
                 self.commands.append(command)
             answer = self._answer(name, arguments, command)
             self.send({"request_id": message["request_id"], "error": "success", **answer})
-            if name == "loadfile" and command["flags"] == "replace":
+            if name == "loadfile" and self._starts(command["flags"]):
                 self._begin()
 
     def _answer(self, name: str, arguments: list[Any], command: Any) -> dict[str, Any]:
@@ -164,6 +164,10 @@ class FakeMpv:
         start = float(command.get("options", {}).get("start", 0.0))
         self.playlist.append(Entry(self._last_id, command["url"], start))
         return self._last_id
+
+    def _starts(self, flags: str) -> bool:
+        """Whether a file that was added is played: "append" alone starts nothing."""
+        return flags == "replace" or (flags == "append-play" and len(self.playlist) == 1)
 
     def _begin(self, position: float = 0.0) -> None:
         """Start the first file that can be played."""

@@ -77,7 +77,6 @@ def publications(draw: st.DrawFn) -> Publication:
             applied_ids=draw(TRACK_IDS),
             event=draw(TEXTS),
             recipients=draw(st.sampled_from(Recipients)).name,
-            sender=draw(st.none() | KEYS),
             devices=devices,
         )
     return Publication(user_id=user_id, process_id=process_id, change=change, devices=devices)

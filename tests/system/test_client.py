@@ -82,6 +82,15 @@ async def test_two_players_of_a_user_receive_each_other_s_changes(
         assert not (await receives(wall, "trackPaused")).state.is_playing
 
 
+async def test_a_player_whose_id_the_server_has_cleaned_sounds_as_the_active_device(
+    server: ServerProcess, token: Token
+) -> None:
+    async with connect(server.url, token(), device_id=" wall ") as wall:
+        await wall.play("song")
+        assert wall.device_id == "wall"
+        assert wall.sounds_here
+
+
 async def test_tracks_come_with_an_address_that_streams(
     server: ServerProcess, token: Token
 ) -> None:

@@ -72,6 +72,7 @@ class TestAuthentication:
                     *(["qr"] if importlib.util.find_spec("segno") else []),
                 ],
                 "syncTolerance": 1.0,
+                "maxQueue": 1000,
             }
 
     async def test_a_device_without_an_id_gets_a_random_one(

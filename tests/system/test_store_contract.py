@@ -326,7 +326,6 @@ class TestPublications:
             played=(PlayedTrack("song", 2.0),),
             event="queueUpdated",
             recipients="OTHERS",
-            sender=2**70,
             devices=devices,
         )
         async with (

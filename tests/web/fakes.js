@@ -51,6 +51,7 @@ class FakeAudio {
 class FakeConnection {
   isConnected = true;
   isResponding = true;
+  maxQueue = 1_000;
   sent = [];
 
   send(event, data, onAnswer) {

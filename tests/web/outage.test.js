@@ -51,6 +51,44 @@ test("an action during an outage takes effect here at once, and everywhere after
   assert.deepEqual([event, data.trackId, data.currentTime, data.ifRev], ["playTrack", "b", 4, 1]);
 });
 
+test("a list that is chosen is sent once more with its tracks after a second outage", () => {
+  const fixture = new Fixture().playing();
+  fixture.disconnect();
+  fixture.machine.choose(B, [B]);
+  for (let outages = 0; outages < 2; outages++) {
+    fixture.reconnect({ currentTime: 0 });
+    const [{ data }] = commandsOf(fixture);
+    assert.deepEqual([data.trackId, data.queue, data.queueIndex], ["b", ["b"], 0]);
+    fixture.queue({}, "queue"); // the server's, as the command is still on its way
+    fixture.disconnect();
+  }
+});
+
+test("a refused list gives way to the server's", () => {
+  const fixture = new Fixture().playing();
+  fixture.machine.choose(B, [B]);
+  const [command] = commandsOf(fixture);
+  fixture.queue({ rev: 1 });
+  command.answer({ error: { code: "invalid_message", message: "no" } });
+  fixture.connection.take("getCurrentState")[0].answer(stateOf());
+  fixture.queue({ rev: 1 }, "queue");
+  assert.deepEqual(fixture.machine.queue.trackIds, ["a", "b", "c"]);
+});
+
+test("a track that began during an outage goes on after a restart of the server, which pauses", () => {
+  const fixture = new Fixture().playing();
+  fixture.queue();
+  fixture.disconnect();
+  fixture.audio.isPlaying = false;
+  fixture.machine.ended(60);
+  fixture.pass(4_000);
+  const first = fixture.reconnect({ rev: 3, currentTime: 59.5 }); // it is brought back by this report
+  const { trackId, currentTime, isPlaying } = first.data;
+  assert.deepEqual([trackId, currentTime, isPlaying], ["a", 59.5, true]);
+  const [{ event, data }] = commandsOf(fixture);
+  assert.deepEqual([event, data.trackId, data.currentTime, data.ifRev], ["playTrack", "b", 4, 3]);
+});
+
 test("an action during an outage gives way to one elsewhere", () => {
   const fixture = new Fixture().playing();
   fixture.disconnect();

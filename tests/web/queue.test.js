@@ -21,18 +21,26 @@ function editing() {
 
 test("a list of up to 1,000 tracks becomes the queue whole, a longer one from the chosen track on", () => {
   const ids = Array.from({ length: 1_500 }, (_, index) => `t${index}`);
-  assert.deepEqual(edits.windowOf(ids.slice(0, 1_000), 990).index, 990);
-  const middle = edits.windowOf(ids, 100);
+  assert.deepEqual(edits.windowOf(ids.slice(0, 1_000), 990, 1_000).index, 990);
+  const middle = edits.windowOf(ids, 100, 1_000);
   assert.deepEqual([middle.trackIds.length, middle.trackIds[0], middle.index], [1_000, "t100", 0]);
-  const end = edits.windowOf(ids, 1_400);
+  const end = edits.windowOf(ids, 1_400, 1_000);
   assert.deepEqual([end.trackIds.length, end.trackIds[0], end.index], [1_000, "t500", 900]);
 });
 
 test("a queue of long ids fits into a frame of 64 KiB", () => {
   const ids = Array.from({ length: 1_000 }, (_, index) => `${index}${"ü".repeat(100)}`);
-  const { trackIds, index } = edits.windowOf(ids, 500);
+  const { trackIds, index } = edits.windowOf(ids, 500, 1_000);
   assert.equal(trackIds[index], ids[500]);
   assert.ok(new TextEncoder().encode(JSON.stringify(trackIds)).length < 60_000);
+});
+
+test("a server that takes shorter queues is sent the part of a list from the chosen track on", () => {
+  const fixture = new Fixture();
+  fixture.connection.maxQueue = 2;
+  fixture.machine.choose(B, TRACKS);
+  const [{ data }] = fixture.connection.take("playTrack");
+  assert.deepEqual([data.trackId, data.queue, data.queueIndex], ["b", ["b", "c"], 0]);
 });
 
 test("an edit keeps the place of the current track", () => {

@@ -8,6 +8,8 @@ import { PlayerMachine } from "./player/machine.js";
 
 const NOT_FOUND = 404;
 const CONFLICT = 409;
+/** Tracks in a queue, the server's AUDIOSTREAM_MAX_QUEUE as it is shipped. */
+const MAX_QUEUE = 1_000;
 
 /** @typedef {import("../client.js").Socket} Socket */
 /** @typedef {import("./api.js").Api} Api */
@@ -121,6 +123,9 @@ function connectionOf(socket) {
     },
     get isResponding() {
       return socket.responding;
+    },
+    get maxQueue() {
+      return socket.authenticated?.maxQueue ?? MAX_QUEUE;
     },
     send: (event, data, onAnswer) => {
       const frame = /** @type {[any, any]} */ ([event, data]);

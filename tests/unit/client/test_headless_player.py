@@ -142,6 +142,18 @@ async def test_at_the_end_of_the_queue_it_is_silent(kitchen: Kitchen) -> None:
     await kitchen.loads(ONE.stream_url)
 
 
+async def test_what_is_queued_just_as_the_last_track_has_ended_plays(kitchen: Kitchen) -> None:
+    kitchen.player.receive("trackPlaying", ONE, 59.0)
+    await kitchen.hears(ONE.stream_url)
+    kitchen.player.receive_queue(TWO)
+    kitchen.mpv.advance(1.0)  # mpv is idle before it is told what follows
+    await kitchen.hears(TWO.stream_url)
+    kitchen.player.receive("trackPlaying", TWO, 0.0)
+    await kitchen.rests()
+    report = await kitchen.reported()
+    assert (report["track_id"], report["is_playing"]) == ("two", True)
+
+
 async def test_a_track_that_repeats_is_confirmed_like_another(kitchen: Kitchen) -> None:
     kitchen.player.receive("trackPlaying", ONE, 59.0, next_track=ONE)
     await kitchen.loads(ONE.stream_url, ONE.stream_url)

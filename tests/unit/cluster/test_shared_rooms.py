@@ -219,6 +219,30 @@ async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freeze
         assert kiosk.room.state.frozen_at == pytest.approx(since, abs=0.1)
 
 
+@pytest.mark.parametrize("dies", ["device", "process"])
+async def test_a_device_of_another_process_that_is_gone_before_it_plays_freezes_the_playback(
+    dies: str,
+) -> None:
+    async with phone_and_kiosk() as (cluster, phone, kiosk):
+        one, two = cluster.processes
+        await phone.play("song", 5.0)
+        await phone.pause("song")
+        await phone.report(5.0, playing=False)
+        await cluster.settle()
+        await kiosk.send("playTrack", {"trackId": "song", "deviceId": "phone"})
+        await cluster.settle()
+        await phone.send("deviceUpdate", {"volume": 0.5})
+        await cluster.settle()
+        if dies == "device":
+            one.disconnect(phone)
+        else:
+            one.store.is_cut = True
+            cluster.database.renewed_at[one.cluster.process_id] -= 20
+            await two.cluster._renew()
+        await cluster.settle()
+        assert kiosk.room.state.frozen_at is not None
+
+
 async def test_over_rest_alone_the_playback_of_a_dead_process_is_not_going_on() -> None:
     async with cluster_of(2) as cluster:
         one, two = cluster.processes

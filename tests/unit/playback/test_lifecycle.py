@@ -121,6 +121,68 @@ class TestR11LastPlayerDisconnects:
         in_sync.wait(100.0)
         assert in_sync.position == 110.0
 
+    def test_a_device_that_is_gone_just_after_it_reported_an_end_freezes_what_follows(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.play_album("phone", "short", "song")
+        scenario.report_for(9.75, phone=0.0)
+        scenario.report("phone", 10.0, False, "short", ended=True)
+        scenario.clock.advance(0.3)
+        scenario.disconnect("phone")
+        scenario.wait(100.0)
+        state = scenario.room.state
+        assert (state.track_id, state.is_playing) == ("song", False)
+        assert scenario.position == pytest.approx(0.3)
+
+    @pytest.mark.parametrize("starter", ["phone", "kiosk", None])
+    @pytest.mark.parametrize("late_pause", [False, True])
+    @pytest.mark.parametrize("has_reconnected", [False, True])
+    def test_a_paused_device_that_is_gone_before_it_plays_freezes_the_playback(
+        self,
+        scenario: Scenario,
+        starter: str | None,
+        late_pause: bool,
+        has_reconnected: bool,
+    ) -> None:
+        scenario.play("phone", at=10.0)
+        scenario.pause("phone")
+        scenario.wait(5.0)
+        for name in ("phone", "kiosk"):
+            scenario.report(name, 10.0, playing=False)
+        if has_reconnected:
+            scenario.disconnect("phone")
+            scenario.connect("phone")
+            scenario.report("phone", 10.0, playing=False)
+        scenario.play(starter, device_id="phone" if starter else None)
+        scenario.clock.advance(0.5)
+        if late_pause:
+            scenario.report("phone", 10.0, playing=False)
+        scenario.disconnect("phone")
+        scenario.wait(100.0)
+        assert (scenario.position, scenario.room.state.is_playing) == (10.5, False)
+
+    def test_an_active_device_that_never_reports_plays_nothing_once_the_player_is_gone(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.connect("button")
+        scenario.play("button", at=0.0)
+        scenario.report_for(10.0, kiosk=0.0)
+        scenario.disconnect("kiosk")
+        scenario.wait(100.0)
+        assert scenario.position == pytest.approx(10.0)
+
+    def test_a_player_that_has_reported_nothing_yet_brings_back_what_a_button_started(
+        self, scenario: Scenario
+    ) -> None:
+        scenario.connect("button")
+        scenario.play("button", at=0.0)
+        scenario.disconnect("button")
+        scenario.clock.advance(1.0)
+        scenario.report("kiosk", 0.8)
+        scenario.report_for(60.0, kiosk=0.0)
+        assert scenario.position == pytest.approx(60.8)
+        assert scenario.room.state.active_device == scenario.devices["kiosk"].ref
+
     @pytest.fixture
     def interrupted(self, scenario: Scenario) -> Scenario:
         """It was at 10 s when the server stopped; now the server runs again."""

@@ -92,6 +92,38 @@ class TestReportedEnd:
             scenario.clock.advance(0.3)
         assert playing(scenario) == ("one", True, rev + 1)
 
+    @pytest.mark.parametrize("ended", [True, False])
+    @pytest.mark.parametrize("next_track", ["one", "two"])
+    def test_a_late_end_is_not_repeated_while_the_device_loads_what_follows(
+        self, next_track: str, ended: bool
+    ) -> None:
+        scenario = album("phone", "kiosk")
+        scenario.play_album("phone", "one", next_track)
+        scenario.report_for(9.75, phone=0.0)
+        scenario.clear()
+        for _ in range(2):
+            scenario.report("phone", 10.0, False, "one", ended=ended)
+            scenario.clock.advance(0.3)
+        scenario.wait(4.0)
+        assert playing(scenario)[:2] == (next_track, True)
+        for name in ("phone", "kiosk"):
+            assert scenario.received(name) == [("trackPlaying", 0.0)]
+
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_a_device_that_reports_the_end_of_a_former_track_for_long_is_sent_the_state(
+        self, ended: bool
+    ) -> None:
+        scenario = album("phone")
+        scenario.wait(9.0)
+        assert playing(scenario) == ("two", True, 2)
+        scenario.clock.advance(2.0)
+        scenario.clear()
+        for _ in range(16):
+            scenario.clock.advance(0.25)
+            scenario.report("phone", 10.0, False, "one", ended=ended)
+        assert playing(scenario) == ("two", True, 2)
+        assert [event for event, _ in scenario.received("phone")] == ["trackPlaying"] * 2
+
     def test_no_end_is_taken_from_a_device_that_loads_a_jingle(self) -> None:
         scenario = album("phone", duration=0.6)
         scenario.play_album("phone", *TRACKS)
@@ -118,6 +150,45 @@ class TestReportedEnd:
         assert playing(scenario) == ("three", False, rev)
         assert scenario.position == 10.0
         assert scenario.received("kiosk") == []
+
+    @pytest.mark.parametrize("end", [7.0, 10.0, 25.0])
+    @pytest.mark.parametrize("measured", [False, True])
+    def test_a_track_that_was_played_to_its_end_resumes_at_0_wherever_that_is(
+        self, end: float, measured: bool
+    ) -> None:
+        scenario = album("phone")
+        for quarter in range(13, int(end * 4)):
+            scenario.clock.advance(0.25)
+            scenario.report("phone", quarter / 4, True, "one")
+        duration = end if measured else None
+        scenario.report("phone", end, False, "one", ended=True, duration=duration)
+        assert playing(scenario)[:2] == ("two", True)
+        assert scenario.room.stop_points.position("one") == 0.0
+
+    @pytest.mark.parametrize("position", [9.0, 50.0])
+    @pytest.mark.parametrize("delay", [0.3, 3.0])
+    def test_a_jump_beyond_the_end_of_a_file_starts_what_follows(
+        self, position: float, delay: float
+    ) -> None:
+        scenario = album("phone", "kiosk")
+        scenario.play("kiosk", "one", position, device_id="phone")
+        scenario.clock.advance(delay)
+        scenario.report("phone", 7.0, False, "one", ended=True)
+        assert playing(scenario)[:2] == ("two", True)
+
+    @pytest.mark.parametrize("is_playing", [False, True])
+    def test_after_a_last_end_before_the_listed_one_play_starts_at_0(
+        self, is_playing: bool
+    ) -> None:
+        scenario = album("phone", "kiosk")
+        scenario.play("phone", "three", 0.0)
+        scenario.report_for(7.0, phone=0.0)
+        scenario.report("phone", 7.0, is_playing, "three", ended=True)
+        scenario.wait(20.0)
+        assert playing(scenario)[:2] == ("three", False)
+        assert (scenario.position, scenario.room.state.duration) == (7.0, 7.0)
+        assert scenario.room.stop_points.position("three") == 0.0
+        assert scenario.play(None, "three").current_time == 0.0
 
     def test_tracks_that_left_the_library_are_skipped(self) -> None:
         scenario = album("phone")

@@ -55,7 +55,6 @@ def test_a_queue_that_did_not_change_is_not_sent() -> None:
         (("change", "version"), "1"),
         (("change", "state"), None),
         (("change", "track_ids"), [1]),
-        (("change", "sender"), "phone"),
         (("devices",), []),
         (("devices",), {"rows": [{}]}),
         (("devices",), {"removed": ["1"]}),

@@ -89,7 +89,7 @@ export class PlayerMachine extends Playback {
     const track = list[place];
     if (!track) return;
     const ids = list.map(({ id }) => id);
-    const { trackIds, index } = edits.windowOf(ids, place);
+    const { trackIds, index } = edits.windowOf(ids, place, this._ports.connection.maxQueue);
     const wayBack = this.#wayBack;
     this.sync.queue.trackIds = trackIds;
     this.#start(track, { setsQueue: true, index });

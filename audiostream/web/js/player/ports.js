@@ -55,6 +55,7 @@
  * @typedef {object} Connection
  * @property {boolean} isConnected
  * @property {boolean} isResponding whether what is sent now arrives now
+ * @property {number} maxQueue tracks that the server takes in a queue
  * @property {(event: string, data?: object, onAnswer?: (answer: Data) => void) => void} send what
  *     is dropped, also its answer, where there is no connection
  */

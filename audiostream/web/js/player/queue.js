@@ -4,8 +4,6 @@
  * is the place of the current track, null where it is not in the queue: then the first one follows.
  */
 
-/** Tracks in a queue, the server's AUDIOSTREAM_MAX_QUEUE as it is shipped. */
-export const MAX_QUEUE = 1_000;
 /** Bytes of the ids as JSON: the server takes frames of 64 KiB. */
 const MAX_BYTES = 60_000;
 
@@ -22,12 +20,13 @@ const MAX_BYTES = 60_000;
  * The part of a list that a queue can hold: from `index` on, and what is before it if there is room.
  * @param {string[]} ids
  * @param {number} index
+ * @param {number} most tracks in a queue
  * @returns {Places}
  */
-export function windowOf(ids, index) {
-  const start = Math.max(0, Math.min(index, ids.length - MAX_QUEUE));
-  const trackIds = ids.slice(start, start + MAX_QUEUE);
-  if (isSendable(trackIds)) return { trackIds, index: index - start };
+export function windowOf(ids, index, most) {
+  const start = Math.max(0, Math.min(index, ids.length - most));
+  const trackIds = ids.slice(start, start + most);
+  if (isSendable(trackIds, most)) return { trackIds, index: index - start };
   const longest = Math.max(...ids.map((id) => bytesOf([id])));
   const few = Math.floor(MAX_BYTES / longest);
   return { trackIds: ids.slice(index, index + few), index: 0 };
@@ -35,10 +34,11 @@ export function windowOf(ids, index) {
 
 /**
  * @param {string[]} ids
+ * @param {number} most tracks in a queue
  * @returns {boolean} whether the server takes a queue of these
  */
-export function isSendable(ids) {
-  return ids.length <= MAX_QUEUE && bytesOf(ids) <= MAX_BYTES;
+export function isSendable(ids, most) {
+  return ids.length <= most && bytesOf(ids) <= MAX_BYTES;
 }
 
 /** @param {string[]} ids */

@@ -5,7 +5,7 @@
  * now.
  */
 
-import { MAX_QUEUE, isSendable } from "./queue.js";
+import { isSendable } from "./queue.js";
 import { NO_STATE } from "./state.js";
 
 const OFFLINE = "The queue can be changed once the server answers again.";
@@ -87,7 +87,8 @@ export class ServerQueue {
     const edited = edit(value);
     if (!edited) return this.#notSent(CHANGED);
     const { trackIds, index } = edited;
-    if (!isSendable(trackIds)) return this.#notSent(tooLong(trackIds.length));
+    const { maxQueue } = this.#connection;
+    if (!isSendable(trackIds, maxQueue)) return this.#notSent(tooLong(trackIds.length, maxQueue));
     const { expectedRev } = this.#sync;
     const ifRev = expectedRev === NO_STATE.rev ? undefined : expectedRev;
     const data = { trackIds, ...(index !== null && { queueIndex: index }), ifRev };
@@ -164,9 +165,12 @@ export class ServerQueue {
   }
 }
 
-/** @param {number} length */
-function tooLong(length) {
-  if (length <= MAX_QUEUE) return "These tracks are too many for the queue.";
-  const [most, many] = [MAX_QUEUE, length].map((number) => number.toLocaleString("en"));
-  return `The queue holds ${most} tracks at most; this would make ${many}.`;
+/**
+ * @param {number} length
+ * @param {number} most
+ */
+function tooLong(length, most) {
+  if (length <= most) return "These tracks are too many for the queue.";
+  const [limit, many] = [most, length].map((number) => number.toLocaleString("en"));
+  return `The queue holds ${limit} tracks at most; this would make ${many}.`;
 }

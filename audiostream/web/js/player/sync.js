@@ -13,7 +13,7 @@
 
 import { ServerQueue } from "./server-queue.js";
 import { NO_STATE, commandOf, isSame, matches, reportOf, reportsPlaying } from "./state.js";
-import { isRepeatable, revived, unsentOf } from "./unsent.js";
+import { beforeEnd, isRepeatable, revived, unsentOf } from "./unsent.js";
 
 const TRACK_NOT_FOUND = "track_not_found";
 const REPORT = "updateStreaming";
@@ -142,7 +142,8 @@ export class Sync {
    * @param {Omit<Action, "rev" | "before" | "from" | "commandId">} action
    */
   act(target, action) {
-    const before = (this.#unsent ?? this.#pending?.action)?.before ?? this.#hooks.audioPlace();
+    const earlier = this.#unsent ?? this.#pending?.action;
+    const before = earlier?.before ?? beforeEnd(action) ?? this.#hooks.audioPlace();
     const rev = this.expectedRev;
     const from = this.state.trackId;
     const own = { deviceId: action.deviceId ?? this.#ownId, at: this.#hooks.now() };
@@ -176,9 +177,9 @@ export class Sync {
 
   /** @param {Data} data */
   #receiveQueue(data) {
-    const rev = Math.max(data.rev, this.state.rev);
-    if (!this.#isResyncing) this.state = { ...this.state, rev };
-    this.queue.receive(data);
+    if (!this.#isResyncing) this.state = { ...this.state, rev: Math.max(data.rev, this.state.rev) };
+    // An action that brings a list may be sent once more: with its own list, not with this one.
+    if (!(this.#unsent ?? this.#pending?.action)?.setsQueue) this.queue.receive(data);
   }
 
   /** The rev that the server has reached, if nobody else acts, when it gets what is sent now. */
@@ -195,8 +196,7 @@ export class Sync {
   /** @param {Action} action */
   #command(action) {
     if (!this.#connection.isConnected) {
-      const kept = { ...action, rev: this.state.rev };
-      this.#unsent = unsentOf(kept, this.state, this.#unsent);
+      this.#unsent = unsentOf({ ...action, rev: this.state.rev }, this.state, this.#unsent);
       return;
     }
     this.#isResyncing = false;

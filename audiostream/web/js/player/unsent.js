@@ -3,8 +3,23 @@
 
 import { NO_STATE, isSame, matches } from "./state.js";
 
+/**
+ * Seconds of time before an end that was not reported. It is reported as playing there: the server
+ * takes that for a player that went on through an outage, or its restart, and an end not.
+ */
+const BEFORE_END = 0.5;
+
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Action} Action */
+
+/**
+ * @param {Pick<Action, "ended">} action
+ * @returns {import("./state.js").AudioPlace | undefined} where the audio was shortly before its end
+ */
+export function beforeEnd({ ended }) {
+  if (!ended) return undefined;
+  return { ...ended, position: Math.max(0, ended.position - BEFORE_END * ended.playbackRate) };
+}
 
 /**
  * An action to be sent with the next connection. It names where the audio is then, and carries what

@@ -43,9 +43,9 @@ class Player:
     ``previous`` rather the connected ``device_id``, for a remote that makes no sound. Besides that,
     commands raise ``Unauthorized`` once the token was refused, which ends the player,
     ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``, ``Conflict``,
-    ``RateLimited``, ``InvalidMessage`` as the server answers.
+    ``RateLimited``, ``InvalidMessage``, ``StoreError`` as the server answers.
 
-    ``last`` is the last state received, ``server`` what the server told of itself: None before.
+    ``last`` is the last state received, ``server`` what ``authenticated`` said: None before.
     ``track`` and ``next_track`` are the current track and the one that starts at its end, as far as
     they were received: None if there is none, or if it came without its details. ``on_connect`` may
     be set: it is called at each connection and returns where this device's player is, if it plays,

@@ -105,23 +105,14 @@ def _build_services(
     wall_clock: Callable[[], float],
 ) -> Services:
     library, tokens = Library(settings.media), tokens_of(settings)
-
-    def get_stream_path() -> str:
-        return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
-
-    descriptions = TrackDescriptions(library, tokens, wall_clock, get_stream_path)
+    descriptions = _build_descriptions(app, library, tokens, wall_clock)
     counters = Counters(counts_frames=settings.exposes_metrics)
     cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
+    tolerance, max_queue = settings.sync_tolerance, settings.limits.max_queue
     registry = (
         cluster.registry
         if cluster
-        else Registry(
-            descriptions,
-            clock,
-            settings.sync_tolerance,
-            wall_clock,
-            max_queue=settings.limits.max_queue,
-        )
+        else Registry(descriptions, clock, tolerance, wall_clock, max_queue=max_queue)
     )
     command_limits, stream_slots = _user_limits(settings, cluster)
     return Services(
@@ -149,6 +140,15 @@ def _build_services(
         write_batcher=CountedWriteBatcher(counters) if counters.counts_frames else WriteBatcher(),
         heartbeat_monitor=HeartbeatMonitor(),
     )
+
+
+def _build_descriptions(
+    app: web.Application, library: Library, tokens: Tokens, wall_clock: Callable[[], float]
+) -> TrackDescriptions:
+    def get_stream_path() -> str:
+        return app.router["stream"].url_for(id="-").raw_path.removesuffix("-")
+
+    return TrackDescriptions(library, tokens, wall_clock, get_stream_path)
 
 
 def _user_limits(

@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ..ops.aiohttp_compat import drain
 from ..ops.connections import disconnect
 from ..ops.proxies import client_of
 from ..streaming.stall_timeout import StallTimeout
@@ -127,7 +128,7 @@ class ResponseSender:
             await response.write_eof()
             if transport.get_write_buffer_size():
                 with self._track(request, transport):
-                    await request.writer.drain()
+                    await drain(request)
         return response
 
     def make_room(self, *, abort_oldest: bool) -> None:
@@ -149,7 +150,7 @@ class ResponseSender:
             await response.prepare(request)
             for start in range(0, len(body), CHUNK_SIZE):
                 await response.write(memoryview(body)[start : start + CHUNK_SIZE])
-                await request.writer.drain()
+                await drain(request)
                 pending.progressed_at = time.monotonic()
             await response.write_eof()
 

@@ -2,7 +2,7 @@
 
 Events of the server and of mpv come in at one queue and are handled one after the other: each
 compares what is wanted with what sounds (``sound_plan``). What takes longer has a task of its own:
-reports (``playback_reporter``), and the commands that go around a track that fails.
+reports (``playback_reporter``), and the recovery from a track that fails or from an outage.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class HeadlessPlayer:
         self._reporter = PlaybackReporter(player, self._recheck, clock)
         self._failures: dict[str, int] = {}
         self._skip_count = 0
-        self._errand: asyncio.Task[None] | None = None
+        self._recovery: asyncio.Task[None] | None = None
         player.on_connect = self._reporter.at_connect
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class HeadlessPlayer:
             for task in done:
                 task.result()
         finally:
-            tasks += [] if self._errand is None else [self._errand]
+            tasks += [] if self._recovery is None else [self._recovery]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -164,7 +164,7 @@ class HeadlessPlayer:
             return None
         if track is None or track.id != state.track_id:
             if state.is_playing:
-                self._start_errand(self._load_afresh(state.track_id))
+                self._start_recovery(self._load_afresh(state.track_id))
             return None
         position = state.position_at(self._clock())
         return Wanted(
@@ -178,7 +178,7 @@ class HeadlessPlayer:
         if ended.is_early and self._failures.get(ended.track.id, 0) < MAX_FAILURES - 1:
             _log.warning("the stream of %s broke off", ended.track.title)
             self._failures[ended.track.id] = self._failures.get(ended.track.id, 0) + 1
-            self._start_errand(self._load_afresh(ended.track.id))
+            self._start_recovery(self._load_afresh(ended.track.id))
             return
         self._failures.pop(ended.track.id, None)
         self._reporter.end = UnconfirmedEnd(ended.track, ended.position, state.rev, self._clock())
@@ -189,10 +189,10 @@ class HeadlessPlayer:
         if state is None or state.track_id != track.id:
             return  # it was appended; it is tried again when it becomes the current track
         if count < MAX_FAILURES:
-            self._start_errand(self._load_afresh(track.id))
+            self._start_recovery(self._load_afresh(track.id))
         else:
             _log.warning("%s cannot be played and is skipped: %s", track.title, reason)
-            self._start_errand(self._skip(state.rev, state.queue.length))
+            self._start_recovery(self._skip(state.rev, state.queue.length))
 
     def _resume_after_outage(self, end: UnconfirmedEnd, mpv: MpvPlayer) -> None:
         """Report an end that came while there was no connection: as a command if a track follows.
@@ -207,17 +207,17 @@ class HeadlessPlayer:
             self._reporter.wake()
             return
         position = mpv.estimated_position()
-        self._start_errand(self._play_on(track, position, state.rev))
+        self._start_recovery(self._play_on(track, position, state.rev))
 
-    def _start_errand(self, errand: Coroutine[Any, Any, None]) -> None:
-        """Run a task in place of the one before: what that was about has changed."""
-        if self._errand is not None:
-            self._errand.cancel()
-        self._errand = asyncio.create_task(self._run_errand(errand))
+    def _start_recovery(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in place of the recovery before: what that was about has changed."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+        self._recovery = asyncio.create_task(self._run_recovery(work))
 
-    async def _run_errand(self, errand: Coroutine[Any, Any, None]) -> None:
+    async def _run_recovery(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await errand
+            await work
         except Unauthorized:
             pass  # the events end with it too
         except (AudiostreamError, ConnectionError, TimeoutError) as error:

@@ -43,13 +43,13 @@ class Player:
     ``previous`` rather the connected ``device_id``, for a remote that makes no sound. Besides that,
     commands raise ``Unauthorized`` once the token was refused, which ends the player,
     ``ConnectionError`` after its end, and ``TrackNotFound``, ``DeviceNotFound``, ``Conflict``,
-    ``RateLimited``, ``InvalidMessage`` as the server answers.
+    ``RateLimited``, ``InvalidMessage``, ``StoreError`` as the server answers.
 
     ``device_id`` is as the server has cleaned it, once connected. ``last`` is the last state
-    received, ``server`` what the server told of itself: None before. ``track`` and
-    ``next_track`` are the current track and the one that starts at its end, as far as they were
-    received: None if there is none, or if it came without its details. ``on_connect`` may be
-    set: it is called at each connection and returns where this device's player is, if it plays,
+    received, ``server`` what ``authenticated`` said: None before. ``track`` and ``next_track`` are
+    the current track and the one that starts at its end, as far as they were received: None if
+    there is none, or if it came without its details. ``on_connect`` may be set: it is called at
+    each connection and returns where this device's player is, if it plays,
     so that neither an outage nor a restart of the server pauses it.
     """
 

@@ -14,8 +14,14 @@ from copy import copy
 from typing import IO, Any, Final, TypeAlias, cast
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractAccessLogger, AbstractStreamWriter
+from aiohttp.http import SERVER_SOFTWARE
+from aiohttp.http_exceptions import HttpProcessingError
 
+SERVER_HEADER: Final = SERVER_SOFTWARE
+"""The Server header of aiohttp's responses."""
+MALFORMED_REQUEST: Final = HttpProcessingError
+"""What its HTTP parser raises for what is no request; the text quotes it."""
 SendBody: TypeAlias = Callable[[range], Awaitable[AbstractStreamWriter]]
 """Sends the headers of a response and these bytes of its file."""
 
@@ -60,6 +66,14 @@ def count_sent(writer: AbstractStreamWriter, count: int) -> None:
     writer.output_size += count
 
 
+async def drain(request: web.BaseRequest) -> None:
+    """Wait until the client has taken what the transport's write buffer limits allow.
+
+    Checked with aiohttp 3.14.5: ``request.writer`` is the writer of the response.
+    """
+    await request.writer.drain()
+
+
 _REQUEST_HANDLER: Final = (
     "_keepalive",
     "_keepalive_handle",
@@ -85,11 +99,27 @@ def is_idle(handler: web.RequestHandler) -> bool:
     return waiter is not None and not waiter.done()
 
 
+def hold_idle_timer(handler: web.RequestHandler) -> None:
+    """Keep a connection open, however long it is idle, until ``restart_idle_timer``.
+
+    Checked with aiohttp 3.14.5: ``keep_alive`` cancels the timer, and sets none.
+    """
+    handler.keep_alive(False)
+
+
+def access_logger_of(handler: web.RequestHandler) -> AbstractAccessLogger | None:
+    """Return the access logger of a connection, None where requests are not logged.
+
+    Checked with aiohttp 3.14.5: it is the one that ``AppRunner`` was given.
+    """
+    return handler.access_logger
+
+
 def restart_idle_timer(handler: web.RequestHandler, now: float) -> None:
     """Let a connection be idle for ``keepalive_timeout`` seconds from ``now`` on.
 
     ``now`` is in seconds of the event loop's clock. For answers that aiohttp has not given, also
-    after ``handler.keep_alive(False)``. Checked with aiohttp 3.14.5: ``RequestHandler.start`` does
+    after ``hold_idle_timer``. Checked with aiohttp 3.14.5: ``RequestHandler.start`` does
     the same behind each answer, and a timer that finds a later time begins anew.
     """
     handler._keepalive = True

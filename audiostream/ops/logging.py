@@ -10,8 +10,8 @@ import time
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
+from .aiohttp_compat import MALFORMED_REQUEST
 from .redaction import redact
 
 FILE_LIMIT_WARNING_INTERVAL: Final = 60.0
@@ -36,7 +36,7 @@ class ClientErrorFilter:
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether to log the record, which may be rewritten in place."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        if isinstance(error, MALFORMED_REQUEST | web.RequestPayloadError):
             _rewrite(record, logging.INFO, "refused a malformed request")
         elif isinstance(error, ConnectionError):
             _rewrite(record, logging.INFO, "a client left in the middle of a request")

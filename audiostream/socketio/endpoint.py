@@ -4,7 +4,7 @@ python-socketio speaks the protocol (handshake, packets, acknowledgements, polli
 limits that it does not have: bodies, unauthenticated clients, timeouts.
 
 ``auth: {token, deviceId?, deviceName?}``, a Bearer header or ``?token=`` authenticates. There is
-one namespace, ``/``. Clients of version 2 speak another protocol, and are told so. Events
+one namespace, ``/``. Clients of version 2 speak another protocol, and are refused. Events
 and payloads are those of the native protocol. An acknowledgement gets the state after the event,
 of ``getDevices`` the devices, of ``watchLibrary`` the library's version, of ``auth`` the data of
 ``authenticated``; where the event is refused ``{"error": {code, message, event}}``.

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import pytest
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from audiostream import Settings, create_app
 from audiostream.server import serving
 from audiostream.services import SERVICES
+from tests.support.logged_errors import no_logged_errors
 from tests.support.raw_http import Answer, bearer, request, upgrade
 from tests.support.waiting import PATIENCE, until
 
@@ -71,34 +70,6 @@ def open_files() -> list[str]:
         with suppress(FileNotFoundError):
             found.append(os.readlink(name))
     return found
-
-
-class Complaints(logging.Handler):
-    """Keeps what asyncio logs as an error, and every traceback."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            return  # what a client sent was refused; the real log says so in one line
-        is_asyncio = record.name == "asyncio" and record.levelno >= logging.ERROR
-        if is_asyncio or record.exc_info:
-            self.lines.append(self.format(record))
-
-
-@contextmanager
-def no_complaints() -> Iterator[Complaints]:
-    """Fail if asyncio logs an error meanwhile, or anybody a traceback."""
-    complaints = Complaints()
-    logging.getLogger().addHandler(complaints)
-    try:
-        yield complaints
-    finally:
-        logging.getLogger().removeHandler(complaints)
-    assert not complaints.lines, "\n".join(complaints.lines)
 
 
 @dataclass
@@ -203,7 +174,7 @@ def stream_request(token: str, track: str = "song", **headers: str) -> bytes:
 async def run_live(settings: Settings) -> AsyncIterator[Live]:
     """A server that must leave nothing behind; its clients are gone by the time it is checked."""
     before = open_descriptors()
-    with no_complaints():
+    with no_logged_errors():
         app = create_app(settings)
         async with serving(app, replace(settings, host="127.0.0.1", port=0)) as sockets:
             await asyncio.to_thread(app[SERVICES].library.scan)

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
+from aiohttp.test_utils import TestClient
 
 PATIENCE = 20.0
 """Seconds to wait for what must come."""
@@ -81,3 +82,15 @@ async def connect(
         headers["Authorization"] = f"Bearer {token}"
     async with session.ws_connect(url, headers=headers, **options) as socket:
         yield Peer(socket)
+
+
+@asynccontextmanager
+async def device(
+    client: TestClient[web.Request, web.Application],
+    token: str | None = None,
+    path: str = "/ws",
+    **options: Any,
+) -> AsyncIterator[Peer]:
+    """A device of a server that runs in the test's event loop."""
+    async with connect(client.session, str(client.make_url(path)), token, **options) as peer:
+        yield peer

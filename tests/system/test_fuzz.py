@@ -1,14 +1,13 @@
 """What clients may send by mistake or on purpose: generated, and never too much for the server.
 
-The parser, the Range policy, and the gateway over real sockets. The same parser and policy are
-fuzzed by coverage in ``tests/fuzz``.
+The parser, and the gateway over real sockets. The same parser is fuzzed by coverage in
+``tests/fuzz``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -26,8 +25,9 @@ from hypothesis import strategies as st
 from audiostream import Settings, create_app
 from audiostream.services import SERVICES
 from audiostream.settings import Limits
-from tests.fuzz.targets import FIELDS, SIZES, check_decision, check_message
+from tests.fuzz.targets import check_message
 from tests.support.audio_files import write_wav
+from tests.support.logged_errors import LoggedErrors, no_logged_errors
 from tests.support.long_tests import times
 from tests.support.server_process import SECRET
 from tests.support.ws_client import PATIENCE, Peer, connect
@@ -132,75 +132,7 @@ def test_every_frame_is_decoded_or_refused(text: str) -> None:
     check_message(text)
 
 
-# The Range policy
-
-TAGS = st.sampled_from(('"v1"', 'W/"v1"', '"v2"', "*", '"', '""', "v1")) | st.text(max_size=10)
-DATES = st.sampled_from(
-    (
-        "Tue, 14 Nov 2023 22:13:20 GMT",
-        "Tuesday, 14-Nov-23 22:13:20 GMT",
-        "Tue Nov 14 22:13:20 2023",
-        "Fri, 31 Dec 9999 23:59:59 GMT",
-        "Mon, 01 Jan 0001 00:00:00 GMT",
-        "Sun, 30 Feb 2025 00:00:00 GMT",
-    )
-) | st.text(max_size=40)
-NUMBERS = st.just("") | st.integers(0, 1200).map(str) | st.integers(0).map(str) | st.text("0٣ -x")
-RANGES = st.one_of(
-    st.tuples(NUMBERS, NUMBERS).map(lambda pair: f"bytes={pair[0]}-{pair[1]}"),
-    st.lists(st.tuples(NUMBERS, NUMBERS).map("-".join)).map(
-        lambda specs: "bytes=" + ",".join(specs)
-    ),
-    st.text("bytesBYTES= \t-,0123456789", max_size=20),
-    st.text(max_size=30),
-    st.just("bytes=" + "9" * 5000 + "-"),
-)
-VALUES = {
-    "If-Match": st.lists(TAGS, max_size=3).map(",".join),
-    "If-None-Match": st.lists(TAGS, max_size=3).map(", ".join),
-    "If-Modified-Since": DATES,
-    "If-Unmodified-Since": DATES,
-    "If-Range": TAGS | DATES,
-    "Range": RANGES,
-}
-
-
-@settings(max_examples=times(1500))
-@given(
-    st.sampled_from(("GET", "HEAD")),
-    st.fixed_dictionaries({}, optional={name: VALUES[name] for name in FIELDS}),
-    st.sampled_from(SIZES) | st.integers(0, 2000),
-)
-def test_every_combination_of_range_headers_has_a_valid_decision(
-    method: str, fields: dict[str, str], size: int
-) -> None:
-    check_decision(method, fields, size)
-
-
-@settings(max_examples=times(500))
-@given(st.integers(0, 1200), st.integers(0, 1200), st.integers(0, 1000))
-def test_a_single_range_gets_the_bytes_that_it_names(first: int, last: int, size: int) -> None:
-    got = [*range(size)][first : last + 1]
-    decision = check_decision("GET", {"Range": f"bytes={first}-{last}"}, size)
-    expected = 200 if first > last else 206 if got else 416
-    assert decision.status == expected
-    if got:
-        assert decision == type(decision)(got[0], got[-1] + 1)  # type: ignore[call-arg]
-
-
 # The gateway
-
-
-class Complaints(logging.Handler):
-    """Keeps what is logged as an error, or with a traceback."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info or record.levelno >= logging.ERROR:
-            self.heard.append(self.format(record))
 
 
 @dataclass
@@ -211,7 +143,7 @@ class ServerFixture:
     token: Token
     server: TestServer
     session: ClientSession
-    complaints: Complaints
+    errors: LoggedErrors
     households: Iterator[int] = field(default_factory=count)
 
     def url(self, label: str) -> str:
@@ -229,16 +161,14 @@ def fixture(tmp_path: Path, token: Token) -> Iterator[ServerFixture]:
     (tmp_path / "media" / "tracks.json").write_text(json.dumps(entries))
     limits = Limits(commands_per_second=10_000, reports_per_second=10_000)
     given_settings = Settings(jwt_secret=SECRET, media=tmp_path / "media", limits=limits)
-    complaints = Complaints()
-    logging.getLogger().addHandler(complaints)
-    with asyncio.Runner() as runner:
+    with no_logged_errors() as errors, asyncio.Runner() as runner:
 
         async def start() -> ServerFixture:
             app = create_app(given_settings)
             app[SERVICES].library.scan()
             server = TestServer(app)
             await server.start_server()
-            return ServerFixture(runner, token, server, ClientSession(), complaints)
+            return ServerFixture(runner, token, server, ClientSession(), errors)
 
         async def stop(fixture: ServerFixture) -> None:
             await fixture.session.close()
@@ -247,8 +177,6 @@ def fixture(tmp_path: Path, token: Token) -> Iterator[ServerFixture]:
         fixture = runner.run(start())
         yield fixture
         runner.run(stop(fixture))
-    logging.getLogger().removeHandler(complaints)
-    assert not complaints.heard
 
 
 def id_of(text: str) -> Any:
@@ -367,7 +295,7 @@ def test_every_sequence_of_frames_is_answered_and_the_room_stays_consistent(
                     assert answer["event"] == "trackState"
 
     fixture.runner.run(play())
-    assert not fixture.complaints.heard
+    assert not fixture.errors.lines
 
 
 @settings(
@@ -402,4 +330,4 @@ def test_no_first_frame_but_a_valid_auth_authenticates(
             assert visitor.closed_by in {1003, 1009, 4401}
 
     fixture.runner.run(knock())
-    assert not fixture.complaints.heard
+    assert not fixture.errors.lines

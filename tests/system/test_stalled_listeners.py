@@ -33,10 +33,10 @@ from tests.support.live import (
     Line,
     Live,
     RunLive,
-    no_complaints,
     open_files,
     stream_request,
 )
+from tests.support.logged_errors import no_logged_errors
 from tests.support.raw_http import Answer, bearer, request, upgrade
 from tests.support.server_process import SECRET, Launch
 from tests.support.waiting import until
@@ -150,7 +150,7 @@ class TestAfterADisconnect:
         self, settings: Settings, token: Token, ask: Ask
     ) -> None:
         before = len(open_files())
-        with no_complaints():
+        with no_logged_errors():
             app = create_app(settings)
             async with serving(app, replace(settings, port=0)) as listener:
                 await asyncio.to_thread(app[SERVICES].library.scan)

@@ -29,7 +29,12 @@ from typing import Any
 from aiohttp import web
 
 from ...ops.access_log import AccessLogger
-from ...ops.aiohttp_compat import is_idle, restart_idle_timer
+from ...ops.aiohttp_compat import (
+    access_logger_of,
+    hold_idle_timer,
+    is_idle,
+    restart_idle_timer,
+)
 from ...ops.connections import disconnect
 from ...ops.half_close import HalfCloseProtocol
 from ...ops.proxies import Client
@@ -162,7 +167,7 @@ class FastPathProtocol(HalfCloseProtocol):
         slot = self._responder.stream_slots.acquire(owner, self._transport)
         slot.pause()
         self._end_work = slot.stop
-        self._fallback.keep_alive(False)
+        hold_idle_timer(self._fallback)
         opening.add_done_callback(partial(self._opened, data, began))
         return True
 
@@ -200,7 +205,7 @@ class FastPathProtocol(HalfCloseProtocol):
             return
         files, watcher = self._responder.files, self._responder.watcher
         files.retain(opened)
-        self._fallback.keep_alive(False)
+        hold_idle_timer(self._fallback)
         slot = self._responder.stream_slots.acquire(owner, self._transport)
         task = asyncio.create_task(transfer.send_rest(slot, files, watcher))
         task.add_done_callback(partial(self._sent_rest, transfer, slot, log))
@@ -240,7 +245,7 @@ class FastPathProtocol(HalfCloseProtocol):
 
     def _log(self, request: RangeRequest, response: RangeResponse, began: float, sent: int) -> None:
         """Write a line to the access log; ``sent`` counts the body's bytes."""
-        logger = self._fallback.access_logger
+        logger = access_logger_of(self._fallback)
         if isinstance(logger, AccessLogger) and logger.enabled:
             path, seconds = request.target.partition(b"?")[0].decode(), time.monotonic() - began
             length, status = response.head_size + sent, response.status

@@ -6,8 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from aiohttp.http import SERVER_SOFTWARE
-
+from ...ops.aiohttp_compat import SERVER_HEADER
 from ..ranges import Validators, WholeFile, format_http_date, response_headers
 from ..x_accel import file_uri, redirect_headers
 from .open_files import OpenFile
@@ -59,4 +58,4 @@ def redirect_head(opened: OpenFile, location: str, root: Path, second: int) -> b
 
 
 def _end(second: int) -> str:
-    return f"\r\nDate: {format_http_date(second)}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+    return f"\r\nDate: {format_http_date(second)}\r\nServer: {SERVER_HEADER}\r\n\r\n"

@@ -36,12 +36,12 @@ class Kitchen:
         self.clock.advance(seconds)
         await asyncio.sleep(0)
 
-    async def loads(self, *urls: str) -> None:
+    async def hears(self, *urls: str) -> None:
         """Wait until these URLs are loaded, and the first one sounds."""
         await until(lambda: self.mpv.urls == list(urls))
-        await self.settles()
+        await self.rests()
 
-    async def settles(self) -> None:
+    async def rests(self) -> None:
         """Wait until nothing more is done of itself."""
         for _ in range(20):
             await asyncio.sleep(0.001)
@@ -56,7 +56,7 @@ class Kitchen:
 async def running(kitchen: Kitchen) -> AsyncIterator[Kitchen]:
     task = asyncio.create_task(kitchen.headless.run())
     try:
-        await kitchen.settles()
+        await kitchen.rests()
         yield kitchen
         assert not task.done(), task
     finally:
@@ -67,7 +67,7 @@ async def running(kitchen: Kitchen) -> AsyncIterator[Kitchen]:
 async def plays_one(kitchen: Kitchen) -> None:
     """Track one plays at 10 s, and two follows."""
     kitchen.player.receive("trackPlaying", ONE, 10.0, next_track=TWO)
-    await kitchen.loads(ONE.stream_url, TWO.stream_url)
+    await kitchen.hears(ONE.stream_url, TWO.stream_url)
     await kitchen.headless._reporter.report()
     kitchen.player.sent.clear()
     kitchen.mpv.commands.clear()

@@ -18,7 +18,7 @@ from tests.unit.client.kitchen import ONE, THREE, TWO, Kitchen, plays_one
 async def test_a_track_that_fails_is_tried_with_a_fresh_ticket(kitchen: Kitchen) -> None:
     kitchen.mpv.broken.add(ONE.stream_url)
     kitchen.player.receive("trackPlaying", ONE, 10.0)
-    await kitchen.loads(track("one", "fresh").stream_url)
+    await kitchen.hears(track("one", "fresh").stream_url)
     assert not kitchen.player.named("next")
 
 
@@ -43,10 +43,10 @@ async def test_what_follows_and_fails_is_tried_again_when_its_turn_comes(kitchen
     await plays_one(kitchen)
     kitchen.mpv.broken.add(TWO.stream_url)
     kitchen.mpv.advance(50.0)
-    await kitchen.loads()
+    await kitchen.hears()
     kitchen.mpv.broken.clear()
     kitchen.player.receive("trackPlaying", TWO, 0.0)
-    await kitchen.loads(TWO.stream_url)
+    await kitchen.hears(TWO.stream_url)
 
 
 async def test_a_queue_of_which_nothing_can_be_played_is_paused(kitchen: Kitchen) -> None:
@@ -64,7 +64,7 @@ async def test_a_queue_of_which_nothing_can_be_played_is_paused(kitchen: Kitchen
 async def test_a_stream_that_breaks_off_is_no_end(kitchen: Kitchen) -> None:
     await plays_one(kitchen)
     kitchen.mpv.break_off()
-    await kitchen.loads(track("one", "fresh").stream_url, TWO.stream_url)
+    await kitchen.hears(track("one", "fresh").stream_url, TWO.stream_url)
     assert kitchen.mpv.playing is not None
     assert kitchen.mpv.playing.position == 10.0
     assert not [each for each in kitchen.player.named("report") if each.get("ended")]
@@ -74,11 +74,11 @@ async def test_a_killed_mpv_is_started_again_where_the_playback_is(kitchen: Kitc
     await plays_one(kitchen)
     kitchen.player.receive_volume(Volume(0.3, None))
     await until(lambda: kitchen.mpv.properties["volume"] == 30.0)
-    await kitchen.settles()
+    await kitchen.rests()
     kitchen.mpv.properties["volume"] = 100.0
     kitchen.mpv.kill()
     await until(lambda: kitchen.mpv.starts == 2)
-    await kitchen.loads(ONE.stream_url, TWO.stream_url)
+    await kitchen.hears(ONE.stream_url, TWO.stream_url)
     assert kitchen.mpv.playing is not None
     assert kitchen.mpv.playing.position == 10.5
     assert kitchen.mpv.properties["volume"] == 30.0
@@ -101,14 +101,14 @@ async def test_the_first_report_of_a_connection_is_where_it_is(kitchen: Kitchen)
     assert kitchen.player.on_connect() == Report("one", 15.0, True)
     kitchen.player.receive("trackPaused", ONE, 15.0, is_playing=False)
     await until(lambda: kitchen.mpv.properties["pause"])
-    await kitchen.settles()
+    await kitchen.rests()
     assert kitchen.player.on_connect() is None
 
 
 async def test_a_track_that_followed_during_an_outage_goes_on(kitchen: Kitchen) -> None:
     await plays_one(kitchen)
     kitchen.mpv.advance(50.0)
-    await kitchen.loads(TWO.stream_url)
+    await kitchen.hears(TWO.stream_url)
     kitchen.mpv.advance(20.0)
     assert kitchen.player.on_connect() == Report("one", 59.5, True)
     kitchen.player.receive("trackState", ONE, 59.5, next_track=TWO, is_new=False)
@@ -116,7 +116,7 @@ async def test_a_track_that_followed_during_an_outage_goes_on(kitchen: Kitchen) 
     [play] = kitchen.player.named("play")
     assert (play["track_id"], play["position"], play["if_rev"]) == ("two", 20.0, 1)
     kitchen.player.receive("trackPlaying", TWO, 20.0)
-    await kitchen.settles()
+    await kitchen.rests()
     assert kitchen.mpv.playing is not None
     assert kitchen.mpv.playing.position == 20.0
 
@@ -124,9 +124,9 @@ async def test_a_track_that_followed_during_an_outage_goes_on(kitchen: Kitchen) 
 async def test_another_track_after_an_outage_is_followed(kitchen: Kitchen) -> None:
     await plays_one(kitchen)
     kitchen.mpv.advance(50.0)
-    await kitchen.loads(TWO.stream_url)
+    await kitchen.hears(TWO.stream_url)
     kitchen.player.receive("trackState", THREE, 3.0)
-    await kitchen.loads(THREE.stream_url)
+    await kitchen.hears(THREE.stream_url)
 
 
 async def test_a_track_that_comes_without_its_details_is_looked_up(
@@ -135,5 +135,5 @@ async def test_a_track_that_comes_without_its_details_is_looked_up(
     monkeypatch.setattr(module, "RETRY_DELAY", 0.001)
     kitchen.player.raises["find"] = ConnectionError("away")
     kitchen.player.receive("trackUpdated", ONE, 3.0)
-    await kitchen.loads(track("one", "fresh").stream_url)
+    await kitchen.hears(track("one", "fresh").stream_url)
     assert len(kitchen.player.named("find")) == 2

@@ -91,3 +91,28 @@ async def test_disconnect_ends_what_is_being_sent_and_frees_the_descriptor_for_t
         await ours.lost
     server.close()
     assert not caplog.records
+
+
+@pytest.mark.parametrize("discard_unsent", [False, True])
+async def test_what_the_system_has_not_sent_yet_is_sent_or_discarded(discard_unsent: bool) -> None:
+    loop, ours = asyncio.get_running_loop(), Accepting()
+    server = await loop.create_server(lambda: ours, "127.0.0.1", 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, server.sockets[0].getsockname())
+        transport = await ours.made
+        transport.write(bytes(LENGTH))
+        accepted = LENGTH - transport.get_write_buffer_size()
+        disconnect(transport, discard_unsent=discard_unsent)
+        received, is_reset = 0, False
+        async with asyncio.timeout(PATIENCE):
+            await ours.lost
+            try:
+                while data := await loop.sock_recv(client, 1 << 20):
+                    received += len(data)
+            except ConnectionResetError:
+                is_reset = True
+    server.close()
+    assert is_reset == discard_unsent
+    assert received < accepted if discard_unsent else received == accepted

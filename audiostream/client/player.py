@@ -49,8 +49,8 @@ class Player:
     received, ``server`` what ``authenticated`` said: None before. ``track`` and ``next_track`` are
     the current track and the one that starts at its end, as far as they were received: None if
     there is none, or if it came without its details. ``on_connect`` may be set: it is called at
-    each connection and returns where this device's player is, if it plays,
-    so that neither an outage nor a restart of the server pauses it.
+    each connection and returns where this device's player is, if it plays, so that neither an
+    outage nor a restart of the server pauses it.
     """
 
     def __init__(

@@ -13,8 +13,10 @@ from .model import DeviceSync, Snapshot
 
 SETTLE_TIME = 2.0
 """Seconds for a device to apply what it was sent, and to report: 0.8 s each way, and a seek."""
-HISTORY_SIZE = 8
-"""Snapshots kept of a device: those of its last four sendings, which add two each."""
+HISTORY_SIZE = 200
+"""Snapshots kept of a device: those of a seek bar that is dragged for SETTLE_TIME at 30 seeks a
+second, each of which adds three. Where fewer are kept than the network has on the way, the echo of
+each seek is taken for the next one, without end."""
 
 
 def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None) -> DeviceSync:

@@ -226,7 +226,7 @@ class TestR22StateDeliveredLate:
         assert sync.record_delivered(DeviceSync(), 5.0) == DeviceSync()
 
 
-MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
+MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=12).map(sorted)
 
 
 @given(moments=MOMENTS, after=st.floats(0.0, 5.0), sent=st.integers(0, 9), changed=st.booleans())

@@ -86,17 +86,20 @@ class SharedRooms:
                 return await self.room(user_id)
         return room
 
-    async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
+    async def perform(
+        self, user_id: str, action: Callable[[SharedRoom], T], waited: float = 0.0
+    ) -> T:
         """Do an action in a user's room and return what it returns.
 
         It may run several times, of which one takes effect. While the store is away, a live room
-        still does what needs no store. Raises what the action raises, and ``Unavailable``.
+        still does what needs no store, and the seconds count that an action has ``waited`` before.
+        Raises what the action raises, and ``Unavailable``.
         """
         known = self.live.get(user_id)
         if known is not None and self._health.is_degraded:
             with suppress(RoomWaits):
                 return known.act(partial(action, known))
-        async with self._turn(user_id) as room:
+        async with self._turn(user_id, waited=waited if self._health.is_degraded else 0.0) as room:
             if not room.is_live:
                 await self._load(room)
             return await self._decide(room, partial(action, room))
@@ -172,13 +175,14 @@ class SharedRooms:
     # Turns.
 
     @asynccontextmanager
-    async def _turn(self, user_id: str, *, makes_busy: bool = True) -> AsyncIterator[SharedRoom]:
-        """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it.
-
-        Raises ``Unavailable`` after that.
+    async def _turn(
+        self, user_id: str, *, makes_busy: bool = True, waited: float = 0.0
+    ) -> AsyncIterator[SharedRoom]:
+        """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it,
+        and has ``waited`` before. Raises ``Unavailable`` after that.
         """
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT), self._turns.take(user_id):
+            async with asyncio.timeout(ANSWER_TIMEOUT - waited), self._turns.take(user_id):
                 if makes_busy:
                     await self._wait_for_store()
                 room = self._registry.room(user_id)

@@ -6,7 +6,6 @@ A repeated report takes 2 µs in the base classes, of which a count would be a n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
 from typing import Any, Final
 
 from aiohttp import web
@@ -60,15 +59,14 @@ class CountedMessageHandler(MessageHandler):
         self._counters = app[SERVICES].counters
         self._is_report = self._is_refused = self._is_waiting = False
 
-    def handle(self, text: str) -> Awaitable[None] | None:
+    def handle(self, text: str) -> None:
         self._is_report, self._is_refused = True, False  # a repeated report is not parsed
         self._is_waiting = False
         before, sent = self._room.state, self._device.sync.last_sent
-        pending = super().handle(text)
+        super().handle(text)
         is_held = self._delayed_reports.is_after_gap and not self._is_refused
         if self._is_report and not is_held:
             self._count_report(before, sent)
-        return pending
 
     def _parse(self, text: str) -> Frame:
         self._is_report = False
@@ -85,9 +83,9 @@ class CountedMessageHandler(MessageHandler):
         super()._apply_held(frame, report)
         self._count_report(before, sent)
 
-    def _perform(self, frame: Frame, report: Report | None) -> Coroutine[Any, Any, None]:
+    def _wait(self, frame: Frame, report: Report | None) -> None:
         self._is_waiting = True
-        return super()._perform(frame, report)
+        super()._wait(frame, report)
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         self._is_refused = True

@@ -27,15 +27,16 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
     if sent is None:
         return sync
     last, report, history = sync.last_sent, sync.last_report, sync.history
-    if history and sent.at - history[0].at > SETTLE_TIME:  # the first is the oldest
-        history = tuple(
-            [
-                seen
-                for seen, following in zip(history, (*history[1:], None), strict=True)
-                if sent.at - seen.at <= SETTLE_TIME
-                or ((seen is last or seen is report) and seen is not following)
-            ]
-        )
+    recent = 0
+    while recent < len(history) and sent.at - history[recent].at > SETTLE_TIME:
+        recent += 1  # the first is the oldest
+    if recent:
+        older = [
+            seen
+            for seen, following in zip(history[:recent], (*history[1:], None), strict=False)
+            if (seen is last or seen is report) and seen is not following
+        ]
+        history = (*older, *history[recent:])
     history = (*history, sent) if former is None else (*history, former, sent)
     return DeviceSync(
         last_sent=sent,

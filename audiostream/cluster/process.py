@@ -4,9 +4,9 @@
 
     every 0.5 s streams and REST commands of users are exchanged; devices that are too many end
     every 1 s   revocations are read
-    every 5 s   the process renews itself; devices of dead processes are removed
-                versions are compared, as publications may be lost; unused rooms are released
-    every 30 s  the clock is set by the store's
+    every 5 s   the process renews itself, and sets its clock by the store's; devices of dead
+                processes are removed; versions are compared, as publications may be lost; unused
+                rooms are released
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ REVOCATIONS_EVERY: Final = 1.0
 """Seconds between two readings of revocations: what a revoked user may still do."""
 COMPARED_EVERY: Final = 5.0
 """Seconds between two comparisons of versions: how long a lost publication stays unnoticed."""
-ADJUSTED_EVERY: Final = 30.0
-"""Seconds between two readings of the store's clock: quartz clocks drift by 3 ms in that time."""
 COMPARED_AT_ONCE: Final = 500
 """Users whose versions are compared in one round trip."""
 IDLE_AFTER: Final = 60.0
@@ -115,7 +113,6 @@ class ClusterProcess:
         tasks: list[asyncio.Task[None]] = []
         try:
             self.rooms.subscribe()
-            await self._adjust_clock()
             await self._renew()
             await self._read_revocations(on_revoked)
             tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
@@ -138,7 +135,6 @@ class ClusterProcess:
             _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
             _every(RENEWED_EVERY, self._renew),
             _every(COMPARED_EVERY, self._compare),
-            _every(ADJUSTED_EVERY, self._adjust_clock),
         )
 
     # What rooms leave for later.
@@ -154,9 +150,6 @@ class ClusterProcess:
 
     # Periodic tasks.
 
-    async def _adjust_clock(self) -> None:
-        await self.health.ask(self.clock.adjust(self._store.time))
-
     async def _read_revocations(self, on_revoked: OnRevoked) -> None:
         revoked = await self.health.ask(self._store.revoked())
         if revoked is not None:
@@ -170,9 +163,19 @@ class ClusterProcess:
             on_excess(excess)
 
     async def _renew(self) -> None:
-        self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
+        """Renew this process, set the clock by the store's, and remove devices of dead processes.
+
+        The store's clock is another one after a failover: processes would differ in positions.
+        """
+        await self.health.ask(self.clock.adjust(self._renew_in_store))
         for room in tuple(self.rooms.live.values()):
             room.remove_lost_devices()
+
+    async def _renew_in_store(self) -> float:
+        """Return the store's clock."""
+        times = await self._store.renew(self.process_id)
+        self.processes.update(times)
+        return times.now
 
     async def _compare(self) -> None:
         self._release_idle()
@@ -202,8 +205,7 @@ class ClusterProcess:
     async def _leave(self) -> None:
         await self._later.drain(DRAIN_TIMEOUT)
         try:
-            await self.user_limits.leave()
-            await self._store.leave(self.process_id)
+            await asyncio.gather(self.user_limits.leave(), self._store.leave(self.process_id))
         except Unavailable as error:
             _log.warning("the end of this process could not be stored (%s)", error)
         await self._store.close()

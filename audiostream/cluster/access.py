@@ -9,7 +9,7 @@ what comes meanwhile waits in order::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -47,13 +47,21 @@ T = TypeVar("T")
 class SharedRooms:
     """The rooms of one process, in ``registry``. ``live`` are those that are kept up to date.
 
-    ``later`` does what nobody waits for.
+    ``later`` does what nobody waits for. ``renew`` writes to the store, and tells so whether it
+    can be written to.
     """
 
-    def __init__(self, registry: SharedRegistry, health: StoreHealth, later: LaterTasks) -> None:
+    def __init__(
+        self,
+        registry: SharedRegistry,
+        health: StoreHealth,
+        later: LaterTasks,
+        renew: Callable[[], Awaitable[object]],
+    ) -> None:
         self.live: dict[str, SharedRoom] = {}
         self._registry = registry
         self._later = later
+        self._renew = renew
         self._health = health
         self._store = health.store
         self._subscription: Subscription
@@ -149,7 +157,8 @@ class SharedRooms:
                 return
             try:
                 process_id = room.process.process_id
-                await self._health.ask(self._store.announce(room.user_id, process_id, changes))
+                announcing = self._store.announce(room.user_id, process_id, changes)
+                await self._health.ask(announcing, writes=True)
             except BaseException:
                 room.rows.put_back(changes)
                 raise
@@ -228,7 +237,7 @@ class SharedRooms:
         """Return once the store answers: until then a room need not be kept from others."""
         while self._health.is_degraded:
             try:
-                await self._health.ask(self._store.time())
+                await self._health.ask(self._renew(), writes=True)
             except Unavailable:
                 await asyncio.sleep(RETRY_PAUSE)
 
@@ -321,6 +330,6 @@ class SharedRooms:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""
         while True:
             try:
-                return await self._health.ask(self._store.commit(change))
+                return await self._health.ask(self._store.commit(change), writes=True)
             except Unavailable:
                 await asyncio.sleep(RETRY_PAUSE)

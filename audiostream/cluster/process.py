@@ -86,7 +86,7 @@ class ClusterProcess:
             lost_since=self.processes.lost_since,
         )
         self.registry = make_registry(context, int(self.process_id, 16), self.clock)
-        self.rooms = SharedRooms(self.registry, self.health, self._later)
+        self.rooms = SharedRooms(self.registry, self.health, self._later, self._renew_in_store)
         self.user_limits = UserLimits(self.health, self.process_id, limits, clock)
         self._sockets_per_user = limits.sockets_per_user
         self._idle: dict[str, float] = {}
@@ -94,7 +94,7 @@ class ClusterProcess:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the store did not answer when it was last asked."""
+        """Whether changes cannot be stored now."""
         return self.health.is_degraded
 
     async def review(self, exists: Callable[[str, str], bool], now: float) -> None:
@@ -154,6 +154,8 @@ class ClusterProcess:
         revoked = await self.health.ask(self._store.revoked())
         if revoked is not None:
             on_revoked(revoked)
+        if self.is_degraded:  # it answers again: may it be written to?
+            await self._renew()
 
     async def _find_excess(self, on_excess: OnExcess) -> None:
         now, limit = self.clock(), self._sockets_per_user
@@ -167,7 +169,7 @@ class ClusterProcess:
 
         The store's clock is another one after a failover: processes would differ in positions.
         """
-        await self.health.ask(self.clock.adjust(self._renew_in_store))
+        await self.health.ask(self.clock.adjust(self._renew_in_store), writes=True)
         for room in tuple(self.rooms.live.values()):
             room.remove_lost_devices()
 

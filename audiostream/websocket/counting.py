@@ -6,6 +6,7 @@ A repeated report takes 2 µs in the base classes, of which a count would be a n
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from aiohttp import web
@@ -59,14 +60,15 @@ class CountedMessageHandler(MessageHandler):
         self._counters = app[SERVICES].counters
         self._is_report = self._is_refused = self._is_waiting = False
 
-    def handle(self, text: str) -> None:
+    def handle(self, text: str) -> Awaitable[None] | None:
         self._is_report, self._is_refused = True, False  # a repeated report is not parsed
         self._is_waiting = False
         before, sent = self._room.state, self._device.sync.last_sent
-        super().handle(text)
+        pending = super().handle(text)
         is_held = self._delayed_reports.is_after_gap and not self._is_refused
         if self._is_report and not is_held:
             self._count_report(before, sent)
+        return pending
 
     def _parse(self, text: str) -> Frame:
         self._is_report = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import web
@@ -86,10 +86,11 @@ class MessageHandler:
         self._delayed_reports = DelayedReports(room, device, socket.send_ping)
         self._waiting: WaitingFrames | None = None
 
-    def handle(self, text: str) -> None:
+    def handle(self, text: str) -> Awaitable[None] | None:
         """Do what a text asks for, at once or behind what has to wait for the store.
 
-        Raises ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
+        Return what to await before the next one is handled, where too many wait. Raises
+        ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
         """
         frame, report, now = NO_FRAME, None, self._loop.time()
         if now - self._received_at > GAP:
@@ -101,7 +102,7 @@ class MessageHandler:
             if self._delayed_reports.is_after_gap and frame.event == REPORT_EVENT:
                 report = report or self._decode(text, frame)
                 self._delayed_reports.hold(partial(self._apply_held, frame, report))
-                return
+                return None
             self._rate_limiter.check(frame.event, now)
             report = report or self._decode(text, frame)
             if report is not None and not self._waiting:
@@ -115,6 +116,8 @@ class MessageHandler:
             raise
         except Exception as error:
             self._send_failure(error, frame)
+        waiting = self._waiting
+        return waiting.has_room() if waiting is not None and waiting.is_full else None
 
     def _decode(self, text: str, frame: Frame) -> Report | None:
         """Return the report of a frame; None of one with an id, and of other events."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from aiohttp import WSMsgType, web
@@ -197,7 +197,7 @@ class DeviceSession:
         """
         socket, receive, text_type = self._socket, self._socket.receive, WSMsgType.TEXT
         loop, batcher = asyncio.get_running_loop(), self._batcher
-        handle: Callable[[str], None] | None = None
+        handle: Callable[[str], Awaitable[None] | None] | None = None
         count = 0
         while True:
             message = await receive()
@@ -210,7 +210,9 @@ class DeviceSession:
             elif not self._is_disconnected:  # or the device has not read the close frame yet
                 if handle is None:  # most devices are idle: a handler takes 600 bytes
                     handle = self._message_handler().handle
-                handle(data)
+                pending = handle(data)
+                if pending is not None:
+                    await pending
             count += 1
             if count == MESSAGES_PER_ITERATION:
                 count = 0

@@ -5,6 +5,7 @@ wait of a frame begins with its arrival, and no reports pile up that are old onc
 
     text ─► needs the store, or is behind one that does ─► add ─► perform, one after the other
                                        report ─► in place of the one that waits
+                                       MAX_WAITING frames ─► the device is not read on
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Final, NamedTuple
 from ..playback.commands import Report
 from ..protocol.envelope import Frame
 
+MAX_WAITING: Final = 64
+"""Frames of 64 KiB at most: the burst of commands that a device may send, and some."""
 _tasks: Final[set[asyncio.Task[None]]] = set()
 """The event loop has only weak references."""
 
@@ -33,7 +36,7 @@ class WaitingFrames:
     which has waited for some seconds, and never raises.
     """
 
-    __slots__ = ("_frames", "_is_performing", "_loop", "_perform")
+    __slots__ = ("_frames", "_has_room", "_is_performing", "_loop", "_perform")
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class WaitingFrames:
     ) -> None:
         self._perform = perform
         self._frames: list[_WaitingFrame] = []
+        self._has_room = asyncio.Event()
         self._is_performing = False
         self._loop = asyncio.get_running_loop()
 
@@ -52,6 +56,17 @@ class WaitingFrames:
     def has_report(self) -> bool:
         """Whether a report waits: one that came before it is old."""
         return any(each.report is not None for each in self._frames)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether to wait until ``has_room`` returns before anything is added."""
+        return len(self._frames) >= MAX_WAITING
+
+    async def has_room(self) -> None:
+        """Return once there is room for a frame."""
+        while self.is_full:
+            self._has_room.clear()
+            await self._has_room.wait()
 
     def add(self, frame: Frame, report: Report | None) -> None:
         """Do a frame behind those that wait; a report in place of the one that waits (R22)."""
@@ -68,6 +83,7 @@ class WaitingFrames:
         try:
             while self._frames:
                 frame, report, arrived_at = self._frames.pop(0)
+                self._has_room.set()
                 await self._perform(self, frame, report, self._loop.time() - arrived_at)
         finally:
             self._is_performing = False

@@ -6,13 +6,13 @@ import asyncio
 
 from audiostream.playback.commands import Report
 from audiostream.protocol.envelope import Frame
-from audiostream.websocket.waiting_frames import WaitingFrames
+from audiostream.websocket.waiting_frames import MAX_WAITING, WaitingFrames
 
 
 class SlowRoom:
     """Does one frame in ``SECONDS``, and notes which, and how long it had waited before."""
 
-    SECONDS = 0.1
+    SECONDS = 0.05
 
     def __init__(self) -> None:
         self.waiting = WaitingFrames(self.perform)
@@ -73,3 +73,16 @@ async def test_what_comes_after_all_is_done_waits_anew() -> None:
     room.add("pauseTrack")
     await room.rest()
     assert room.done == ["playTrack", "pauseTrack"]
+
+
+async def test_a_device_is_not_read_on_while_too_many_frames_wait() -> None:
+    room = SlowRoom()
+    for number in range(MAX_WAITING):
+        assert not room.waiting.is_full
+        room.add(f"setVolume {number}")
+    assert room.waiting.is_full
+    room.add("updateStreaming", 1)
+    await room.waiting.has_room()
+    assert len(room.done) <= 2
+    await room.rest()
+    assert len(room.done) == MAX_WAITING + 1

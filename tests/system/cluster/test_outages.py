@@ -247,6 +247,23 @@ async def test_a_redis_that_forgot_the_last_changes_does_not_take_them_back(
     await _is_told_of_changes(home)
 
 
+async def test_a_redis_that_can_only_be_read_refuses_changes_and_is_no_good_health(
+    cluster: Cluster, home: Household
+) -> None:
+    assert cluster.redis.ask("REPLICAOF", "127.0.0.1", "1") == "+OK\r\n"
+    try:
+        await _is_refused(home, 2)
+        await _is_degraded(cluster, 0, 1, 2)
+        for _ in range(int(REDIS_OUTAGE)):
+            assert {await cluster.health(number) for number in range(3)} == {"degraded"}
+            await _is_absorbed(home.devices[0])
+            await asyncio.sleep(0.5)
+    finally:
+        assert cluster.redis.ask("REPLICAOF", "NO", "ONE") == "+OK\r\n"
+    await _all_are_well(cluster, range(3))
+    await _is_told_of_changes(home)
+
+
 async def test_a_process_whose_link_is_cut_or_half_open_refuses_changes_and_others_notice_nothing(
     cluster: Cluster, home: Household
 ) -> None:

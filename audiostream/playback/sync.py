@@ -17,6 +17,8 @@ HISTORY_SIZE = 200
 """Snapshots kept of a device: those of a seek bar that is dragged for SETTLE_TIME at 30 seeks a
 second, each of which adds three. Where fewer are kept than the network has on the way, the echo of
 each seek is taken for the next one, without end."""
+USUAL_SIZE = 8
+"""Snapshots that are not worth a look whether they are old: each report copies all."""
 
 
 def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None) -> DeviceSync:
@@ -27,16 +29,7 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
     if sent is None:
         return sync
     last, report, history = sync.last_sent, sync.last_report, sync.history
-    recent = 0
-    while recent < len(history) and sent.at - history[recent].at > SETTLE_TIME:
-        recent += 1  # the first is the oldest
-    if recent:
-        older = [
-            seen
-            for seen, following in zip(history[:recent], (*history[1:], None), strict=False)
-            if (seen is last or seen is report) and seen is not following
-        ]
-        history = (*older, *history[recent:])
+    history = _without_old(history, sent.at, last, report)
     history = (*history, sent) if former is None else (*history, former, sent)
     return DeviceSync(
         last_sent=sent,
@@ -44,6 +37,23 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
         reports_playing=sync.reports_playing and sent.is_playing,
         previous_sent_at=last.at if last else None,
     )
+
+
+def _without_old(
+    history: tuple[Snapshot, ...], now: float, last: Snapshot | None, report: Snapshot | None
+) -> tuple[Snapshot, ...]:
+    """Return of what is older than SETTLE_TIME only what was sent ``last``, and the last report."""
+    recent = 0
+    while recent < len(history) and now - history[recent].at > SETTLE_TIME:
+        recent += 1  # the first is the oldest
+    if not recent:
+        return history
+    older = [
+        seen
+        for seen, following in zip(history[:recent], (*history[1:], None), strict=False)
+        if (seen is last or seen is report) and seen is not following
+    ]
+    return (*older, *history[recent:])
 
 
 def record_delivered(sync: DeviceSync, now: float) -> DeviceSync:
@@ -64,6 +74,8 @@ def record_resend(before: DeviceSync, sync: DeviceSync) -> DeviceSync:
 def record_report(sync: DeviceSync, report: Snapshot, tolerance: float) -> DeviceSync:
     """Return what is remembered of a device after its report, before the rules are tried."""
     history, previous = sync.history, sync.last_report
+    if len(history) > USUAL_SIZE and not is_settling(sync, report.at):
+        history = _without_old(history, report.at, sync.last_sent, previous)
     if previous is not None and previous.explains(report, tolerance):
         history = (*history[:-1], report)  # ``previous`` is the last: sending clears it
     else:

@@ -20,6 +20,7 @@ from ..services import SERVICES
 from .message_handler import MessageHandler
 from .rate_limit import REPORT_EVENT
 from .send_queue import WriteBatcher
+from .waiting_frames import WaitingFrames
 
 EVENTS: Final = (
     QUEUE_EVENTS
@@ -85,9 +86,9 @@ class CountedMessageHandler(MessageHandler):
         super()._apply_held(frame, report)
         self._count_report(before, sent)
 
-    def _wait(self, frame: Frame, report: Report | None) -> None:
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
         self._is_waiting = True
-        super()._wait(frame, report)
+        return super()._wait(frame, report)
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         self._is_refused = True

@@ -100,28 +100,30 @@ class MessageHandler:
             report = self._repeated.parse_report(text)
             frame = self._parse(text) if report is None else _REPORT_FRAME
             if self._delayed_reports.is_after_gap and frame.event == REPORT_EVENT:
-                report = report or self._decode(text, frame)
+                report = self._decode(text, frame) if report is None else report
                 self._delayed_reports.hold(partial(self._apply_held, frame, report))
                 return None
             self._rate_limiter.check(frame.event, now)
-            report = report or self._decode(text, frame)
-            if report is not None and not self._waiting:
+            if report is None and frame.event == REPORT_EVENT:
+                report = self._decode(text, frame)
+            if self._waiting and frame.event not in CONNECTION_EVENTS:
+                raise RoomWaits
+            if report is not None:
                 self._room.apply(report, self._device)
             else:
-                self._apply_in_order(frame, report)
+                self._apply(frame)
             self._delayed_reports.mark_handled()
         except RoomWaits:
-            self._wait(frame, report)
+            return self._wait(frame, report).has_room()
         except CloseConnection:
             raise
         except Exception as error:
             self._send_failure(error, frame)
-        waiting = self._waiting
-        return waiting.has_room() if waiting is not None and waiting.is_full else None
+        return None
 
     def _decode(self, text: str, frame: Frame) -> Report | None:
-        """Return the report of a frame; None of one with an id, and of other events."""
-        if frame.event != REPORT_EVENT or frame.id is not None:
+        """Return the report of a frame; None of one with an id, which is answered."""
+        if frame.id is not None:
             return None
         report = decode_report(frame.data)
         self._repeated.cache_report(text, report)
@@ -136,20 +138,18 @@ class MessageHandler:
                 self._repeated.cache_query(text, frame)
         return frame
 
-    def _apply_in_order(self, frame: Frame, report: Report | None) -> None:
-        if frame.event in COMMAND_EVENTS:
-            self._delayed_reports.discard()
-        if self._waiting and frame.event not in CONNECTION_EVENTS:
-            self._wait(frame, report)
-        else:
-            self._apply(frame, report)
-
-    def _apply(self, frame: Frame, report: Report | None) -> None:
+    def _apply(self, frame: Frame) -> None:
         if frame.event == "auth":
             self._renew(frame)
         elif frame.event == "watchLibrary":
             self._library_subscriptions.subscribe(self._socket.send_queue, frame.id)
-        elif report is not None:
+        else:
+            if frame.event in COMMAND_EVENTS:
+                self._delayed_reports.discard()
+            self._room.handle_frame(frame, self._device)
+
+    def _apply_to_room(self, frame: Frame, report: Report | None) -> None:
+        if report is not None:
             self._room.apply(report, self._device)
         else:
             self._room.handle_frame(frame, self._device)
@@ -157,17 +157,22 @@ class MessageHandler:
     def _apply_held(self, frame: Frame, report: Report | None) -> None:
         """Apply a report that waited for a pong."""
         try:
-            self._apply_in_order(frame, report)
+            if self._waiting:
+                raise RoomWaits
+            self._apply_to_room(frame, report)
         except RoomWaits:
             self._wait(frame, report)
         except Exception as error:
             self._send_failure(error, frame)
 
-    def _wait(self, frame: Frame, report: Report | None) -> None:
-        """Do a frame once its room can, behind those that wait already."""
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
+        """Do a frame once its room can, behind those that wait already; return them."""
+        if frame.event in COMMAND_EVENTS:
+            self._delayed_reports.discard()
         if self._waiting is None:
             self._waiting = WaitingFrames(self._perform)
         self._waiting.add(frame, report)
+        return self._waiting
 
     async def _perform(
         self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
@@ -177,7 +182,7 @@ class MessageHandler:
         def act(_: Room) -> None:
             is_old = report is not None and waiting.has_report
             if self._socket.is_connected and not self._socket.is_closing and not is_old:
-                self._apply(frame, report)
+                self._apply_to_room(frame, report)
 
         try:
             await self._loader.perform(self._room.user_id, act, waited)

@@ -62,8 +62,11 @@ class WaitingFrames:
         """Whether to wait until ``has_room`` returns before anything is added."""
         return len(self._frames) >= MAX_WAITING
 
-    async def has_room(self) -> None:
-        """Return once there is room for a frame."""
+    def has_room(self) -> Awaitable[None] | None:
+        """Return what to await until there is room for a frame; None where there is."""
+        return self._wait_for_room() if self.is_full else None
+
+    async def _wait_for_room(self) -> None:
         while self.is_full:
             self._has_room.clear()
             await self._has_room.wait()

@@ -45,11 +45,11 @@ class Loader(Protocol):
     async def room(self, user_id: str) -> Room:
         """Return the room of a user for a device. Raises ``StoreError``."""
 
-    async def perform(self, user_id: str, action: Callable[[Any], T]) -> T:
+    async def perform(self, user_id: str, action: Callable[[Any], T], waited: float = 0.0) -> T:
         """Do an action in a user's room, and return what it returns.
 
-        Where the room has to wait for the store, it runs again; it takes effect once. Raises what
-        it raises, and ``StoreError``.
+        Where the room has to wait for the store, it runs again; it takes effect once. ``waited``:
+        seconds that it has waited before. Raises what it raises, and ``StoreError``.
         """
 
     async def history(

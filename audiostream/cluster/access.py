@@ -9,7 +9,7 @@ what comes meanwhile waits in order::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -47,13 +47,21 @@ T = TypeVar("T")
 class SharedRooms:
     """The rooms of one process, in ``registry``. ``live`` are those that are kept up to date.
 
-    ``later`` does what nobody waits for.
+    ``later`` does what nobody waits for. ``renew`` writes to the store, and tells so whether it
+    can be written to.
     """
 
-    def __init__(self, registry: SharedRegistry, health: StoreHealth, later: LaterTasks) -> None:
+    def __init__(
+        self,
+        registry: SharedRegistry,
+        health: StoreHealth,
+        later: LaterTasks,
+        renew: Callable[[], Awaitable[object]],
+    ) -> None:
         self.live: dict[str, SharedRoom] = {}
         self._registry = registry
         self._later = later
+        self._renew = renew
         self._health = health
         self._store = health.store
         self._subscription: Subscription
@@ -86,17 +94,20 @@ class SharedRooms:
                 return await self.room(user_id)
         return room
 
-    async def perform(self, user_id: str, action: Callable[[SharedRoom], T]) -> T:
+    async def perform(
+        self, user_id: str, action: Callable[[SharedRoom], T], waited: float = 0.0
+    ) -> T:
         """Do an action in a user's room and return what it returns.
 
         It may run several times, of which one takes effect. While the store is away, a live room
-        still does what needs no store. Raises what the action raises, and ``Unavailable``.
+        still does what needs no store, and the seconds count that an action has ``waited`` before.
+        Raises what the action raises, and ``Unavailable``.
         """
         known = self.live.get(user_id)
         if known is not None and self._health.is_degraded:
             with suppress(RoomWaits):
                 return known.act(partial(action, known))
-        async with self._turn(user_id) as room:
+        async with self._turn(user_id, waited=waited if self._health.is_degraded else 0.0) as room:
             if not room.is_live:
                 await self._load(room)
             return await self._decide(room, partial(action, room))
@@ -146,7 +157,8 @@ class SharedRooms:
                 return
             try:
                 process_id = room.process.process_id
-                await self._health.ask(self._store.announce(room.user_id, process_id, changes))
+                announcing = self._store.announce(room.user_id, process_id, changes)
+                await self._health.ask(announcing, writes=True)
             except BaseException:
                 room.rows.put_back(changes)
                 raise
@@ -172,13 +184,14 @@ class SharedRooms:
     # Turns.
 
     @asynccontextmanager
-    async def _turn(self, user_id: str, *, makes_busy: bool = True) -> AsyncIterator[SharedRoom]:
-        """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it.
-
-        Raises ``Unavailable`` after that.
+    async def _turn(
+        self, user_id: str, *, makes_busy: bool = True, waited: float = 0.0
+    ) -> AsyncIterator[SharedRoom]:
+        """Have a room to oneself for ANSWER_TIMEOUT at most, with the time that one waits for it,
+        and has ``waited`` before. Raises ``Unavailable`` after that.
         """
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT), self._turns.take(user_id):
+            async with asyncio.timeout(ANSWER_TIMEOUT - waited), self._turns.take(user_id):
                 if makes_busy:
                     await self._wait_for_store()
                 room = self._registry.room(user_id)
@@ -224,7 +237,7 @@ class SharedRooms:
         """Return once the store answers: until then a room need not be kept from others."""
         while self._health.is_degraded:
             try:
-                await self._health.ask(self._store.time())
+                await self._health.ask(self._renew(), writes=True)
             except Unavailable:
                 await asyncio.sleep(RETRY_PAUSE)
 
@@ -317,6 +330,6 @@ class SharedRooms:
         """Store a change, within the time of the turn; as ``SharedStore.commit``."""
         while True:
             try:
-                return await self._health.ask(self._store.commit(change))
+                return await self._health.ask(self._store.commit(change), writes=True)
             except Unavailable:
                 await asyncio.sleep(RETRY_PAUSE)

@@ -2,11 +2,11 @@
 
 ::
 
-    every 0.5 s streams and REST commands of users are exchanged; devices that are too many end
-    every 1 s   revocations are read
-    every 5 s   the process renews itself; devices of dead processes are removed
-                versions are compared, as publications may be lost; unused rooms are released
-    every 30 s  the clock is set by the store's
+    every 0.5 s streams and REST commands of users are exchanged; devices that are too many end;
+                revocations are read
+    every 5 s   the process renews itself, and sets its clock by the store's; devices of dead
+                processes are removed; versions are compared, as publications may be lost; unused
+                rooms are released
 """
 
 from __future__ import annotations
@@ -34,12 +34,10 @@ from .shared_clock import SharedClock
 from .store_health import StoreHealth
 from .user_limits import EXCHANGED_EVERY, UserLimits
 
-REVOCATIONS_EVERY: Final = 1.0
-"""Seconds between two readings of revocations: what a revoked user may still do."""
+REVOCATIONS_EVERY: Final = 0.5
+"""Seconds between two readings of revocations: each holds in every process within twice that."""
 COMPARED_EVERY: Final = 5.0
 """Seconds between two comparisons of versions: how long a lost publication stays unnoticed."""
-ADJUSTED_EVERY: Final = 30.0
-"""Seconds between two readings of the store's clock: quartz clocks drift by 3 ms in that time."""
 COMPARED_AT_ONCE: Final = 500
 """Users whose versions are compared in one round trip."""
 IDLE_AFTER: Final = 60.0
@@ -88,7 +86,7 @@ class ClusterProcess:
             lost_since=self.processes.lost_since,
         )
         self.registry = make_registry(context, int(self.process_id, 16), self.clock)
-        self.rooms = SharedRooms(self.registry, self.health, self._later)
+        self.rooms = SharedRooms(self.registry, self.health, self._later, self._renew_in_store)
         self.user_limits = UserLimits(self.health, self.process_id, limits, clock)
         self._sockets_per_user = limits.sockets_per_user
         self._idle: dict[str, float] = {}
@@ -96,7 +94,7 @@ class ClusterProcess:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the store did not answer when it was last asked."""
+        """Whether changes cannot be stored now."""
         return self.health.is_degraded
 
     async def review(self, exists: Callable[[str, str], bool], now: float) -> None:
@@ -115,7 +113,6 @@ class ClusterProcess:
         tasks: list[asyncio.Task[None]] = []
         try:
             self.rooms.subscribe()
-            await self._adjust_clock()
             await self._renew()
             await self._read_revocations(on_revoked)
             tasks += [asyncio.create_task(each) for each in self._work(on_revoked, on_excess)]
@@ -138,7 +135,6 @@ class ClusterProcess:
             _every(REVOCATIONS_EVERY, partial(self._read_revocations, on_revoked)),
             _every(RENEWED_EVERY, self._renew),
             _every(COMPARED_EVERY, self._compare),
-            _every(ADJUSTED_EVERY, self._adjust_clock),
         )
 
     # What rooms leave for later.
@@ -154,13 +150,12 @@ class ClusterProcess:
 
     # Periodic tasks.
 
-    async def _adjust_clock(self) -> None:
-        await self.health.ask(self.clock.adjust(self._store.time))
-
     async def _read_revocations(self, on_revoked: OnRevoked) -> None:
         revoked = await self.health.ask(self._store.revoked())
         if revoked is not None:
             on_revoked(revoked)
+        if self.is_degraded:  # it answers again: may it be written to?
+            await self._renew()
 
     async def _find_excess(self, on_excess: OnExcess) -> None:
         now, limit = self.clock(), self._sockets_per_user
@@ -170,9 +165,19 @@ class ClusterProcess:
             on_excess(excess)
 
     async def _renew(self) -> None:
-        self.processes.update(await self.health.ask(self._store.renew(self.process_id)))
+        """Renew this process, set the clock by the store's, and remove devices of dead processes.
+
+        The store's clock is another one after a failover: processes would differ in positions.
+        """
+        await self.health.ask(self.clock.adjust(self._renew_in_store), writes=True)
         for room in tuple(self.rooms.live.values()):
             room.remove_lost_devices()
+
+    async def _renew_in_store(self) -> float:
+        """Return the store's clock."""
+        times = await self._store.renew(self.process_id)
+        self.processes.update(times)
+        return times.now
 
     async def _compare(self) -> None:
         self._release_idle()
@@ -202,8 +207,7 @@ class ClusterProcess:
     async def _leave(self) -> None:
         await self._later.drain(DRAIN_TIMEOUT)
         try:
-            await self.user_limits.leave()
-            await self._store.leave(self.process_id)
+            await asyncio.gather(self.user_limits.leave(), self._store.leave(self.process_id))
         except Unavailable as error:
             _log.warning("the end of this process could not be stored (%s)", error)
         await self._store.close()

@@ -30,7 +30,8 @@ class StoreCounters:
 
 
 class StoreHealth:
-    """``is_degraded``: the store did not answer when it was last asked. ``clock`` is monotonic.
+    """``is_degraded``: the store did not answer when it was last asked, or stores nothing: a
+    replica, or a Redis whose disk is full, can be read. ``clock`` is monotonic.
 
     Both turns are logged, but for those within WARN_EVERY of the last: where one node of several is
     away, every other answer may be a turn.
@@ -44,8 +45,11 @@ class StoreHealth:
         self._logged_at = float("-inf")
         self._is_logged = False
 
-    async def ask(self, operation: Awaitable[T]) -> T:
-        """Return what an operation of the store returns. Raises what it raises."""
+    async def ask(self, operation: Awaitable[T], *, writes: bool = False) -> T:
+        """Return what an operation of the store returns. Raises what it raises.
+
+        ``writes``: an answer shows that changes can be stored.
+        """
         began = self._clock()
         try:
             answer = await operation
@@ -59,7 +63,7 @@ class StoreHealth:
         finally:
             self.counters.round_trips += 1
             self.counters.seconds += self._clock() - began
-        if self.is_degraded:
+        if self.is_degraded and writes:
             self.is_degraded = False
             if self._is_logged:
                 _log.warning("the shared store answers again")

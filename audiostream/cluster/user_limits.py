@@ -90,7 +90,8 @@ class UserLimits:
         """Note that no user has streams here any more. Raises ``Unavailable``."""
         if users := self.streams.noted:
             store = self._health.store
-            await self._health.ask(store.exchange(self._process_id, dict.fromkeys(users, 0), {}))
+            leaving = store.exchange(self._process_id, dict.fromkeys(users, 0), {})
+            await self._health.ask(leaving, writes=True)
 
     def _want(self, users: set[str]) -> None:
         self._users |= users
@@ -102,7 +103,8 @@ class UserLimits:
         streams = {user: self.streams.here.get(user, 0) for user in users}
         commands = self.commands.take_new(users)
         store = self._health.store
-        found = await self._health.ask(store.exchange(self._process_id, streams, commands))
+        exchange = store.exchange(self._process_id, streams, commands)
+        found = await self._health.ask(exchange, writes=True)
         now = self._clock()
         for user_id, (elsewhere, sent) in found.items():
             excess = self.streams.adopt(user_id, streams[user_id], elsewhere)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .model import DeviceSync, Snapshot
+from .model import POSITION_ROUNDING, DeviceSync, Snapshot
 
 SETTLE_TIME = 2.0
 """Seconds for a device to apply what it was sent, and to report: 0.8 s each way, and a seek."""
-HISTORY_SIZE = 8
-"""Snapshots kept of a device: those of its last four sendings, which add two each."""
+HISTORY_SIZE = 200
+"""Snapshots kept of a device: those of a seek bar that is dragged for SETTLE_TIME at 30 seeks a
+second, each of which adds three. Where fewer are kept than the network has on the way, the echo of
+each seek is taken for the next one, without end."""
+USUAL_SIZE = 8
+"""Snapshots beyond which one that continues the last one replaces it: each report copies all."""
 
 
 def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None) -> DeviceSync:
@@ -26,21 +30,36 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
         return sync
     last, report, history = sync.last_sent, sync.last_report, sync.history
     if history and sent.at - history[0].at > SETTLE_TIME:  # the first is the oldest
-        history = tuple(
-            [
-                seen
-                for seen, following in zip(history, (*history[1:], None), strict=True)
-                if sent.at - seen.at <= SETTLE_TIME
-                or ((seen is last or seen is report) and seen is not following)
-            ]
-        )
-    history = (*history, sent) if former is None else (*history, former, sent)
+        history = _without_old(history, sent.at, last, report)
+    if former is not None and former is not sent:
+        history = _with(history, former)
     return DeviceSync(
         last_sent=sent,
-        history=history[-HISTORY_SIZE:],
+        history=_with(history, sent),
         reports_playing=sync.reports_playing and sent.is_playing,
         previous_sent_at=last.at if last else None,
     )
+
+
+def _with(history: tuple[Snapshot, ...], seen: Snapshot) -> tuple[Snapshot, ...]:
+    if len(history) >= USUAL_SIZE and history[-1].explains(seen, POSITION_ROUNDING):
+        return (*history[:-1], seen)
+    return (*history, seen)[-HISTORY_SIZE:]
+
+
+def _without_old(
+    history: tuple[Snapshot, ...], now: float, last: Snapshot | None, report: Snapshot | None
+) -> tuple[Snapshot, ...]:
+    """Return of what is older than SETTLE_TIME only what was sent ``last``, and the last report."""
+    recent = 0
+    while recent < len(history) and now - history[recent].at > SETTLE_TIME:
+        recent += 1
+    older = [
+        seen
+        for seen, following in zip(history[:recent], (*history[1:], None), strict=False)
+        if (seen is last or seen is report) and seen is not following
+    ]
+    return (*older, *history[recent:])
 
 
 def record_delivered(sync: DeviceSync, now: float) -> DeviceSync:
@@ -61,10 +80,12 @@ def record_resend(before: DeviceSync, sync: DeviceSync) -> DeviceSync:
 def record_report(sync: DeviceSync, report: Snapshot, tolerance: float) -> DeviceSync:
     """Return what is remembered of a device after its report, before the rules are tried."""
     history, previous = sync.history, sync.last_report
+    if len(history) > USUAL_SIZE and not is_settling(sync, report.at):
+        history = _without_old(history, report.at, sync.last_sent, previous)
     if previous is not None and previous.explains(report, tolerance):
         history = (*history[:-1], report)  # ``previous`` is the last: sending clears it
     else:
-        history = (*history, report)[-HISTORY_SIZE:]
+        history = _with(history, report)
     return DeviceSync(  # one for every report: by keyword it takes 0.2 µs more
         sync.last_sent,
         report,

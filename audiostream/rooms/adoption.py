@@ -16,7 +16,9 @@ def receive(room: SharedRoom, publication: Publication) -> bool:
     """Adopt a publication. Return False where the store is to be read: one before it was missed,
     or the store has lost what was before.
     """
-    if publication.process_id != room.process.process_id:
+    if publication.process_id == room.process.process_id:
+        _check_own_rows(room, publication.devices)
+    else:
         _change_devices(room, publication.devices)
     change = publication.change
     if change is None or change.version <= room.version:
@@ -91,6 +93,20 @@ def _change_devices(room: SharedRoom, changes: DeviceChanges) -> None:
             device.connection.check_alive()
     if changes.rows or changes.removed:
         room.notify_watchers()
+        room.announce()
+
+
+def _check_own_rows(room: SharedRoom, changes: DeviceChanges) -> None:
+    """Announce devices of this process again where the store has an older row of them.
+
+    What was sent over a connection that was given up may be carried out later than what was sent
+    after it.
+    """
+    if changes.rows or changes.removed:
+        outbox, local = room.rows.outbox, room.local_devices
+        outbox.rows.update(key for key in changes.removed if key in local)
+        outbox.rows.update(row.ref.key for row in changes.rows if room.rows.is_outdated(row))
+        outbox.removed.update(row.ref.key for row in changes.rows if row.ref.key not in local)
         room.announce()
 
 

@@ -87,6 +87,11 @@ class DeviceRows:
         """Return when a device that is here has connected."""
         return self._connected_at[key]
 
+    def is_outdated(self, row: DeviceRow) -> bool:
+        """Whether a row of a device that is here is not what was announced last."""
+        values = row.reports_playing, row.name, row.volume, row.muted
+        return self._announced.get(row.ref.key, values) != values
+
     def collect(self) -> bool:
         """Put rows that have changed into the outbox; return whether anything is in it."""
         for key, device in self.devices.items():

@@ -56,11 +56,11 @@ class RoomLoader:
             room.restore(stored.state, stored.stop_points, stored.reached_at)
         return room
 
-    async def perform(self, user_id: str, action: Callable[[Room], _T]) -> _T:
+    async def perform(self, user_id: str, action: Callable[[Room], _T], waited: float = 0.0) -> _T:
         """Do an action in a user's room and return what it returns.
 
-        Where it needs a stop point, that is loaded, and it runs again. Raises what it raises, and
-        ``StoreError``.
+        Where it needs a stop point, that is loaded, and it runs again; however long it has
+        ``waited``, as a file answers. Raises what it raises, and ``StoreError``.
         """
         while True:
             room = await self.room(user_id)  # in each round: it may have been removed meanwhile

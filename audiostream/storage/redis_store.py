@@ -138,12 +138,6 @@ class RedisStore:
     async def leave(self, process_id: str) -> None:
         await self._connection.ask(command(PROCESSES, "ZREM", PROCESSES, process_id))
 
-    async def time(self) -> float:
-        """Return the clock of the node by which processes are renewed."""
-        answer = await self._connection.ask(command(PROCESSES, "TIME"))
-        seconds, microseconds = answer
-        return int(seconds) + int(microseconds) / 1e6
-
     async def revoked(self) -> dict[str, float] | None:
         """Return when each user was last revoked; see ``SharedStore``.
 

@@ -189,9 +189,6 @@ class SharedStore(Protocol):
     async def leave(self, process_id: str) -> None:
         """Note that a process ends."""
 
-    async def time(self) -> float:
-        """Return the store's clock."""
-
     async def revoked(self) -> dict[str, float] | None:
         """Return when each user was last revoked; None where that has not changed since the last
         call. What the store has lost of it since the last call stays, and is stored again.

@@ -6,7 +6,7 @@ A repeated report takes 2 µs in the base classes, of which a count would be a n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,6 +20,7 @@ from ..services import SERVICES
 from .message_handler import MessageHandler
 from .rate_limit import REPORT_EVENT
 from .send_queue import WriteBatcher
+from .waiting_frames import WaitingFrames
 
 EVENTS: Final = (
     QUEUE_EVENTS
@@ -85,9 +86,9 @@ class CountedMessageHandler(MessageHandler):
         super()._apply_held(frame, report)
         self._count_report(before, sent)
 
-    def _perform(self, frame: Frame, report: Report | None) -> Coroutine[Any, Any, None]:
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
         self._is_waiting = True
-        return super()._perform(frame, report)
+        return super()._wait(frame, report)
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         self._is_refused = True

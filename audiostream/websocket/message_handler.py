@@ -2,7 +2,8 @@
 
 ::
 
-    text ─► repeat cache ─► parsed, if it is another ─► rate limit ─► DelayedReports ─► Room
+    text ─► repeat cache ─► parsed, if it is another ─► DelayedReports ─► rate limit ─► Room
+                                                     WaitingFrames ◄─ RoomWaits ◄────────┘
 """
 
 from __future__ import annotations
@@ -28,17 +29,15 @@ from .close_reasons import CloseConnection
 from .delayed_reports import GAP, DelayedReports
 from .device_websocket import DeviceWebSocket
 from .rate_limit import REPORT_EVENT, DeviceRateLimiter
+from .waiting_frames import WaitingFrames
 
 COMMAND_EVENTS = frozenset(
     {"playTrack", "pauseTrack", "nextTrack", "previousTrack", "transferPlayback"}
 )
 """Commands that replace what the device reports of before (R22)."""
-HELD_UP = 1.0
-"""Seconds that a frame waits for the store, after which reports behind it are old (R22): as far as
-players may be apart."""
+CONNECTION_EVENTS = frozenset({"auth", "watchLibrary"})
+"""Events that are no matter of the room."""
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
-_tasks: set[asyncio.Task[None]] = set()
-"""Held reports that wait for a room: the event loop has only weak references."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +58,7 @@ class MessageHandler:
         "_repeated",
         "_room",
         "_socket",
+        "_waiting",
     )
 
     def __init__(
@@ -84,11 +84,13 @@ class MessageHandler:
         self._rate_limiter = DeviceRateLimiter(limits, self._loop.time())
         self._repeated = RepeatedMessageParser()
         self._delayed_reports = DelayedReports(room, device, socket.send_ping)
+        self._waiting: WaitingFrames | None = None
 
     def handle(self, text: str) -> Awaitable[None] | None:
-        """Do what a text asks for; return what to await before the next one is handled.
+        """Do what a text asks for, at once or behind what has to wait for the store.
 
-        Raises ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
+        Return what to await before the next one is handled, where too many wait. Raises
+        ``CloseConnection``. What else goes wrong is answered by an ``error`` event.
         """
         frame, report, now = NO_FRAME, None, self._loop.time()
         if now - self._received_at > GAP:
@@ -97,25 +99,35 @@ class MessageHandler:
         try:
             report = self._repeated.parse_report(text)
             frame = self._parse(text) if report is None else _REPORT_FRAME
-            self._rate_limiter.check(frame.event, now)
-            if report is None and frame.event == REPORT_EVENT and frame.id is None:
-                report = decode_report(frame.data)
-                self._repeated.cache_report(text, report)
             if self._delayed_reports.is_after_gap and frame.event == REPORT_EVENT:
+                report = self._decode(text, frame) if report is None else report
                 self._delayed_reports.hold(partial(self._apply_held, frame, report))
                 return None
+            self._rate_limiter.check(frame.event, now)
+            if report is None and frame.event == REPORT_EVENT:
+                report = self._decode(text, frame)
+            if self._waiting and frame.event not in CONNECTION_EVENTS:
+                raise RoomWaits
             if report is not None:
                 self._room.apply(report, self._device)
             else:
                 self._apply(frame)
             self._delayed_reports.mark_handled()
         except RoomWaits:
-            return self._perform(frame, report)
+            return self._wait(frame, report).has_room()
         except CloseConnection:
             raise
         except Exception as error:
             self._send_failure(error, frame)
         return None
+
+    def _decode(self, text: str, frame: Frame) -> Report | None:
+        """Return the report of a frame; None of one with an id, which is answered."""
+        if frame.id is not None:
+            return None
+        report = decode_report(frame.data)
+        self._repeated.cache_report(text, report)
+        return report
 
     def _parse(self, text: str) -> Frame:
         """Return the frame; an event without data from the cache. Raises ``InvalidMessage``."""
@@ -145,30 +157,38 @@ class MessageHandler:
     def _apply_held(self, frame: Frame, report: Report | None) -> None:
         """Apply a report that waited for a pong."""
         try:
+            if self._waiting:
+                raise RoomWaits
             self._apply_to_room(frame, report)
         except RoomWaits:
-            task = self._loop.create_task(self._perform(frame, report))
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+            self._wait(frame, report)
         except Exception as error:
             self._send_failure(error, frame)
 
-    async def _perform(self, frame: Frame, report: Report | None) -> None:
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
+        """Do a frame once its room can, behind those that wait already; return them."""
+        if frame.event in COMMAND_EVENTS:
+            self._delayed_reports.discard()
+        if self._waiting is None:
+            self._waiting = WaitingFrames(self._perform)
+        self._waiting.add(frame, report)
+        return self._waiting
+
+    async def _perform(
+        self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
+    ) -> None:
         """Do what a frame asks for, once the room can: something has to be loaded or stored."""
 
         def act(_: Room) -> None:
-            if self._socket.is_connected and not self._socket.is_closing:
+            is_old = report is not None and waiting.has_report
+            if self._socket.is_connected and not self._socket.is_closing and not is_old:
                 self._apply_to_room(frame, report)
 
-        began = self._loop.time()
         try:
-            await self._loader.perform(self._room.user_id, act)
+            await self._loader.perform(self._room.user_id, act, waited)
         except Exception as error:
             self._send_failure(error, frame)
         self._delayed_reports.mark_handled()
-        self._received_at = self._loop.time()
-        if self._received_at - began > HELD_UP:
-            self._delayed_reports.on_gap()
 
     def _send_failure(self, error: Exception, frame: Frame) -> None:
         """Send the device why its frame did nothing."""

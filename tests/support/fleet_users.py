@@ -31,9 +31,8 @@ APART = 1.75
 """Seconds that a player and its user's state may be apart: the tolerance, and a busy machine."""
 BACKOFF, MAX_BACKOFF = 0.1, 1.0
 """Seconds until the second attempt to connect, and the longest; twice the last one each time."""
-EXPECTED_REFUSALS = {"conflict", "unavailable", "rate_limited"}
-"""A pause of a track that is no longer current; what a server without Redis answers; and reports
-that have piled up behind one that waited for Redis: they are old, and the next one counts."""
+EXPECTED_REFUSALS = {"conflict", "unavailable"}
+"""A pause of a track that is no longer current; and what a server without Redis answers."""
 
 
 @dataclass(eq=False)

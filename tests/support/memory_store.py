@@ -139,12 +139,6 @@ class MemoryStore:
         await self._travel("leave")
         self.database.renewed_at.pop(process_id, None)
 
-    async def time(self) -> float:
-        await self._travel("time")
-        now = self.database.clock()
-        await self._return()
-        return now
-
     async def revoked(self) -> dict[str, float] | None:
         await self._travel("revoked")
         revoked = dict(self.database.revoked)

@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from audiostream.cluster.process import ClusterProcess
 from audiostream.errors import Conflict, Unavailable
+from audiostream.playback.commands import Report
 from audiostream.protocol.decode import Command
+from audiostream.protocol.envelope import Frame
 from audiostream.rooms.device import Device
 from audiostream.rooms.room_waits import RoomWaits
 from audiostream.rooms.shared_registry import SharedRegistry
 from audiostream.rooms.shared_room import SharedRoom
 from audiostream.settings import Limits
+from audiostream.websocket.waiting_frames import WaitingFrames
 
 from .memory_store import MemoryDatabase, MemoryStore
 from .simulation import USER, Link, Network, Player, ServerEnd, Simulation
@@ -140,15 +142,35 @@ class SharedSimulation(Simulation):
 
 
 class SharedServerEnd(ServerEnd):
-    """The end at one process: handles a command after the other, as a connection does."""
+    """The end at one process, where commands wait as frames of a device do."""
 
-    waiting: list[Command]
+    def __init__(self, player: SharedPlayer, device: Device, room: SharedRoom) -> None:
+        assert player.process is not None
+        super().__init__(player.simulation, device, player._ping)
+        self._room = room
+        self._rooms = player.process.rooms
+        self._waiting = WaitingFrames(self._perform)
 
     def apply(self, command: Command) -> None:
         try:
+            if self._waiting:
+                raise RoomWaits
             super().apply(command)
         except RoomWaits:
-            self.waiting.append(command)
+            report = command if isinstance(command, Report) else None
+            self._waiting.add(Frame("", {"command": command}), report)
+
+    async def _perform(
+        self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
+    ) -> None:
+        def act(room: SharedRoom) -> None:
+            is_old = report is not None and waiting.has_report
+            if self._device.ref.key in room.local_devices and not is_old:
+                room.apply(frame.data["command"], self._device)
+
+        with suppress(Conflict, Unavailable):
+            await self._rooms.perform(USER, act, waited)
+        self._delayed_reports.mark_handled()
 
 
 @dataclass(eq=False)
@@ -198,26 +220,15 @@ class SharedPlayer(Player):
         if up.is_cut:
             return
         device = self.device = registry.connect(USER, self, self.name)
-        end = SharedServerEnd(self.simulation, device, self._ping)
-        end._room = room
-        end.waiting = []
+        end = SharedServerEnd(self, device, room)
         while device.ref.key in room.devices:
             message = await inbox.get()
             if callable(message):
                 message()
             else:
                 end.arrive(message)
-            while end.waiting:
-                command = end.waiting.pop(0)
-                if device.ref.key in room.local_devices:
-                    with suppress(Conflict, Unavailable):
-                        await rooms.perform(USER, partial(_apply, command, device))
 
     def _disconnect(self, device: Device) -> None:
         assert self.process is not None
         self._loop.call_soon(self.process.registry.disconnect, USER, device)
         self._loop.call_soon(self._inbox.put_nowait, lambda: None)
-
-
-def _apply(command: Command, device: Device, room: SharedRoom) -> float:
-    return room.apply(command, device)

@@ -313,12 +313,11 @@ async def test_each_operation_is_one_command(
             await store.stop_points("ada", "song")
             await store.history("ada", lambda _: True, 10)
             await store.renew("p")
-            await store.time()
             await store.revoked()
             await store.revoke("ada", 1.0)
             await store.exchange("p", {"ada": 1}, {"ada": 1})
             await store.leave("p")
-    assert monitor.count() == 13
+    assert monitor.count() == 12
     assert monitor.count("EVALSHA") == 8
     assert monitor.count("EVAL") == 0
 

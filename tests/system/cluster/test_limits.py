@@ -28,7 +28,7 @@ STREAMS, SOCKETS, COMMANDS = 3, 4, 5
 WITHIN = 1.0
 """Seconds after which each process knows what the others have allowed."""
 REVOKED_AFTER = 4.0
-"""Seconds in which every process refuses: 1 to 2 s, and what a busy machine needs."""
+"""Seconds in which every process refuses: 1 s, and what a busy machine needs."""
 REPLACED_AFTER = 15.0
 """Seconds in which a dead connection is replaced: 5 s for an answer, and as above."""
 HAMMERED_FOR = 4.0

@@ -37,6 +37,8 @@ LINK_OUTAGE = 20.0 if IS_LONG else 6.0
 """Seconds in which a connection that answers nothing has to be noticed."""
 REFUSED_AFTER = 4.0
 """Seconds by which a change is refused: 2.5 s, and what a busy machine needs."""
+CHANGES = 8
+"""Changes that one device sends at once."""
 SOON = 1.5
 """Seconds by which something is answered that waits for nothing."""
 AGREED_AFTER = 10.0
@@ -134,6 +136,23 @@ async def _is_refused(home: Household, number: int) -> None:
     assert answers[1][1]["error"]["code"] == "unavailable"
 
 
+async def _are_refused(device: Device) -> None:
+    """Changes that one device sends at once wait at the same time, not one after the other."""
+    before = await device.state()
+    seek = {"trackId": "other", "currentTime": 500.0, "isPlaying": True}
+    codes: dict[str, str] = {}
+    async with asyncio.timeout(REFUSED_AFTER):
+        for number in range(CHANGES):
+            await device.peer.send("playTrack", f"change {number}", trackId="song")
+            await device.peer.send("updateStreaming", **seek)
+        while len(codes) < CHANGES:
+            frame = await device.frame()
+            if "id" in frame:
+                codes[frame["id"]] = frame["data"]["code"]
+    assert codes == {f"change {number}": "unavailable" for number in range(CHANGES)}
+    assert _told(await device.state()) == _told(before)
+
+
 async def _is_absorbed(device: Device) -> None:
     """A report that agrees with the state is answered at once."""
     async with asyncio.timeout(SOON):
@@ -170,6 +189,7 @@ async def test_while_redis_answers_nothing_reports_go_on_and_changes_are_refused
         async with _outage(REDIS_OUTAGE):
             await _is_refused(home, 0)
             await _is_degraded(cluster, 0, 1, 2)
+            await _are_refused(home.devices[1])
             for device in home.devices:
                 await _is_absorbed(device)
     finally:
@@ -224,6 +244,23 @@ async def test_a_redis_that_forgot_the_last_changes_does_not_take_them_back(
     await until(lambda: cluster.version(home.user_id) >= version)
     for device in home.devices:
         assert (await device.state())["rev"] >= before["rev"]
+    await _is_told_of_changes(home)
+
+
+async def test_a_redis_that_can_only_be_read_refuses_changes_and_is_no_good_health(
+    cluster: Cluster, home: Household
+) -> None:
+    assert cluster.redis.ask("REPLICAOF", "127.0.0.1", "1") == "+OK\r\n"
+    try:
+        await _is_refused(home, 2)
+        await _is_degraded(cluster, 0, 1, 2)
+        for _ in range(int(REDIS_OUTAGE)):
+            assert {await cluster.health(number) for number in range(3)} == {"degraded"}
+            await _is_absorbed(home.devices[0])
+            await asyncio.sleep(0.5)
+    finally:
+        assert cluster.redis.ask("REPLICAOF", "NO", "ONE") == "+OK\r\n"
+    await _all_are_well(cluster, range(3))
     await _is_told_of_changes(home)
 
 

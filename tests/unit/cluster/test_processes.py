@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from audiostream.cluster.processes import Processes
+import asyncio
+
+import pytest
+
+from audiostream.cluster.processes import RENEWED_EVERY, Processes
 from audiostream.storage.shared_store import ProcessTimes
-from tests.support.processes import phone_and_kiosk
+from tests.support.processes import cluster_of, phone_and_kiosk
+from tests.support.virtual_time import current_time
 
 START = 1_000.0
 
@@ -56,3 +61,11 @@ async def test_playing_goes_on_where_the_store_was_away_for_a_minute() -> None:
         assert len(kiosk.room.devices) == 2
         assert kiosk.room.state.is_playing
         assert kiosk.room.state.frozen_at is None
+
+
+async def test_processes_follow_the_clock_of_another_store_that_takes_over_within_5_s() -> None:
+    async with cluster_of(2) as cluster:
+        cluster.database.clock = lambda: current_time() - 3.0
+        await asyncio.sleep(RENEWED_EVERY + 0.5)
+        for process in cluster.processes:
+            assert process.cluster.clock() == pytest.approx(current_time() - 3.0, abs=0.01)

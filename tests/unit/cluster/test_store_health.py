@@ -24,10 +24,12 @@ async def test_a_store_of_which_a_part_answers_is_logged_once_a_minute(
     for _ in range(10):
         store.is_cut = True
         with pytest.raises(Unavailable):
-            await health.ask(store.time())
+            await health.ask(store.revoked())
         assert health.is_degraded
         store.is_cut = False
-        await health.ask(store.time())
+        await health.ask(store.revoked())
+        assert health.is_degraded
+        await health.ask(store.renew("own"), writes=True)
         assert not health.is_degraded
         clock.advance(WARN_EVERY / 4)
     lines = [record.getMessage() for record in caplog.records]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audiostream.playback import sync
 from audiostream.playback.model import DeviceSync, Snapshot
-from audiostream.playback.sync import HISTORY_SIZE, SETTLE_TIME
+from audiostream.playback.sync import SETTLE_TIME, USUAL_SIZE
 from tests.support.scenario import Scenario
 
 
@@ -226,7 +226,7 @@ class TestR22StateDeliveredLate:
         assert sync.record_delivered(DeviceSync(), 5.0) == DeviceSync()
 
 
-MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=HISTORY_SIZE).map(sorted)
+MOMENTS = st.lists(st.floats(0.0, 10.0), max_size=USUAL_SIZE - 2).map(sorted)
 
 
 @given(moments=MOMENTS, after=st.floats(0.0, 5.0), sent=st.integers(0, 9), changed=st.booleans())
@@ -258,15 +258,24 @@ def test_of_older_history_only_the_last_sent_and_the_last_report_remain(
         for each in seen
         if news.at - each.at <= SETTLE_TIME or each is last or each is reported
     ]
-    assert listener.history == (*lately, *([former] if former else []), news)[-HISTORY_SIZE:]
+    assert listener.history == (*lately, *([former] if former else []), news)
 
 
-def test_a_state_sent_unchanged_is_in_the_history_twice_and_once_when_it_is_old() -> None:
+def test_a_state_sent_unchanged_is_in_the_history_once_for_each_time_but_for_old_times() -> None:
     moments = (100.0, 101.0, 101.0 + SETTLE_TIME + 0.5)
     first, second, third = (
         Snapshot(track_id="song", position=at, is_playing=True, playback_rate=1.0, at=at)
         for at in moments
     )
     listener = sync.record_sent(sync.record_sent(DeviceSync(), first, first), second, second)
-    assert listener.history == (first, first, second, second)
-    assert sync.record_sent(listener, third, third).history == (second, third, third)
+    assert listener.history == (first, second)
+    assert sync.record_sent(listener, third, third).history == (second, third)
+
+
+def test_a_state_that_is_sent_again_and_again_is_kept_a_few_times_alone() -> None:
+    device = DeviceSync()
+    for at in range(500):
+        state = Snapshot("song", 10.0, False, 1.0, at / 1000)
+        device = sync.record_sent(device, state, state)
+    assert len(device.history) == USUAL_SIZE
+    assert device.history[-1] is device.last_sent

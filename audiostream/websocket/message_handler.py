@@ -121,6 +121,11 @@ class MessageHandler:
             self._send_failure(error, frame)
         return None
 
+    async def wait_done(self) -> None:
+        """Return once what the device has sent is done: it still counts before a close frame."""
+        if self._waiting is not None:
+            await self._waiting.wait_done()
+
     def _decode(self, text: str, frame: Frame) -> Report | None:
         """Return the report of a frame; None of one with an id, which is answered."""
         if frame.id is not None:

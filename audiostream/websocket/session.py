@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from aiohttp import WSMsgType, web
@@ -39,6 +38,8 @@ from .twins import ANSWER_TIMEOUT, check_twins
 
 MESSAGES_PER_ITERATION: Final = 32
 """Messages of one device handled in a row before the event loop runs the others."""
+PINGS: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
+"""Messages that do not end the connection. Any other does, once what came before it is done."""
 
 _log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class DeviceSession:
         """
         socket, receive, text_type = self._socket, self._socket.receive, WSMsgType.TEXT
         loop, batcher = asyncio.get_running_loop(), self._batcher
-        handle: Callable[[str], Awaitable[None] | None] | None = None
+        handler: MessageHandler | None = None
         count = 0
         while True:
             message = await receive()
@@ -206,11 +207,13 @@ class DeviceSession:
             message_type, data, _ = message
             if message_type is not text_type:
                 socket.received_at = loop.time()
+                if handler is not None and message_type not in PINGS and socket.is_connected:
+                    await handler.wait_done()
                 socket.handle_control(message)
             elif not self._is_disconnected:  # or the device has not read the close frame yet
-                if handle is None:  # most devices are idle: a handler takes 600 bytes
-                    handle = self._message_handler().handle
-                pending = handle(data)
+                if handler is None:  # most devices are idle: a handler takes 600 bytes
+                    handler = self._message_handler()
+                pending = handler.handle(data)
                 if pending is not None:
                     await pending
             count += 1

@@ -36,7 +36,7 @@ class WaitingFrames:
     which has waited for some seconds, and never raises.
     """
 
-    __slots__ = ("_frames", "_has_room", "_is_performing", "_loop", "_perform")
+    __slots__ = ("_frames", "_has_room", "_loop", "_perform", "_task")
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class WaitingFrames:
         self._perform = perform
         self._frames: list[_WaitingFrame] = []
         self._has_room = asyncio.Event()
-        self._is_performing = False
+        self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
     def __bool__(self) -> bool:
         """Whether what comes now has to wait for what came before."""
-        return self._is_performing
+        return self._task is not None
 
     @property
     def has_report(self) -> bool:
@@ -76,11 +76,15 @@ class WaitingFrames:
         if report is not None:
             self._frames = [each for each in self._frames if each.report is None]
         self._frames.append(_WaitingFrame(frame, report, self._loop.time()))
-        if not self._is_performing:
-            self._is_performing = True
-            task = self._loop.create_task(self._perform_all())
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+        if self._task is None:
+            self._task = self._loop.create_task(self._perform_all())
+            _tasks.add(self._task)
+            self._task.add_done_callback(_tasks.discard)
+
+    async def wait_done(self) -> None:
+        """Return once nothing waits any more."""
+        while self._task is not None:
+            await asyncio.wait((self._task,))
 
     async def _perform_all(self) -> None:
         try:
@@ -89,4 +93,4 @@ class WaitingFrames:
                 self._has_room.set()
                 await self._perform(self, frame, report, self._loop.time() - arrived_at)
         finally:
-            self._is_performing = False
+            self._task = None

@@ -17,6 +17,7 @@ from audiostream.playback.model import State, StopPoint
 from audiostream.storage.playback_store import PendingWrite, PlaybackStore
 from tests.conftest import Client, Serve
 from tests.support.server_process import Launch
+from tests.support.waiting import PATIENCE
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -64,7 +65,7 @@ class Gate:
         self._open.set()
 
     async def is_asked(self) -> None:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(PATIENCE):
             while not self.asked:
                 await asyncio.sleep(0.01)
 
@@ -185,19 +186,22 @@ class TestWhileTheStopPointIsLoaded:
         assert {status for status, _ in await asking} == {200}
         assert gate.asked == [("ada", "song")]
 
-    async def test_a_command_of_a_device_that_disconnects_takes_effect(
+    async def test_commands_of_a_device_that_disconnects_take_effect(
         self, serve: Serve, token: Token, state: Path, gate: Gate
     ) -> None:
         client = await serve(state=state)
         async with ClientSession() as session:
             async with connect(session, url_of(client), token()) as phone:
                 await phone.send("playTrack", trackId="song", resume=True)
+                await phone.send("pauseTrack", trackId="song", currentTime=9.0)
                 closing_it = asyncio.create_task(phone.socket.close())
                 await gate.is_asked()
                 gate.open()
                 await closing_it
             async with client.get("/tracks/current-state", headers=bearer(token())) as answer:
-                assert (await answer.json())["trackId"] == "song"
+                after = await answer.json()
+            assert (after["trackId"], after["isPlaying"]) == ("song", False)
+            assert after["currentTime"] == 9.0
 
     async def test_a_command_of_a_device_whose_token_expires_takes_no_effect(
         self, serve: Serve, token: Token, state: Path, gate: Gate

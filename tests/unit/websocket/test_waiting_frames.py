@@ -32,8 +32,8 @@ class SlowRoom:
             self.done.append(frame.event if report is None else f"{report.position:g}")
 
     async def rest(self) -> None:
-        while self.waiting:
-            await asyncio.sleep(0.01)
+        await self.waiting.wait_done()
+        assert not self.waiting
 
 
 async def test_frames_are_done_in_their_order_and_wait_from_their_arrival_on() -> None:

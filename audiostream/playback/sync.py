@@ -31,20 +31,23 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
     last, report, history = sync.last_sent, sync.last_report, sync.history
     if history and sent.at - history[0].at > SETTLE_TIME:  # the first is the oldest
         history = _without_old(history, sent.at, last, report)
-    if former is not None and former is not sent:
-        history = _with(history, former)
+    seen = (sent,) if former is None or former is sent else (former, sent)
     return DeviceSync(
         last_sent=sent,
-        history=_with(history, sent),
+        history=_extended(history, seen),
         reports_playing=sync.reports_playing and sent.is_playing,
         previous_sent_at=last.at if last else None,
     )
 
 
-def _with(history: tuple[Snapshot, ...], seen: Snapshot) -> tuple[Snapshot, ...]:
-    if len(history) >= USUAL_SIZE and history[-1].explains(seen, POSITION_ROUNDING):
-        return (*history[:-1], seen)
-    return (*history, seen)[-HISTORY_SIZE:]
+def _extended(history: tuple[Snapshot, ...], seen: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+    """Return ``history`` and ``seen``. Each copies all of it, so a full one loses a quarter."""
+    size = len(history)
+    if size >= USUAL_SIZE and history[-1].explains(seen[0], POSITION_ROUNDING):
+        history = history[:-1]
+    if size > HISTORY_SIZE - len(seen):
+        history = history[HISTORY_SIZE // 4 :]
+    return history + seen
 
 
 def _without_old(
@@ -85,7 +88,7 @@ def record_report(sync: DeviceSync, report: Snapshot, tolerance: float) -> Devic
     if previous is not None and previous.explains(report, tolerance):
         history = (*history[:-1], report)  # ``previous`` is the last: sending clears it
     else:
-        history = _with(history, report)
+        history = _extended(history, (report,))
     return DeviceSync(  # one for every report: by keyword it takes 0.2 µs more
         sync.last_sent,
         report,

@@ -100,13 +100,15 @@ class Proxies:
     def identify_client(
         self, request: web.Request, handler: Handler
     ) -> Awaitable[web.StreamResponse]:
-        """Store the client of each request for ``client_of``.
+        """Store for ``client_of`` whom a trusted proxy asks for.
 
-        Not a coroutine, which would take 250 bytes more for as long as a WebSocket is open.
+        Not a coroutine, which would take 250 bytes more for as long as a WebSocket is open; and
+        what is stored takes 300.
         """
-        request[_CLIENT] = self.client(
-            request.remote, request.secure, request.host, partial(_joined_header, request)
-        )
+        if self.trusts(request.remote):
+            request[_CLIENT] = self.client(
+                request.remote, request.secure, request.host, partial(_joined_header, request)
+            )
         return handler(request)
 
     def _trusts(self, address: Address) -> bool:
@@ -114,14 +116,15 @@ class Proxies:
 
 
 _CLIENT = web.RequestKey("audiostream_client", Client)
+_NO_PROXIES = Proxies(())
 
 
 def client_of(request: web.BaseRequest) -> Client:
-    """Return the client of a request; of one that no middleware has seen, the connection's peer."""
+    """Return the client of a request: the connection's peer, unless that is a trusted proxy."""
     identified: Client | None = request.get(_CLIENT)
     if identified is not None:
         return identified
-    return Proxies(()).client(request.remote, request.secure, request.host, lambda _: "")
+    return _NO_PROXIES.client(request.remote, request.secure, request.host, lambda _: "")
 
 
 def _joined_header(request: web.BaseRequest, name: str) -> str:

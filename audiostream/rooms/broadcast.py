@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import TrackNotFound
@@ -65,8 +65,8 @@ class StateBroadcaster:
     wall_clock: Callable[[], float]
     following: Callable[[State], QueuePlace | None]
     _encoded: tuple[State, StateTemplate] | None = None
-    _tracks: dict[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
-    """The encoded track and next track by their ids."""
+    _tracks: dict[str, tuple[Mapping[str, Any], str]] | None = None
+    """The encoded track and next track by their ids; None before the first."""
 
     def send(
         self,
@@ -134,23 +134,29 @@ class StateBroadcaster:
 
     def _encoded_tracks(self, state: State) -> str:
         """Return the members ``track`` and ``nextTrack`` as JSON text, after commas."""
-        place, former = self.following(state), self._tracks
+        place, former = self.following(state), self._tracks or {}
         self._tracks = {}
-        track = self._encoded_track(state.track_id, former)
-        following = self._encoded_track(place.track_id if place else None, former)
+        track = self._encoded_track(state.track_id, former, self._tracks)
+        following = self._encoded_track(place.track_id if place else None, former, self._tracks)
         return (f',"track":{track}' if track else "") + f',"nextTrack":{following or "null"}'
 
     def _encoded_track(
-        self, track_id: str | None, former: dict[str, tuple[Mapping[str, Any], str]]
+        self,
+        track_id: str | None,
+        former: dict[str, tuple[Mapping[str, Any], str]],
+        tracks: dict[str, tuple[Mapping[str, Any], str]],
     ) -> str | None:
-        """Return a track as JSON text; None if it has left the library."""
+        """Return a track as JSON text, and add it to ``tracks``; None if it has left the library.
+
+        ``former`` are those of the state before.
+        """
         description = None if track_id is None else self._describe(track_id)
         if track_id is None or description is None:
             return None
         known = former.get(track_id)
         if known is None or known[0] is not description:
             known = description, encode_json(description)
-        self._tracks[track_id] = known
+        tracks[track_id] = known
         return known[1]
 
     def _describe(self, track_id: str) -> Mapping[str, Any] | None:

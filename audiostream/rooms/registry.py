@@ -6,11 +6,12 @@ from collections.abc import Callable
 from itertools import count
 from secrets import randbits
 
+from ..playback.lifecycle import NEVER_PLAYED
 from ..playback.model import SYNC_TOLERANCE, DeviceRef
 from .broadcast import Catalogue
 from .device import Device, SendQueue
 from .end_schedule import call_due
-from .room import NEVER_PLAYED, Room
+from .room import Room
 from .room_context import RoomContext
 
 MAX_QUEUE = 1000

@@ -40,9 +40,6 @@ from .room_context import RoomContext
 from .room_queue import QUEUE_UPDATED, RoomQueue, list_has_changed
 from .stop_points import StopPoints
 
-NEVER_PLAYED = State()
-"""Shared by all rooms in which nothing was played: most that are idle."""
-
 
 class Room:
     """``user_{userId}``: one user's playback and connected devices."""
@@ -65,7 +62,7 @@ class Room:
 
     def __init__(self, user_id: str, context: RoomContext) -> None:
         self.user_id = user_id
-        self.state = NEVER_PLAYED
+        self.state = lifecycle.NEVER_PLAYED
         self.devices: dict[int, Device] = {}
         self.stop_points = StopPoints()
         self.play_history = PlayHistory()

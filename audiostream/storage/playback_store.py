@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ..playback.history import PlayedTrack
+from ..playback.lifecycle import NEVER_PLAYED
 from ..playback.model import DeviceRef, State, StopPoint
 from . import play_history, queues, stop_points
 from .database import StateFile
@@ -34,7 +35,7 @@ class StoredUser:
     ``reached_at`` is when the playback was at its position, in epoch seconds.
     """
 
-    state: State = field(default_factory=State)
+    state: State = NEVER_PLAYED
     stop_points: tuple[StopPoint, ...] = ()
     reached_at: float | None = None
 

@@ -8,10 +8,11 @@ knows: a compare-and-set. All moments are epoch seconds of the store's clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ..playback.history import PlayedTrack
+from ..playback.lifecycle import NEVER_PLAYED
 from ..playback.model import DeviceRef, Snapshot, State, StopPoint
 from .play_history import HistoryEntry
 
@@ -48,7 +49,7 @@ class StoredRoom:
 
     version: int = 0
     change_id: str = ""
-    state: State = field(default_factory=State)
+    state: State = NEVER_PLAYED
     applied_ids: tuple[str, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
 

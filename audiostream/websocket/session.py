@@ -196,12 +196,12 @@ class DeviceSession:
 
         ``receive`` does not suspend as long as messages have arrived already.
         """
-        socket, receive, text_type = self._socket, self._socket.receive, WSMsgType.TEXT
+        socket, text_type = self._socket, WSMsgType.TEXT
         loop, batcher = asyncio.get_running_loop(), self._batcher
         handler: MessageHandler | None = None
         count = 0
         while True:
-            message = await receive()
+            message = await socket.receive()
             if not batcher.is_open:
                 batcher.open()
             message_type, data, _ = message

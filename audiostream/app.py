@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -30,8 +30,6 @@ from .api.track_descriptions import TrackDescriptions
 from .auth.access_tokens import Tokens
 from .auth.cookies import SessionCookie
 from .clocks import wall_clock
-from .cluster.builder import build_cluster
-from .cluster.process import ClusterProcess
 from .errors import SettingsError
 from .library.library import Library
 from .ops.counters import Counters
@@ -43,12 +41,14 @@ from .services import SERVICES, Services, Storage
 from .settings import Settings
 from .socketio.lazy import LazySocketIO
 from .streaming.route import stream
-from .streaming.shared_slots import SharedStreamSlots
 from .streaming.stream_slots import StreamSlots
 from .websocket import gateway
 from .websocket.counting import CountedWriteBatcher
 from .websocket.heartbeat import HeartbeatMonitor
 from .websocket.send_queue import WriteBatcher
+
+if TYPE_CHECKING:
+    from .cluster.process import ClusterProcess
 
 FILE_THREADS: Final = 8
 """Threads for what may wait for the disk: one slow disk does not block what uses other threads."""
@@ -107,7 +107,11 @@ def _build_services(
     library, tokens = Library(settings.media), tokens_of(settings)
     descriptions = _build_descriptions(app, library, tokens, wall_clock)
     counters = Counters(counts_frames=settings.exposes_metrics)
-    cluster = build_cluster(settings, descriptions, clock, wall_clock) if settings.redis else None
+    cluster = None
+    if settings.redis:
+        from .cluster.builder import build_cluster  # 1 MiB that one process does without
+
+        cluster = build_cluster(settings, descriptions, clock, wall_clock)
     tolerance, max_queue = settings.sync_tolerance, settings.limits.max_queue
     registry = (
         cluster.registry
@@ -158,6 +162,8 @@ def _user_limits(
     limits = settings.limits
     if cluster is not None:
         shared = cluster.user_limits
+        from .streaming.shared_slots import SharedStreamSlots
+
         return shared.commands, SharedStreamSlots(shared, limits.stall_timeout)
     slots = StreamSlots(Counter(), limits.stall_timeout, limits.streams_per_user)
     return TokenBuckets(limits.commands_per_second), slots

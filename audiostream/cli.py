@@ -19,7 +19,6 @@ from .app import create_app, tokens_of
 from .errors import AudiostreamError, SettingsError, Unauthorized
 from .server import configure_logging, run
 from .settings import Settings, redis_url, settings_table, state_file
-from .storage.redis_store import RedisStore
 from .storage.revocations import revoke
 
 _OPTIONS = ("host", "port", "media", "state")
@@ -135,6 +134,8 @@ def _revoke(options: argparse.Namespace) -> str:
 
 
 async def _revoke_in_redis(url: str, user_id: str) -> None:
+    from .storage.redis_store import RedisStore  # for this command alone
+
     store = RedisStore(url)
     await store.open()
     try:

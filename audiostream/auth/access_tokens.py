@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 
@@ -24,6 +24,15 @@ _LATEST_DATE = 253_402_300_799  # the last second of the year 9999, the last tha
 _SCHEME = re.compile(r"bearer +", re.IGNORECASE)
 # Control characters, and lone surrogates, which no encoding can write.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class _Claims(NamedTuple):
+    """What is kept of a verified token; dates in epoch seconds."""
+
+    user_id: str
+    expires_at: float | None
+    not_before: float | None
+    issued_at: float | None
 
 
 class Tokens(TicketSigner):
@@ -47,7 +56,7 @@ class Tokens(TicketSigner):
         self._user_claim = user_claim
         self._audience = audience
         self._issuer = issuer
-        self._claims: dict[str, Mapping[str, Any]] = {}
+        self._claims: dict[str, _Claims] = {}
         self._options: dict[str, Any] = {
             "require": [user_claim, "exp"] if require_exp else [user_claim],
             "verify_sub": False,  # PyJWT refuses an integer as "sub"
@@ -67,27 +76,19 @@ class Tokens(TicketSigner):
         """
         if scheme := _SCHEME.match(token):
             token = token[scheme.end() :]
-        cached = self._claims.pop(token, None)
-        claims = cached or self._decode(token)
-        expires_at = _numeric_date(claims, "exp")
-        if expires_at is not None and now >= expires_at + LEEWAY:
+        claims = self._claims.pop(token, None) or self._decode(token)
+        if claims.expires_at is not None and now >= claims.expires_at + LEEWAY:
             raise Unauthorized("the token has expired")
-        for claim in ("nbf", "iat"):
-            date = _numeric_date(claims, claim)
+        for date in (claims.not_before, claims.issued_at):
             if date is not None and now < date - LEEWAY:
                 raise Unauthorized("the token is not valid yet")
-        identity = Identity(_parse_user_id(claims.get(self._user_claim)), expires_at)
-        revoked_at = self.revoked.get(identity.user_id)
-        if revoked_at is not None and (_numeric_date(claims, "iat") or 0.0) <= revoked_at:
+        revoked_at = self.revoked.get(claims.user_id)
+        if revoked_at is not None and (claims.issued_at or 0.0) <= revoked_at:
             raise Unauthorized("the token has been revoked")
-        self._store(token, cached or self._relevant(claims))
-        return identity
+        self._store(token, claims)
+        return Identity(claims.user_id, claims.expires_at)
 
-    def _relevant(self, claims: Mapping[str, Any]) -> Mapping[str, Any]:
-        names = (self._user_claim, "exp", "nbf", "iat")
-        return {name: claims[name] for name in names if name in claims}
-
-    def _store(self, token: str, claims: Mapping[str, Any]) -> None:
+    def _store(self, token: str, claims: _Claims) -> None:
         """Cache verified claims, and evict those that were used least recently."""
         if len(token) > MAX_CACHED_LENGTH:
             return
@@ -95,7 +96,7 @@ class Tokens(TicketSigner):
             del self._claims[next(iter(self._claims))]
         self._claims[token] = claims
 
-    def _decode(self, token: str) -> dict[str, Any]:
+    def _decode(self, token: str) -> _Claims:
         """Return the claims of a token whose signature is right. Raises ``Unauthorized``."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise Unauthorized("the token is malformed")
@@ -116,7 +117,10 @@ class Tokens(TicketSigner):
             raise Unauthorized("the token is meant for somebody else") from None
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise Unauthorized("the token is malformed") from None
-        return claims
+        return _Claims(
+            _parse_user_id(claims.get(self._user_claim)),
+            *(_numeric_date(claims, name) for name in ("exp", "nbf", "iat")),
+        )
 
     def mint(self, user_id: str, now: float, lifetime: float | None) -> str:
         """Return an access token, valid for ``lifetime`` seconds or without end.

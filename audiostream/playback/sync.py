@@ -40,11 +40,23 @@ def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None
     )
 
 
-def _extended(history: tuple[Snapshot, ...], seen: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
-    """Return ``history`` and ``seen``. Each copies all of it, so a full one loses a quarter."""
+def _extended(
+    history: tuple[Snapshot, ...],
+    seen: tuple[Snapshot, ...],
+    tolerance: float = POSITION_ROUNDING,
+) -> tuple[Snapshot, ...]:
+    """Return ``history`` and ``seen``, without what ``seen`` continues once there is much of it.
+
+    That is the last one, or within ``tolerance`` the one before: a device that asks for the state
+    all the time is sent it between its reports. A full history loses a quarter, as all is copied
+    each time.
+    """
     size = len(history)
-    if size >= USUAL_SIZE and history[-1].explains(seen[0], POSITION_ROUNDING):
-        history = history[:-1]
+    if size >= USUAL_SIZE:
+        if history[-1].explains(seen[0], POSITION_ROUNDING):
+            history = history[:-1]
+        elif history[-2].explains(seen[0], tolerance):
+            history = (*history[:-2], history[-1])
     if size > HISTORY_SIZE - len(seen):
         history = history[HISTORY_SIZE // 4 :]
     return history + seen
@@ -83,12 +95,12 @@ def record_resend(before: DeviceSync, sync: DeviceSync) -> DeviceSync:
 def record_report(sync: DeviceSync, report: Snapshot, tolerance: float) -> DeviceSync:
     """Return what is remembered of a device after its report, before the rules are tried."""
     history, previous = sync.history, sync.last_report
-    if len(history) > USUAL_SIZE and not is_settling(sync, report.at):
+    if len(history) > 2 * USUAL_SIZE and not is_settling(sync, report.at):
         history = _without_old(history, report.at, sync.last_sent, previous)
     if previous is not None and previous.explains(report, tolerance):
         history = (*history[:-1], report)  # ``previous`` is the last: sending clears it
     else:
-        history = _extended(history, (report,))
+        history = _extended(history, (report,), tolerance)
     return DeviceSync(  # one for every report: by keyword it takes 0.2 µs more
         sync.last_sent,
         report,

@@ -114,6 +114,12 @@ class FakeCluster:
             with suppress(TimeoutError):
                 await until(self._is_idle, patience=0.3)
 
+    async def start_playing(self, device: FakeDevice) -> None:
+        """Have a device play "song" from 5 s on, and report so; settle."""
+        await device.play("song", 5.0)
+        await device.report(5.0)
+        await self.settle()
+
     def _is_idle(self) -> bool:
         return not any(len(each.cluster._later) for each in self.processes)
 

@@ -10,9 +10,7 @@ from tests.support.processes import phone_and_kiosk
 
 async def test_a_volume_that_is_set_when_a_change_is_due_is_sent_once() -> None:
     async with phone_and_kiosk() as (cluster, phone, kiosk):
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         state = phone.room.state
         phone.room.state = replace(state, frozen_at=state.anchored_at - 60)  # as without a player
         await phone.send("setVolume", {"deviceId": "kiosk", "volume": 0.5})

@@ -49,9 +49,7 @@ def test_after_the_store_was_away_nobody_is_dead_that_could_not_be_renewed() -> 
 async def test_playing_goes_on_where_the_store_was_away_for_a_minute() -> None:
     async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         for process_id in cluster.database.renewed_at:
             cluster.database.renewed_at[process_id] -= 60
         two.cluster.processes._now -= 60

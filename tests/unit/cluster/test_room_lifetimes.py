@@ -68,9 +68,7 @@ async def test_a_room_whose_loss_of_a_device_is_not_stored_yet_is_kept(
     async with cluster_of(1) as cluster:
         [one] = cluster.processes
         phone = await one.connect("ada", "phone")
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
 
         def fail() -> float:
             raise Unavailable("the store cannot be reached")
@@ -90,9 +88,7 @@ async def test_devices_that_come_and_leave_without_the_store_leave_nothing_to_be
     async with cluster_of(1) as cluster:
         [one] = cluster.processes
         phone = await one.connect("ada", "phone")
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         one.store.is_cut = True
         await asyncio.gather(one.cluster._renew(), return_exceptions=True)
         for number in range(100):

@@ -186,9 +186,7 @@ async def test_without_the_store_reports_and_questions_are_answered_by_any_trans
     async with cluster_of(1) as cluster:
         [one] = cluster.processes
         phone = await one.connect("ada", "phone")
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         one.store.is_cut = True
         with pytest.raises(Unavailable):
             await phone.pause()
@@ -207,9 +205,7 @@ async def test_without_the_store_reports_and_questions_are_answered_by_any_trans
 async def test_the_devices_of_a_dead_process_are_removed_and_the_playback_freezes() -> None:
     async with phone_and_kiosk() as (cluster, phone, kiosk):
         one, two = cluster.processes
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         one.store.is_cut = True
         since = cluster.database.renewed_at[one.cluster.process_id] - 20
         cluster.database.renewed_at[one.cluster.process_id] = since
@@ -247,9 +243,7 @@ async def test_over_rest_alone_the_playback_of_a_dead_process_is_not_going_on() 
     async with cluster_of(2) as cluster:
         one, two = cluster.processes
         phone = await one.connect("ada", "phone")
-        await phone.play("song", 5.0)
-        await phone.report(5.0)
-        await cluster.settle()
+        await cluster.start_playing(phone)
         one.store.is_cut = True
         since = cluster.database.renewed_at[one.cluster.process_id] - 60
         cluster.database.renewed_at[one.cluster.process_id] = since

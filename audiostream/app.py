@@ -161,9 +161,9 @@ def _user_limits(
     """Return what limits users' REST commands and streams: here, or in all processes together."""
     limits = settings.limits
     if cluster is not None:
-        shared = cluster.user_limits
         from .streaming.shared_slots import SharedStreamSlots
 
+        shared = cluster.user_limits
         return shared.commands, SharedStreamSlots(shared, limits.stall_timeout)
     slots = StreamSlots(Counter(), limits.stall_timeout, limits.streams_per_user)
     return TokenBuckets(limits.commands_per_second), slots

@@ -18,7 +18,8 @@ HISTORY_SIZE = 200
 second, each of which adds three. Where fewer are kept than the network has on the way, the echo of
 each seek is taken for the next one, without end."""
 USUAL_SIZE = 8
-"""Snapshots beyond which one that continues the last one replaces it: each report copies all."""
+"""Snapshots up to which each is kept, as each report copies all of them. From then on, one that
+continues another replaces it; beyond twice as many, a report drops the old ones."""
 
 
 def record_sent(sync: DeviceSync, former: Snapshot | None, sent: Snapshot | None) -> DeviceSync:

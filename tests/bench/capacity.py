@@ -30,9 +30,9 @@ class Costs:
 
     report: float
     command: float
-    """Without those who are told."""
-    told: float
-    """For each device that is told."""
+    """Without its recipients."""
+    recipient: float
+    """For each device that is sent it."""
     request: float
     """A stream request, without its bytes."""
     byte: float
@@ -119,7 +119,7 @@ def need(behaviour: Behaviour, costs: Costs) -> Need:
     requests = audio / behaviour.request_bytes + commands * behaviour.players
     microseconds = (
         playing * behaviour.reports_per_second * costs.report
-        + commands * (costs.command + behaviour.devices * costs.told)
+        + commands * (costs.command + behaviour.devices * costs.recipient)
         + requests * costs.request
         + audio * costs.byte
     )

@@ -114,5 +114,5 @@ def users_of_redis(use: Use, costs: ClusterCosts, processes: int, nodes: int = 1
     """
     free = BUSY_AT_MOST * 1e6 - processes * costs.process / nodes
     share = redis_time(use, costs) / nodes
-    told = (use.changes + use.connections * 2) * costs.publication * (nodes - 1) / nodes
-    return max(0, int(free / (share + told)))
+    publications = (use.changes + use.connections * 2) * costs.publication * (nodes - 1) / nodes
+    return max(0, int(free / (share + publications)))

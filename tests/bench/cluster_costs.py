@@ -65,7 +65,7 @@ class Pair:
     track_id: str
 
     def command(self) -> tuple[float, float]:
-        """Microseconds of Redis and of the processes for a command, told to two devices."""
+        """Microseconds of Redis and of the processes for a command, sent to two devices."""
         frame = NATIVE.frame("pauseTrack", {"trackId": self.track_id, "currentTime": 10.0})
         return self._cost(lambda: in_turn(self.senders, frame, OPEN_AT_ONCE, COMMANDS), COMMANDS)
 

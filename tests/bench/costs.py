@@ -23,14 +23,14 @@ def measure(folder: Path, rounds: int) -> Costs:
         }
         commands = interleaved({name: each.command for name, each in places.items()}, rounds)
         reports = interleaved({"1": places["1"].lone_report}, rounds)
-    command, told = line(DEVICES, [median(each) for each in commands.values()])
+    command, recipient = line(DEVICES, [median(each) for each in commands.values()])
     ranges_costs = ranges.costs(folder, rounds)
     request, byte = line(list(ranges_costs), list(ranges_costs.values()))
     at_start, idle, playing = memory.per_device(folder, memory.SAMPLES)
     return Costs(
         report=median(reports["1"]),
         command=command,
-        told=told,
+        recipient=recipient,
         request=request,
         byte=byte,
         at_start=at_start,

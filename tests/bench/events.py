@@ -25,13 +25,13 @@ WINDOW = 0.3
 """Seconds of one turn; under the tolerance, so that one report agrees all the time."""
 USERS = 32
 ROOMS = 4
-"""Rooms that are told things at the same time."""
+"""Rooms that are sent something at the same time."""
 OPEN_PER_ROOM = 4
 """Commands of a room that are under way at the same time."""
 ECHO, BROADCAST, PYTHON, NODE = "echo", "broadcast", "python-socketio", "Node socket.io"
 BARE = "bare parser"
 FLOORS = (ECHO, BARE)
-"""They do nothing about what they are told, and answer nothing but questions."""
+"""They ignore what they are sent, and answer nothing but questions."""
 REPORT_TARGETS = {
     1: {ECHO: Target(0.8), NODE: Target(1.0), BESIDE: Target(0.8)},
     20: {ECHO: Target(0.8), NODE: Target(1.0), BESIDE: Target(0.9)},
@@ -206,5 +206,5 @@ def _commands(folder: Path, rounds: int) -> Iterator[Row]:
                     )
 
             loads = contest.loads(turn, rounds)
-            bare = Row("commands", f"playTrack told to {devices} devices", "commands/s")
+            bare = Row("commands", f"playTrack sent to {devices} devices", "commands/s")
             yield from contest.rows(bare, loads, FAN_OUT_TARGETS.get(devices, {}))

@@ -69,7 +69,7 @@ class Place:
         return clocked(self.server, run).cost
 
     def command(self) -> float:
-        """Microseconds of one command that all devices of its user are told."""
+        """Microseconds of one command that is sent to all devices of its user."""
         where = {"trackId": self.track_id, "currentTime": 10.0}
         frame = NATIVE.frame("pauseTrack", where)
         return self._cost(frame, COMMANDS)

@@ -75,7 +75,7 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
             return load
 
         loads = contest.loads(turn, rounds)
-        what = f"playTrack of {ROOMS} users told to {DEVICES} devices, on {PROCESSES} processes"
+        what = f"playTrack of {ROOMS} users sent to {DEVICES} devices, on {PROCESSES} processes"
         yield from contest.rows(Row("processes", what, "commands/s"), loads, {}, by_cpu_time=True)
         for name, found in shares.items():
             where = f"{PROCESSES} processes" if name == OURS else ONE

@@ -16,7 +16,7 @@ from tests.bench.measure import Row, Spread, Target
 COSTS = Costs(
     report=30.0,
     command=50.0,
-    told=20.0,
+    recipient=20.0,
     request=100.0,
     byte=0.0001,
     at_start=40 << 20,

@@ -1,4 +1,4 @@
-"""The usual way, in Python: rooms of python-socketio, every event told to the whole room.
+"""The usual way, in Python: rooms of python-socketio, every event sent to the whole room.
 
 Rooms are ``user_{userId}``; nobody's token is looked at.
 ``python -m tests.bench.yardsticks.socketio_server PORT``

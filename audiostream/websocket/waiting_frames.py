@@ -57,17 +57,12 @@ class WaitingFrames:
         """Whether a report waits: one that came before it is old."""
         return any(each.report is not None for each in self._frames)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether to wait until ``has_room`` returns before anything is added."""
-        return len(self._frames) >= MAX_WAITING
-
     def has_room(self) -> Awaitable[None] | None:
         """Return what to await until there is room for a frame; None where there is."""
-        return self._wait_for_room() if self.is_full else None
+        return self._wait_for_room() if len(self._frames) >= MAX_WAITING else None
 
     async def _wait_for_room(self) -> None:
-        while self.is_full:
+        while len(self._frames) >= MAX_WAITING:
             self._has_room.clear()
             await self._has_room.wait()
 

@@ -43,7 +43,7 @@ test: lint test-web
 		--no-loadscope-reorder --reruns 1 -rfER
 
 test-long: $(VENV)/test.stamp
-	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest $(addprefix tests/browser/test_,\
+	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest -o faulthandler_timeout=1800 $(addprefix tests/browser/test_,\
 		player_outages.py client_outages.py bad_network.py long_lists.py library_updates.py notices.py \
 		client.py client_connection.py keys.py removed_tracks.py unplayable.py) \
 		$(addprefix tests/system/test_,fuzz.py differential.py openapi.py concurrent_changes.py \

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -133,21 +135,22 @@ _MIGRATIONS: Final = (_SCHEMA_1, SCAN_TABLE, _SCHEMA_3, _SCHEMA_4)
 class StateFile:
     """An open, locked state file. A ``path`` of None is a database in memory.
 
-    ``writer`` and ``reader`` are two connections, so that a read on another thread does not wait
-    for a slow write. In memory both are one connection, for one thread (``is_in_memory``).
+    Reads have a connection of their own, so that one on another thread does not wait for a slow
+    write. In memory there is one connection, for one thread (``is_in_memory``).
     """
 
     def __init__(self, path: Path | None) -> None:
         """Open or create the file. Raises ``StoreError`` and then has changed nothing."""
         self.is_in_memory = path is None
         self._lock: FileLock | None = None
+        self._reads = threading.Lock()
         try:
             if path is not None:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock = FileLock(path)
                 check(path)
             self.writer = connect(path)
-            self.reader = self.writer if path is None else self._second_connection(path)
+            self._reader = self.writer if path is None else self._second_connection(path)
         except (OSError, sqlite3.Error) as error:
             self._unlock()
             raise unusable(error) from None
@@ -155,8 +158,19 @@ class StateFile:
             self._unlock()
             raise
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection to read from, one block at a time; ``close`` waits for its end.
+
+        SQLite crashes the process where a connection is closed while another thread reads from it.
+        Raises ``sqlite3.Error`` where the file has been closed.
+        """
+        with self._reads:
+            yield self._reader
+
     def close(self) -> None:
-        self.reader.close()
+        with self._reads:
+            self._reader.close()
         self.writer.close()
         self._unlock()
 

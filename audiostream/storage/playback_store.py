@@ -69,9 +69,9 @@ class PlaybackStore:
     """One open state file; a ``path`` of None is one in memory, which ends with the process.
 
     ``load``, ``stop_point``, ``stop_points`` and ``history`` read through a connection of their
-    own, and may be called on another thread than the rest; in memory there is one connection, for
-    one thread (``is_in_memory``). ``max_history`` is the number of tracks kept of each user's
-    history; 0 keeps none.
+    own, and may be called on another thread than the rest, also while ``close`` is; in memory
+    there is one connection, for one thread (``is_in_memory``). ``max_history`` is the number of
+    tracks kept of each user's history; 0 keeps none.
     """
 
     def __init__(self, path: Path | None, max_history: int = TRACKS_KEPT) -> None:
@@ -90,12 +90,13 @@ class PlaybackStore:
 
         Raises ``sqlite3.Error``.
         """
-        row = self._file.reader.execute(
-            "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id,"
-            " reached_at, is_abandoned, track_ids, queue_index, repeat"
-            " FROM playback LEFT JOIN queue USING (user_id) WHERE user_id = ?",
-            (user_id,),
-        ).fetchone()
+        with self._file.reading() as db:
+            row = db.execute(
+                "SELECT track_id, position, is_playing, playback_rate, rev, updated_at, device_id,"
+                " reached_at, is_abandoned, track_ids, queue_index, repeat"
+                " FROM playback LEFT JOIN queue USING (user_id) WHERE user_id = ?",
+                (user_id,),
+            ).fetchone()
         if row is None:
             return StoredUser()
         track_id, position, was_playing, rate, rev, updated_at, device_id, *others = row
@@ -122,11 +123,13 @@ class PlaybackStore:
 
         Raises ``sqlite3.Error``.
         """
-        return stop_points.latest(self._file.reader, user_id, track_id)
+        with self._file.reading() as db:
+            return stop_points.latest(db, user_id, track_id)
 
     def stop_points(self, user_id: str, track_id: str) -> list[StopPoint]:
         """Return where a user stopped in a track, the newest first. Raises ``sqlite3.Error``."""
-        return stop_points.of_track(self._file.reader, user_id, track_id)
+        with self._file.reading() as db:
+            return stop_points.of_track(db, user_id, track_id)
 
     def history(
         self,
@@ -137,7 +140,8 @@ class PlaybackStore:
     ) -> list[HistoryEntry]:
         """Return what a user played last; see ``play_history.latest``. Raises ``sqlite3.Error``."""
         limit = min(limit, self._max_history)
-        return play_history.latest(self._file.reader, user_id, unsaved, is_listed, limit)
+        with self._file.reading() as db:
+            return play_history.latest(db, user_id, unsaved, is_listed, limit)
 
     def save(self, batch: Iterable[PendingWrite]) -> None:
         """Write a whole batch or nothing of it. Raises ``sqlite3.Error`` and ``UNSAVABLE``."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from audiostream.playback.history import PlayedTrack
 from audiostream.playback.model import DeviceRef, State, StopPoint
 from audiostream.storage.playback_store import PlaybackStore, StoredUser
 from audiostream.storage.stop_points import POSITIONS_KEPT
@@ -19,6 +23,7 @@ from tests.support.state_files import (
     save,
     stop_points_kept,
 )
+from tests.support.waiting import PATIENCE
 
 
 class TestSave:
@@ -73,7 +78,7 @@ class TestSave:
             store.save([pending("ada", PLAYING), pending("bob", bad)])
         assert store.load("ada") == StoredUser()
 
-    def test_a_state_survives_closing_the_file(self, path: Path) -> None:
+    def test_a_state_survives_being_closedthe_file(self, path: Path) -> None:
         with closing(PlaybackStore(path)) as store:
             save(store, PLAYING)
         with closing(PlaybackStore(path)) as store:
@@ -87,3 +92,57 @@ class TestSave:
     def test_only_the_owner_may_read_the_file(self, store: PlaybackStore, path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+class TestClose:
+    def test_it_waits_for_a_read_on_another_thread(self, path: Path) -> None:
+        store = PlaybackStore(path)
+        played = (PlayedTrack("song", 1.0), PlayedTrack("other", 2.0))
+        store.save([pending("ada", PLAYING, played=played)])
+        reached, go_on = threading.Event(), threading.Event()
+
+        def is_listed(track_id: str) -> bool:
+            reached.set()
+            return go_on.wait(PATIENCE)
+
+        with ThreadPoolExecutor(2) as threads:
+            reading = threads.submit(store.history, "ada", (), is_listed, 50)
+            assert reached.wait(PATIENCE)
+            being_closed = threads.submit(store.close)
+            with pytest.raises(TimeoutError):
+                being_closed.result(0.05)
+            go_on.set()
+            assert [each.track_id for each in reading.result(PATIENCE)] == ["other", "song"]
+            being_closed.result(PATIENCE)
+
+    @pytest.mark.parametrize(
+        "read",
+        [
+            lambda store: store.load("ada"),
+            lambda store: store.stop_point("ada", "song"),
+            lambda store: store.stop_points("ada", "song"),
+            lambda store: store.history("ada", (), lambda _: True, 50),
+        ],
+        ids=["load", "stop_point", "stop_points", "history"],
+    )
+    def test_reads_that_race_it_end_with_an_answer_or_an_error(
+        self, tmp_path: Path, read: Callable[[PlaybackStore], object]
+    ) -> None:
+        """Without the lock SQLite crashes the process within some of these rounds."""
+        for _ in range(50):
+            store = PlaybackStore(tmp_path / "state.sqlite3")
+            has_begun = threading.Event()
+
+            def read_until_closed(store: PlaybackStore, has_begun: threading.Event) -> None:
+                while True:
+                    has_begun.set()
+                    try:
+                        read(store)
+                    except sqlite3.ProgrammingError:
+                        return
+
+            with ThreadPoolExecutor(1) as thread:
+                reading = thread.submit(read_until_closed, store, has_begun)
+                assert has_begun.wait(PATIENCE)
+                store.close()
+                reading.result(PATIENCE)

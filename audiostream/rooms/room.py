@@ -170,8 +170,9 @@ class Room:
             self._apply_change(command, device, now, frame_id)
         return now
 
-    def view(self, now: float) -> StateView:
-        """Return the state as clients are sent it, at the time that ``apply`` returned."""
+    def view(self, now: float | None = None) -> StateView:
+        """Return the state as clients are sent it: at the time that ``apply`` returned, or now."""
+        now = self._context.clock() if now is None else now
         return StateView.of(self.state, now, self._context.wall_clock())
 
     def queue_data(self) -> dict[str, Any]:

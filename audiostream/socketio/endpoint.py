@@ -74,7 +74,7 @@ class Endpoint:
         self.server = socketio.AsyncServer(
             async_mode="aiohttp",
             namespaces="*",  # all but one are refused, with a message
-            async_handlers=False,  # one event after the other, as they were sent
+            async_handlers=True,  # a client is read on while an event waits for the store
             serializer=text_packets(limits.max_json_depth),
             cors_allowed_origins=lambda _: True,  # check_origin runs before
             cors_credentials="*" not in origins,
@@ -266,6 +266,7 @@ class Endpoint:
         session = self._sessions.get(engine_id)
         if session is None or session.sid != sid:
             return
+        await session.wait_done()
         del self._sessions[engine_id]
         self._app[SERVICES].sessions.discard(session)
         engine = self.server.eio.sockets.get(engine_id)

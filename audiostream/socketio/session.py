@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from aiohttp import web
 from engineio.packet import MESSAGE
@@ -15,7 +15,7 @@ from engineio.packet import Packet as EnginePacket
 from socketio.packet import EVENT
 
 from ..auth.tickets import Identity
-from ..errors import AudiostreamError, RateLimited, Unauthorized
+from ..errors import AudiostreamError, RateLimited, Unauthorized, Unavailable
 from ..ops.counters import Transport
 from ..playback.commands import ListChange
 from ..protocol.decode import Command, decode_auth_token, decode_command, decode_get_devices
@@ -26,13 +26,15 @@ from ..protocol.strict_json import encode_json
 from ..rooms.device import Device
 from ..rooms.device_commands import DEVICE_EVENTS
 from ..rooms.room import Room
+from ..rooms.room_waits import RoomWaits
 from ..services import SERVICES
 from ..websocket.authentication import authenticated_data
 from ..websocket.close_reasons import CloseReason
 from ..websocket.connection_log import log_connected, log_disconnected
-from ..websocket.rate_limit import DeviceRateLimiter
+from ..websocket.rate_limit import REPORT_EVENT, DeviceRateLimiter
 from ..websocket.token_expiry import TokenExpiryTimer
 from ..websocket.twins import check_twins
+from ..websocket.waiting_frames import WaitingFrames
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -41,7 +43,17 @@ MAX_QUEUED = 512
 """Packets that may wait for a client: about the 256 KiB of a native device."""
 
 _log = logging.getLogger(__name__)
-Action = Callable[[Room], dict[str, Any] | None]
+Answer = dict[str, Any] | None
+"""What an acknowledgement gets."""
+Action = Callable[[Room], Answer]
+
+
+class WaitingEvent(NamedTuple):
+    """An event that its room cannot do at once."""
+
+    act: Action
+    is_report: bool
+    answer: asyncio.Future[Answer]
 
 
 class SocketioSendQueue:
@@ -104,6 +116,7 @@ class SocketioSession:
         self._identity = identity
         self._closing: asyncio.Task[None] | None = None
         self._is_disconnected = False
+        self._waiting = WaitingFrames(self._perform)
         device_id = labels.device_id or sid
         self._device: Device = self._registry.connect(
             identity.user_id, self.send_queue, device_id, labels.device_name
@@ -128,8 +141,12 @@ class SocketioSession:
         """Whether the client has not been disconnected."""
         return not self._is_disconnected
 
-    async def handle(self, event: str, data: Any) -> dict[str, Any] | None:
-        """Do what an event asks for, and return what its acknowledgement gets."""
+    async def handle(self, event: str, data: Any) -> Answer:
+        """Do what an event asks for, and return what its acknowledgement gets.
+
+        Does it before the first ``await``, unless it has to wait for the store, or is behind one
+        that does: events are done as they were sent, although each has a task of its own.
+        """
         if self._is_disconnected:
             return None
         try:
@@ -139,19 +156,21 @@ class SocketioSession:
                 return self._renew(frame)
             if event == "watchLibrary":
                 return self._library_subscriptions.subscribe(self.send_queue).to_json()
-            action = self._while_connected(self._action(frame))
-            return await self._loader.perform(self._identity.user_id, action)
+            return await self._act(self._action(frame), is_report=event == REPORT_EVENT)
         except AudiostreamError as error:
             return self._send_error(error, event)
         except Exception:
             _log.exception("a %s event failed", event[:64])
             return self._send_error(AudiostreamError("internal server error"), event)
 
-    def _action(self, frame: Frame) -> Action:
-        """Return what a frame does in the room; it returns what the acknowledgement gets.
+    async def wait_done(self) -> None:
+        """Return once what the client has sent is done: it still counts before it disconnects."""
+        await asyncio.sleep(0)  # the tasks of its events begin
+        if not self._is_disconnected:
+            await self._waiting.wait_done()
 
-        Events behind this one wait: python-socketio handles them one after the other.
-        """
+    def _action(self, frame: Frame) -> Action:
+        """Return what a frame does in the room; it returns what the acknowledgement gets."""
         if frame.event == "getDevices":
             watch = decode_get_devices(frame.data)
             return lambda room: room.send_device_list(self._device, watch)
@@ -159,9 +178,45 @@ class SocketioSession:
             return lambda room: room.handle_device_frame(frame, self._device)
         return partial(self._apply, decode_command(frame.event, frame.data))
 
-    def _while_connected(self, action: Action) -> Action:
-        """Have an action do nothing once the client has left: it may wait for the store."""
-        return lambda room: None if self._is_disconnected else action(room)
+    async def _act(self, act: Action, *, is_report: bool) -> Answer:
+        """Act in the room: at once, or once it can, behind what waits already.
+
+        A report in whose place a later one waits is not done: it is answered with the state (R22).
+        Raises what ``act`` raises, and ``StoreError``.
+        """
+        if not self._waiting:
+            try:
+                return act(self._room)
+            except RoomWaits:
+                pass
+        if self._waiting.is_full:
+            raise Unavailable("too many events wait for the store; try again")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        event = WaitingEvent(act, is_report, answer)
+        replaced = self._waiting.add(event, is_report=is_report)
+        if replaced is not None and not replaced.answer.done():
+            replaced.answer.set_result(self._room.view().to_json())
+        return await answer
+
+    async def _perform(
+        self, waiting: WaitingFrames[WaitingEvent], event: WaitingEvent, waited: float
+    ) -> None:
+        def act(room: Room) -> Answer:
+            if self._is_disconnected:
+                return None
+            if event.is_report and waiting.has_report:
+                return room.view().to_json()
+            return event.act(room)
+
+        answer = event.answer
+        try:
+            result = await self._loader.perform(self._identity.user_id, act, waited)
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():  # whoever waited for it was cancelled
+                answer.set_result(result)
 
     def _apply(self, command: Command, room: Room) -> dict[str, Any]:
         now = room.apply(command, self._device)

@@ -17,7 +17,7 @@ from ..protocol.decode_queue import QUEUE_EVENTS
 from ..protocol.envelope import Frame
 from ..rooms.device_commands import DEVICE_EVENTS
 from ..services import SERVICES
-from .message_handler import MessageHandler
+from .message_handler import MessageHandler, ReceivedFrame
 from .rate_limit import REPORT_EVENT
 from .send_queue import WriteBatcher
 from .waiting_frames import WaitingFrames
@@ -86,7 +86,7 @@ class CountedMessageHandler(MessageHandler):
         super()._apply_held(frame, report)
         self._count_report(before, sent)
 
-    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames[ReceivedFrame]:
         self._is_waiting = True
         return super()._wait(frame, report)
 

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -40,6 +41,13 @@ CONNECTION_EVENTS = frozenset({"auth", "watchLibrary"})
 _REPORT_FRAME = Frame(REPORT_EVENT, {})
 
 _log = logging.getLogger(__name__)
+
+
+class ReceivedFrame(NamedTuple):
+    """``report``: None for all that is answered, also for a report with an id."""
+
+    frame: Frame
+    report: Report | None
 
 
 class MessageHandler:
@@ -84,7 +92,7 @@ class MessageHandler:
         self._rate_limiter = DeviceRateLimiter(limits, self._loop.time())
         self._repeated = RepeatedMessageParser()
         self._delayed_reports = DelayedReports(room, device, socket.send_ping)
-        self._waiting: WaitingFrames | None = None
+        self._waiting: WaitingFrames[ReceivedFrame] | None = None
 
     def handle(self, text: str) -> Awaitable[None] | None:
         """Do what a text asks for, at once or behind what has to wait for the store.
@@ -170,19 +178,20 @@ class MessageHandler:
         except Exception as error:
             self._send_failure(error, frame)
 
-    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames:
+    def _wait(self, frame: Frame, report: Report | None) -> WaitingFrames[ReceivedFrame]:
         """Do a frame once its room can, behind those that wait already; return them."""
         if frame.event in COMMAND_EVENTS:
             self._delayed_reports.discard()
         if self._waiting is None:
             self._waiting = WaitingFrames(self._perform)
-        self._waiting.add(frame, report)
+        self._waiting.add(ReceivedFrame(frame, report), is_report=report is not None)
         return self._waiting
 
     async def _perform(
-        self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
+        self, waiting: WaitingFrames[ReceivedFrame], received: ReceivedFrame, waited: float
     ) -> None:
         """Do what a frame asks for, once the room can: something has to be loaded or stored."""
+        frame, report = received
 
         def act(_: Room) -> None:
             is_old = report is not None and waiting.has_report

@@ -12,7 +12,6 @@ from audiostream.cluster.process import ClusterProcess
 from audiostream.errors import Conflict, Unavailable
 from audiostream.playback.commands import Report
 from audiostream.protocol.decode import Command
-from audiostream.protocol.envelope import Frame
 from audiostream.rooms.device import Device
 from audiostream.rooms.room_waits import RoomWaits
 from audiostream.rooms.shared_registry import SharedRegistry
@@ -157,16 +156,15 @@ class SharedServerEnd(ServerEnd):
                 raise RoomWaits
             super().apply(command)
         except RoomWaits:
-            report = command if isinstance(command, Report) else None
-            self._waiting.add(Frame("", {"command": command}), report)
+            self._waiting.add(command, is_report=isinstance(command, Report))
 
     async def _perform(
-        self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
+        self, waiting: WaitingFrames[Command], command: Command, waited: float
     ) -> None:
         def act(room: SharedRoom) -> None:
-            is_old = report is not None and waiting.has_report
+            is_old = isinstance(command, Report) and waiting.has_report
             if self._device.ref.key in room.local_devices and not is_old:
-                room.apply(frame.data["command"], self._device)
+                room.apply(command, self._device)
 
         with suppress(Conflict, Unavailable):
             await self._rooms.perform(USER, act, waited)

@@ -56,6 +56,14 @@ def save(
     store.save([pending(user_id, state, *stop_points, now=now)])
 
 
+def with_stop_point(path: Path) -> Path:
+    """Create a file in which Ada is at 9 s of "other", and has left "song" at 30 s; return it."""
+    paused = State(track_id="other", duration=60.0, position=9.0, rev=5)
+    with closing(PlaybackStore(path)) as store:
+        save(store, paused, StopPoint("song", 30.0, 1.0), now=0.0)
+    return path
+
+
 def stop_points_kept(path: Path, user_id: str = "ada") -> dict[str, int]:
     """The number of stop points in the file, by track."""
     with closing(sqlite3.connect(path)) as db:

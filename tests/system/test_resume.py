@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
-from audiostream.playback.model import State, StopPoint
-from audiostream.storage.playback_store import PendingWrite, PlaybackStore
+from audiostream.storage.playback_store import PlaybackStore
 from tests.conftest import Client, Serve
+from tests.support.load_gate import LoadGate
 from tests.support.server_process import Launch
-from tests.support.waiting import PATIENCE
+from tests.support.state_files import with_stop_point
 from tests.support.ws_client import Peer, connect
 
 Token = Callable[..., str]
@@ -30,49 +28,12 @@ def bearer(token: str) -> dict[str, str]:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state file: Ada is at 9 s of one track, and has left another at 30 s."""
-    path = tmp_path / "state" / "audiostream.sqlite3"
-    paused = State(track_id="other", duration=60.0, position=9.0, rev=5)
-    with closing(PlaybackStore(path)) as store:
-        store.save(
-            [
-                PendingWrite(
-                    user_id="ada",
-                    state=paused,
-                    stop_points=(StopPoint("song", 30.0, 1.0),),
-                    now=0.0,
-                )
-            ]
-        )
-    return path
-
-
-class Gate:
-    """Lets loads of positions wait until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self._open = threading.Event()
-        position = PlaybackStore.stop_point
-
-        def slow(store: PlaybackStore, user_id: str, track_id: str) -> float | None:
-            self.asked.append((user_id, track_id))
-            assert self._open.wait(20.0)
-            return position(store, user_id, track_id)
-
-        monkeypatch.setattr(PlaybackStore, "stop_point", slow)
-
-    def open(self) -> None:
-        self._open.set()
-
-    async def is_asked(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while not self.asked:
-                await asyncio.sleep(0.01)
+    return with_stop_point(tmp_path / "state" / "audiostream.sqlite3")
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    return Gate(monkeypatch)
+def gate(monkeypatch: pytest.MonkeyPatch) -> LoadGate:
+    return LoadGate(monkeypatch)
 
 
 async def play(client: Client, token: str, **body: Any) -> tuple[int, dict[str, Any]]:
@@ -132,7 +93,7 @@ class TestTransports:
 
 class TestWhileTheStopPointIsLoaded:
     async def test_frames_of_one_device_keep_their_order(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
+        self, serve: Serve, token: Token, state: Path, gate: LoadGate
     ) -> None:
         client = await serve(state=state)
         async with (
@@ -155,7 +116,7 @@ class TestWhileTheStopPointIsLoaded:
         assert not frames[2]["data"]["isPlaying"]
 
     async def test_other_devices_and_requests_do_not_wait(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
+        self, serve: Serve, token: Token, state: Path, gate: LoadGate
     ) -> None:
         client = await serve(state=state)
         async with (
@@ -177,7 +138,7 @@ class TestWhileTheStopPointIsLoaded:
             assert (await phone.receives("trackPlaying"))["currentTime"] == 30.0
 
     async def test_many_requests_for_one_track_cause_one_load(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
+        self, serve: Serve, token: Token, state: Path, gate: LoadGate
     ) -> None:
         client = await serve(state=state)
         asking = asyncio.gather(*(play(client, token(), resume=True) for _ in range(20)))
@@ -187,7 +148,7 @@ class TestWhileTheStopPointIsLoaded:
         assert gate.asked == [("ada", "song")]
 
     async def test_commands_of_a_device_that_disconnects_take_effect(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
+        self, serve: Serve, token: Token, state: Path, gate: LoadGate
     ) -> None:
         client = await serve(state=state)
         async with ClientSession() as session:
@@ -204,7 +165,7 @@ class TestWhileTheStopPointIsLoaded:
             assert after["currentTime"] == 9.0
 
     async def test_a_command_of_a_device_whose_token_expires_takes_no_effect(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
+        self, serve: Serve, token: Token, state: Path, gate: LoadGate
     ) -> None:
         client = await serve(state=state)
         async with (
@@ -218,29 +179,6 @@ class TestWhileTheStopPointIsLoaded:
             gate.open()
             await tablet.receives_nothing()
             assert (await tablet.ask("getCurrentState"))["data"]["trackId"] == "other"
-
-    async def test_socketio_events_of_one_device_keep_their_order(
-        self, serve: Serve, token: Token, state: Path, gate: Gate
-    ) -> None:
-        socketio = pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
-        client = await serve(state=state)
-        browser = socketio.AsyncClient(reconnection=False)
-        heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        browser.on("*", lambda event, data: heard.put_nowait((event, data)))
-        url = str(client.make_url("/"))
-        await browser.connect(url, auth={"token": token()}, transports=["websocket"])
-        try:
-            await browser.emit("playTrack", {"trackId": "song", "resume": True})
-            await browser.emit("pauseTrack", {"trackId": "song"})
-            await gate.is_asked()
-            gate.open()
-            async with asyncio.timeout(10.0):
-                events = [await heard.get() for _ in range(2)]
-        finally:
-            await browser.disconnect()
-            await browser.shutdown()
-        assert [event for event, _ in events] == ["trackPlaying", "trackPaused"]
-        assert events[0][1]["currentTime"] == 30.0
 
 
 class TestUnreadableStateFile:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from audiostream.playback.commands import Report
-from audiostream.protocol.envelope import Frame
 from audiostream.websocket.waiting_frames import MAX_WAITING, WaitingFrames
 
 
@@ -19,17 +17,14 @@ class SlowRoom:
         self.done: list[str] = []
         self.waited: list[float] = []
 
-    def add(self, event: str, position: float | None = None) -> None:
-        report = None if position is None else Report("song", position, True)
-        self.waiting.add(Frame(event, {}), report)
+    def add(self, frame: str) -> str | None:
+        return self.waiting.add(frame, is_report=frame.startswith("report"))
 
-    async def perform(
-        self, waiting: WaitingFrames, frame: Frame, report: Report | None, waited: float
-    ) -> None:
+    async def perform(self, waiting: WaitingFrames[str], frame: str, waited: float) -> None:
         self.waited.append(waited)
         await asyncio.sleep(self.SECONDS)
-        if report is None or not waiting.has_report:
-            self.done.append(frame.event if report is None else f"{report.position:g}")
+        if not frame.startswith("report") or not waiting.has_report:
+            self.done.append(frame)
 
     async def rest(self) -> None:
         await self.waiting.wait_done()
@@ -48,22 +43,23 @@ async def test_frames_are_done_in_their_order_and_wait_from_their_arrival_on() -
 
 async def test_a_report_takes_the_place_of_reports_that_wait_and_is_behind_other_frames() -> None:
     room = SlowRoom()
-    room.add("playTrack")
-    for position in range(500):
-        room.add("updateStreaming", position)
-    room.add("pauseTrack")
-    room.add("updateStreaming", 500)
+    assert room.add("playTrack") is None
+    assert room.add("report 0") is None
+    for number in range(1, 500):
+        assert room.add(f"report {number}") == f"report {number - 1}"
+    assert room.add("pauseTrack") is None
+    assert room.add("report 500") == "report 499"
     await room.rest()
-    assert room.done == ["playTrack", "pauseTrack", "500"]
+    assert room.done == ["playTrack", "pauseTrack", "report 500"]
 
 
 async def test_a_report_that_is_being_done_is_old_once_a_later_one_waits() -> None:
     room = SlowRoom()
-    room.add("updateStreaming", 1)
+    room.add("report 1")
     await asyncio.sleep(room.SECONDS / 2)
-    room.add("updateStreaming", 2)
+    assert room.add("report 2") is None
     await room.rest()
-    assert room.done == ["2"]
+    assert room.done == ["report 2"]
 
 
 async def test_what_comes_after_all_is_done_waits_anew() -> None:
@@ -80,7 +76,7 @@ async def test_a_device_is_not_read_on_while_too_many_frames_wait() -> None:
     for number in range(MAX_WAITING):
         assert room.waiting.has_room() is None
         room.add(f"setVolume {number}")
-    room.add("updateStreaming", 1)
+    room.add("report")
     pending = room.waiting.has_room()
     assert pending is not None
     await pending

@@ -40,7 +40,7 @@ test: lint test-web
 	@$(BIN)/coverage report --fail-under=95 \
 		--include="$(subst $(empty) $(empty),$(comma),$(CORE:%=audiostream/%.py))"
 	$(BIN)/python -m pytest tests/browser tests/system --numprocesses 4 --dist loadfile \
-		--no-loadscope-reorder --reruns 1 -rfER
+		--no-loadscope-reorder --reruns 1 -rfER --rerun-show-tracebacks
 
 test-long: $(VENV)/test.stamp
 	AUDIOSTREAM_LONG_TESTS=1 $(BIN)/python -m pytest -o faulthandler_timeout=1800 $(addprefix tests/browser/test_,\

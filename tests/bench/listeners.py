@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import servers
-from .clients import Download, Frames, Load, clocked, closing
+from .clients import Download, Frames, Load, clocked, closing, end_gap
 from .contest import busy
 from .events import NATIVE
 from .measure import Row, Spread
@@ -55,7 +55,6 @@ def measure(folder: Path, rounds: int) -> Iterator[Row]:
         for each in devices:
             each.send(NATIVE.frame("pauseTrack", {"trackId": track["id"], "currentTime": 10.0}))
             each.wait_for(1)
-            each.line.setblocking(False)
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES_KEPT
         most = min(files, 16_000)
         best, trials = _most(Listeners(server, track["id"], stack), devices, most)
@@ -98,9 +97,14 @@ def _most(
 
 def _trial(listeners: Listeners, devices: Sequence[Frames], count: int) -> Trial:
     downloads, late = listeners.first(count), [0]
+    where = {"trackId": listeners.track_id, "currentTime": 10.0, "isPlaying": False}
+    report = NATIVE.frame("updateStreaming", where)
+    end_gap(devices, report, NATIVE.frame("getCurrentState", None, 1))
+    for device in devices:
+        device.line.setblocking(False)
 
     def run() -> float:
-        done, late[0] = _listen(downloads, devices, listeners.track_id)
+        done, late[0] = _listen(downloads, devices, report)
         return done
 
     load = clocked(listeners.server, run)
@@ -138,11 +142,9 @@ class Listeners:
 
 
 def _listen(
-    downloads: Sequence[Download], devices: Sequence[Frames], track_id: str
+    downloads: Sequence[Download], devices: Sequence[Frames], report: bytes
 ) -> tuple[int, int]:
     """Play and report for one window; answer the chunks that came, and those that came late."""
-    where = {"trackId": track_id, "currentTime": 10.0, "isPlaying": False}
-    report = NATIVE.frame("updateStreaming", where)
     poll, clock, chance = select.epoll(), time.perf_counter, random.Random(1)  # noqa: S311
     began = clock()
     for each in downloads:

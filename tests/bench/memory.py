@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from . import servers
-from .clients import closing
+from .clients import closing, end_gap
 from .events import NATIVE
 from .measure import Row, Spread, Target
 from .media import first_track, many_tracks
@@ -52,8 +52,9 @@ def per_device(folder: Path, media: Path) -> tuple[float, float, float]:
         play = NATIVE.frame("playTrack", where)
         report = NATIVE.frame("updateStreaming", where | {"isPlaying": True})
         for each in lines:
-            each.send(play + report)
+            each.send(play)
             each.wait_for(1)
+        end_gap(lines, report, NATIVE.frame("getCurrentState", None, 1))
         playing = _resting(server)
         return at_start, (idle - at_start) / DEVICES, (playing - idle) / DEVICES
 

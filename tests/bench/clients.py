@@ -241,8 +241,7 @@ class Frames:
                 break
             count += data[begin] == TEXT
             if data[begin] == PING:
-                payload = data[begin + head : begin + head + size]
-                self.send(bytes([PONG, 0x80 | size]) + bytes(4) + payload)
+                self.send(_masked(PONG, data[begin + head : begin + head + size]))
             begin += head + size
         self.rest = data[begin:]
         return count
@@ -263,21 +262,25 @@ class Frames:
 
 
 def text_frame(text: str) -> bytes:
-    """A client's text frame; its mask is of zeros (RFC 6455 §5.2 and 5.3)."""
-    payload = text.encode()
+    """A client's text frame."""
+    return _masked(TEXT, text.encode())
+
+
+def _masked(first: int, payload: bytes) -> bytes:
+    """A client's frame; its mask is of zeros (RFC 6455 §5.2 and 5.3)."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
-    return b"\x81" + length + bytes(4) + payload
+    return bytes([first]) + length + bytes(4) + payload
 
 
-def end_gap(lines: Sequence[Frames], report: bytes, question: bytes) -> None:
+def end_gap(lines: Sequence[Frames], round_: bytes) -> None:
     """Have reports applied as they come: after 2 s without a text they wait for a pong (R22).
 
-    ``question`` is answered by one frame.
+    ``round_`` is a report and a question, which one frame answers.
     """
     for _ in range(2):  # the ping comes with the first answer or the second
         for each in lines:
-            each.send(report + question)
+            each.send(round_)
             each.wait_for(1)
 
 

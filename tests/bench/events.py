@@ -56,9 +56,15 @@ class Dialect:
         return line
 
     def round(self, track_id: str, position: float) -> bytes:
-        where = {"trackId": track_id, "currentTime": position}
-        report = self.frame("updateStreaming", where | {"isPlaying": True})
-        return report + self.frame("getCurrentState", None, 1)
+        return self.report(track_id, position) + self.question()
+
+    def report(self, track_id: str, position: float, is_playing: bool = True) -> bytes:
+        where = {"trackId": track_id, "currentTime": position, "isPlaying": is_playing}
+        return self.frame("updateStreaming", where)
+
+    def question(self) -> bytes:
+        """A question for the state, which one frame answers."""
+        return self.frame("getCurrentState", None, 1)
 
     def play(self, track_id: str) -> bytes:
         return self.frame("playTrack", {"trackId": track_id, "currentTime": 10.0})

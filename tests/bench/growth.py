@@ -33,8 +33,6 @@ APART = 0.0003
 STAYS, LINEAR = Target(0.1, at_least=False), Target(1.1, at_least=False)
 """As exactly as it can be measured."""
 
-STATE = NATIVE.frame("getCurrentState", None, 1)
-
 Turn = Callable[[], float]
 
 
@@ -49,13 +47,13 @@ class Place:
 
     def report(self) -> float:
         """Microseconds of one absorbed report: what a report and a state cost, less the state."""
-        report = self._awaited_report()
-        both = report * 4 + STATE
-        return max(0.01, (self._cost(both, REPORTS // 4) - self._cost(STATE, REPORTS // 4)) / 4)
+        report, state = self._absorbed_report(), NATIVE.question()
+        both = report * 4 + state
+        return max(0.01, (self._cost(both, REPORTS // 4) - self._cost(state, REPORTS // 4)) / 4)
 
     def lone_report(self) -> float:
         """Microseconds of a report that comes alone and wakes the server up, as they do."""
-        report, clock = self._awaited_report(), time.perf_counter
+        report, clock = self._absorbed_report(), time.perf_counter
 
         def run() -> float:
             began = clock()
@@ -88,11 +86,10 @@ class Place:
         """Microseconds of the first fifty tracks."""
         return self.list("/api/tracks?limit=50")
 
-    def _awaited_report(self) -> bytes:
+    def _absorbed_report(self) -> bytes:
         """A report that agrees; those of the senders are absorbed as they come from now on."""
-        where = {"trackId": self.track_id, "currentTime": 10.0, "isPlaying": False}
-        report = NATIVE.frame("updateStreaming", where)
-        end_gap(self.senders, report, STATE)
+        report = NATIVE.report(self.track_id, 10.0, is_playing=False)
+        end_gap(self.senders, report + NATIVE.question())
         return report
 
     def _cost(self, frame: bytes, count: int) -> float:

@@ -97,9 +97,8 @@ def _most(
 
 def _trial(listeners: Listeners, devices: Sequence[Frames], count: int) -> Trial:
     downloads, late = listeners.first(count), [0]
-    where = {"trackId": listeners.track_id, "currentTime": 10.0, "isPlaying": False}
-    report = NATIVE.frame("updateStreaming", where)
-    end_gap(devices, report, NATIVE.frame("getCurrentState", None, 1))
+    report = NATIVE.report(listeners.track_id, 10.0, is_playing=False)
+    end_gap(devices, report + NATIVE.question())
     for device in devices:
         device.line.setblocking(False)
 

@@ -48,13 +48,10 @@ def per_device(folder: Path, media: Path) -> tuple[float, float, float]:
         lines = [NATIVE.connect(server, f"user{number}") for number in range(DEVICES)]
         closing(stack, lines)
         idle = _resting(server)
-        where = {"trackId": track_id, "currentTime": 10.0}
-        play = NATIVE.frame("playTrack", where)
-        report = NATIVE.frame("updateStreaming", where | {"isPlaying": True})
         for each in lines:
-            each.send(play)
+            each.send(NATIVE.play(track_id))
             each.wait_for(1)
-        end_gap(lines, report, NATIVE.frame("getCurrentState", None, 1))
+        end_gap(lines, NATIVE.round(track_id, 10.0))
         playing = _resting(server)
         return at_start, (idle - at_start) / DEVICES, (playing - idle) / DEVICES
 

@@ -28,7 +28,7 @@ RECORD = """(() => {
 })()"""
 
 
-LONGEST = 2.0
+LONGEST = 1.0
 """The same on a machine that is busy, or where Chromium loads a track anew that it has already."""
 TITLES = "abcd"
 LENGTH = 3.0

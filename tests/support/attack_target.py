@@ -16,10 +16,9 @@ from tests.support.server_process import UNLIMITED, Launch, ServerProcess
 PATIENCE = 5.0
 """Seconds to wait for an answer or an end that must come."""
 
-_DISCLOSURES = re.compile(
-    rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py(?![\w.-])|/site-packages/'
-)
-"""A part of a token may begin with "py"."""
+_DISCLOSURES = re.compile(rb'Traceback|\w+(?:Error|Exception)\b|File "|\.py\b|/site-packages/')
+_TOKEN = re.compile(rb"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""A JSON Web Token, which the parser quotes: a part of it may begin with "py"."""
 
 
 @dataclass
@@ -84,19 +83,18 @@ class AttackTarget:
         """Stop the server; fail if it did not stop cleanly, or disclosed anything."""
         assert self.server.stop() == 0
         self.server.wait_for_end()
-        disclosed = [answer for answer in self.answers if self.discloses(answer)]
+        disclosed = [answer for answer in self.answers if self._discloses(answer)]
         assert not disclosed, disclosed[:3]
         pieces = [p for s in self.secrets for p in re.split(r"[.\s]", s) if len(p) >= 16]
         leaks = [line for line in self.server.log if any(piece in line for piece in pieces)]
         assert not leaks, leaks[:3]
 
-    def discloses(self, answer: bytes) -> bool:
-        """Whether an answer has details of the server: its files, or its exceptions."""
+    def _discloses(self, answer: bytes) -> bool:
         places = {str(self.media), str(self.media.resolve()), str(self.media.parent)}
         if any(place.encode() in answer for place in places):
             return True
         is_content = re.match(rb"HTTP/1\.1 [23]", answer) is not None
-        return not is_content and _DISCLOSURES.search(answer) is not None
+        return not is_content and _DISCLOSURES.search(without_tokens(answer)) is not None
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -107,6 +105,11 @@ class AttackTarget:
             writer.transport.abort()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+
+
+def without_tokens(answer: bytes) -> bytes:
+    """Return an answer without the access tokens that it quotes."""
+    return _TOKEN.sub(b"", answer)
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import pytest
 
 from audiostream.storage.playback_store import PlaybackStore
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 
 class LoadGate:
@@ -31,6 +30,4 @@ class LoadGate:
 
     async def is_asked(self) -> None:
         """Return once a load waits."""
-        async with asyncio.timeout(PATIENCE):
-            while not self.asked:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.asked)

@@ -99,7 +99,7 @@ export class NowPlaying {
     const track = this.#player?.track ?? null;
     this.#shownTrack = track?.id ?? null;
     setText(this.#title, track ? track.title : "Nothing playing");
-    const { artist, album } = track ?? { artist: "Choose a track", album: undefined };
+    const { artist, album } = track ?? { artist: "Choose a track to begin", album: undefined };
     setNames(find("now-by"), [artist, album]);
     this.#panel.dataset.empty = String(!track);
     this.#expandTitle(false);

@@ -25,10 +25,8 @@ from .devices import TESTS, access_token, bearer, revoke
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STREAMS, SOCKETS, COMMANDS = 3, 4, 5
-WITHIN = 2.0
-"""Seconds after which each process knows what the others have allowed: 1 s, and as below."""
-UNREAD_FOR = 2.0
-"""Seconds, less than the 5 in which a former connection has to answer: those are not read."""
+WITHIN = 1.0
+"""Seconds after which each process knows what the others have allowed."""
 REVOKED_AFTER = 4.0
 """Seconds in which every process refuses: 1 s, and what a busy machine needs."""
 REPLACED_AFTER = 15.0
@@ -144,6 +142,9 @@ class TestStreams:
         )
         assert {each.status for each in opened} <= {200, 429}
         await asyncio.sleep(WITHIN)
+        async with asyncio.timeout(PATIENCE):  # on a busy machine the exchange is late
+            while sum(await asyncio.gather(*map(flows, opened))) > STREAMS:
+                await asyncio.sleep(0.1)
         assert sum(await asyncio.gather(*map(flows, opened))) == STREAMS
 
     async def test_another_user_s_streams_and_a_user_s_next_ones_are_not_refused(
@@ -233,9 +234,8 @@ async def test_commands_sent_to_all_processes_have_the_rate_of_one(
 
     allowed = sum(await asyncio.gather(*(hammer(number) for number in range(3))))
     burst, rate = 2 * COMMANDS, COMMANDS
-    # Each process allows a burst and goes on until it knows of the others, for a second at most,
-    # and on a busy machine for two.
-    assert burst + rate * HAMMERED_FOR - rate <= allowed <= 3 * (burst + 2 * rate) + 1
+    # Each process allows a burst and goes on until it knows of the others, for a second at most.
+    assert burst + rate * HAMMERED_FOR - rate <= allowed <= 3 * (burst + rate) + 1
     async with asyncio.timeout(PATIENCE):
         while await _command(session, cluster, 0, user) != 200:
             await asyncio.sleep(0.1)
@@ -274,9 +274,9 @@ class TestSockets:
 
             names = [f"device{number}" for number in range(SOCKETS)]
             former = [await device(0, name) for name in names]
-            await asyncio.sleep(UNREAD_FOR)
+            await asyncio.sleep(WITHIN)
             new = [await device(1, name) for name in names]
-            await asyncio.sleep(UNREAD_FOR)
+            await asyncio.sleep(2 * WITHIN)
             for each in (*former, *new):
                 await each.receives_nothing()
             assert await (await device(2, "another")).closed() == 4429

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -25,9 +24,6 @@ from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import until
 
 from .devices import Device, Household, access_token, household
-
-if TYPE_CHECKING:
-    from tests.support.socketio_client import SocketioClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -157,19 +153,6 @@ async def _are_refused(device: Device) -> None:
     assert _told(await device.state()) == _told(before)
 
 
-async def _are_refused_too(browser: SocketioClient) -> None:
-    """Changes that a Socket.IO client sends at once are refused in time, all of them."""
-    seek = {"trackId": "other", "currentTime": 500.0, "isPlaying": True}
-    async with asyncio.timeout(REFUSED_AFTER):
-        for _ in range(CHANGES):
-            await browser.say("updateStreaming", **seek)
-        answers = await asyncio.gather(
-            *(browser.ask("playTrack", {"trackId": "song"}) for _ in range(CHANGES))
-        )
-    assert {answer["error"]["code"] for answer in answers} == {"unavailable"}
-    assert (await browser.ask("getCurrentState"))["currentTime"] < 500.0
-
-
 async def _is_absorbed(device: Device) -> None:
     """A report that agrees with the state is answered at once."""
     async with asyncio.timeout(SOON):
@@ -201,23 +184,41 @@ async def _outage(seconds: float) -> AsyncIterator[None]:
 async def test_while_redis_answers_nothing_reports_go_on_and_changes_are_refused(
     cluster: Cluster, home: Household
 ) -> None:
+    cluster.redis.freeze()
+    try:
+        async with _outage(REDIS_OUTAGE):
+            await _is_refused(home, 0)
+            await _is_degraded(cluster, 0, 1, 2)
+            await _are_refused(home.devices[1])
+            for device in home.devices:
+                await _is_absorbed(device)
+    finally:
+        cluster.redis.thaw()
+    await _all_are_well(cluster, range(3))
+    await _is_told_of_changes(home)
+
+
+async def test_changes_that_a_socketio_client_sends_at_once_are_refused_at_the_same_time(
+    cluster: Cluster, home: Household
+) -> None:
     pytest.importorskip("socketio", reason="the [socketio] extra is not installed")
     from tests.support.socketio_client import socketio_client
 
-    url, auth = cluster.members[2].url, {"token": access_token(home.user_id)}
-    async with socketio_client(url, auth) as browser:
+    seek = {"trackId": "other", "currentTime": 500.0, "isPlaying": True}
+    auth = {"token": access_token(home.user_id)}
+    async with socketio_client(cluster.members[2].url, auth) as browser:
         cluster.redis.freeze()
         try:
-            async with _outage(REDIS_OUTAGE):
-                await _is_refused(home, 0)
-                await _is_degraded(cluster, 0, 1, 2)
-                await asyncio.gather(_are_refused(home.devices[1]), _are_refused_too(browser))
-                for device in home.devices:
-                    await _is_absorbed(device)
+            async with asyncio.timeout(REFUSED_AFTER):
+                for _ in range(CHANGES):
+                    await browser.say("updateStreaming", **seek)
+                answers = await asyncio.gather(
+                    *(browser.ask("playTrack", {"trackId": "song"}) for _ in range(CHANGES))
+                )
+            assert {answer["error"]["code"] for answer in answers} == {"unavailable"}
+            assert (await browser.ask("getCurrentState"))["currentTime"] < 500.0
         finally:
             cluster.redis.thaw()
-        await _all_are_well(cluster, range(3))
-    await _is_told_of_changes(home)
 
 
 async def test_while_redis_restarts_reports_go_on_and_changes_are_refused_and_nothing_is_lost(

@@ -78,7 +78,7 @@ class TestSave:
             store.save([pending("ada", PLAYING), pending("bob", bad)])
         assert store.load("ada") == StoredUser()
 
-    def test_a_state_survives_being_closedthe_file(self, path: Path) -> None:
+    def test_a_state_survives_closing_the_file(self, path: Path) -> None:
         with closing(PlaybackStore(path)) as store:
             save(store, PLAYING)
         with closing(PlaybackStore(path)) as store:
